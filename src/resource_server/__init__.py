@@ -1,0 +1,1 @@
+"""An OAuth 2.0 resource server for Django."""
