@@ -56,7 +56,7 @@ find_lock_file() {
 
 # What .venv was made from; it is written last, so that a half-made one is never taken for a finished one.
 fingerprint() {
-    "$python" -c 'import sys; print(sys.executable, sys.version)'
+    "$python" -c 'import sys; print(sys.base_prefix, sys.version)'
     cksum "$lock" pyproject.toml
     pwd # an environment does not survive being moved
 }
@@ -69,6 +69,8 @@ install() {
 }
 
 find_python
+# The interpreter below an activated environment, which may be the very .venv that is made anew here.
+python=$("$python" -c 'import sys; print(getattr(sys, "_base_executable", None) or sys.executable)')
 find_lock_file
 wanted=$(fingerprint)
 if [ -x "$venv/bin/python" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then exit 0; fi
