@@ -148,7 +148,7 @@ def find_user(token: AccessToken, finder: UserFinder | None) -> Flow[Any]:
 def _lookup(token: AccessToken) -> Any:
     manager = get_user_model()._default_manager
     try:
-        user = manager.get_by_natural_key(token.subject)  # type: ignore[attr-defined] # BaseUserManager has it
+        user = manager.get_by_natural_key(token.subject)
     except (ObjectDoesNotExist, ValidationError, ValueError):
         return None
     # A database that ignores case or accents would make two people one.
