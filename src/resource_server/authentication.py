@@ -16,6 +16,7 @@ from django.http import HttpRequest
 
 from resource_server import conf, signals, users
 from resource_server.errors import AuthorizationError, Unavailable
+from resource_server.requirements import Requirement
 from resource_server.tokens.access_token import AccessToken
 from resource_server.tokens.credentials import parse_authorization
 from resource_server.tokens.flow import Blocking, Flow, run
@@ -31,9 +32,11 @@ __all__ = [
     "TrustedKey",
     "authenticate",
     "configure",
+    "demand",
     "fetch_with",
     "forget",
     "realm",
+    "report",
     "trusted_issuers",
 ]
 
@@ -116,15 +119,28 @@ def authenticate(request: HttpRequest) -> Flow[Authenticated | None]:
         token = yield from server.verifier.verify(credentials)
         user = yield from users.find_user(token, server.user_finder)
     except AuthorizationError as error:
-        level = logging.WARNING if isinstance(error, Unavailable) else logging.INFO
-        # The path is what a log needs to find the call; the query may hold secrets, and %r keeps a line break from forging a line.
-        logger.log(
-            level, "%s: %s (%s %r)", error.reason, error, request.method, request.path, extra={"reason": error.reason}
-        )
-        yield from _send(signals.token_rejected, request=request, error=error)
+        yield from report(request, error)
         raise
     yield from _send(signals.token_accepted, request=request, token=token, user=user)
     return user, token
+
+
+def demand(request: HttpRequest, requirement: Requirement, token: object) -> Flow[None]:
+    """Demand a right of what was verified for this request. Raises InsufficientScope, also where `token` is no AccessToken."""
+    try:
+        requirement.check(token)
+    except AuthorizationError as error:
+        yield from report(request, error)
+        raise
+
+
+def report(request: HttpRequest, error: AuthorizationError) -> Flow[None]:
+    """Tell the log and the receivers of `token_rejected` why a request is refused, in the same words for every edge."""
+    level = logging.WARNING if isinstance(error, Unavailable) else logging.INFO
+    # The path is what a log needs to find the call; the query may hold secrets, and %r keeps a line break from forging a line.
+    arguments = (error.reason, error, request.method, request.path)
+    logger.log(level, "%s: %s (%s %r)", *arguments, extra={"reason": error.reason})
+    yield from _send(signals.token_rejected, request=request, error=error)
 
 
 def realm() -> str:

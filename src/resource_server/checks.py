@@ -1,4 +1,4 @@
-"""System checks: what is wrong with the settings (E001 to E016), and what will surprise (W001).
+"""System checks: what is wrong with the settings (E001 to E016), and what will surprise (W001, W002).
 
 Nothing is fetched: `manage.py check` says the same with the issuer down.
 """
@@ -13,7 +13,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from resource_server.authentication import configure
 
-__all__ = ["check_authentication_order", "check_settings"]
+__all__ = ["check_auth0_slash", "check_authentication_order", "check_settings"]
 
 
 @checks.register()
@@ -44,6 +44,22 @@ def check_authentication_order(app_configs: Sequence[AppConfig] | None = None, *
             id="resource_server.W001",
         )
         for names, view in before.items()
+    ]
+
+
+@checks.register()
+def check_auth0_slash(app_configs: Sequence[AppConfig] | None = None, **_: Any) -> list[checks.CheckMessage]:
+    """W002: an Auth0 tenant without the slash that ends its issuer, so that no token of it would pass."""
+    server, _problems = configure()
+    issuers = [policy.issuer for policy, _keys in server.verifier.issuers] if server is not None else []
+    return [
+        checks.Warning(
+            f"RESOURCE_SERVER: ISSUER {issuer} is an Auth0 tenant without the slash at the end that its tokens have.",
+            hint=f"Write {issuer}/ instead, or use resource_server.auth0_issuer().",
+            id="resource_server.W002",
+        )
+        for issuer in issuers
+        if issuer.endswith(".auth0.com")
     ]
 
 

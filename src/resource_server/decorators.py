@@ -132,10 +132,12 @@ def _enter(request: HttpRequest, requirement: Requirement) -> Flow[JsonResponse 
         if not isinstance(token, AccessToken):
             authenticated = yield from authentication.authenticate(request)
             if authenticated is None:
-                raise NoCredentials("credentials_missing")
+                missing = NoCredentials("credentials_missing")
+                yield from authentication.report(request, missing)
+                raise missing
             _set_user(request, *authenticated)
             token = authenticated[1]
-        requirement.check(token)
+        yield from authentication.demand(request, requirement, token)
     except AuthorizationError as error:
         return _vary(JsonResponse(body(error), status=error.status, headers=headers(authentication.realm(), error)))
     return None

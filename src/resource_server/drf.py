@@ -77,14 +77,16 @@ def RequiresAnyScope(*scopes: str) -> type[BasePermission]:  # noqa: N802 - as a
 
 def require(request: Request, requirement: Requirement) -> None:
     """Demand a right of what the authentication classes verified. Raises AuthorizationFailed."""
-    token = request.auth
-    if request.authenticators and not request.successful_authenticator:
-        raise AuthorizationFailed(NoCredentials("credentials_missing"))
     if not any(isinstance(authenticator, AccessTokenAuthentication) for authenticator in request.authenticators or ()):
-        logger.error("%s demands a scope, and none of its authentication classes reads access tokens", request.path)
+        logger.error("%r demands a scope, and none of its authentication classes reads access tokens", request.path)
+    token = request.auth
     try:
-        requirement.check(token)
-    except InsufficientScope as error:
+        if request.authenticators and not request.successful_authenticator:
+            missing = NoCredentials("credentials_missing")
+            run(authentication.report(request._request, missing))
+            raise missing
+        run(authentication.demand(request._request, requirement, token))
+    except AuthorizationError as error:
         raise AuthorizationFailed(error) from error
 
 

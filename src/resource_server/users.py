@@ -116,11 +116,11 @@ def user_finder(users: str) -> tuple[UserFinder | None, list[Problem]]:
         return provision, []
     try:
         finder: Any = import_string(users)
-    except ImportError:
-        finder = None
+    except Exception as error:  # noqa: BLE001 - a module of the project is run here, which may fail in any way
+        return None, [_problem("E016", "is a dotted path that cannot be imported", f"{type(error).__name__}: {error}")]
     if not callable(finder):
         hint = "Name a function that takes an AccessToken and answers a user or None."
-        return None, [_problem("E016", "is a dotted path to no function that can be imported", hint)]
+        return None, [_problem("E016", "is a dotted path to something that is no function", hint)]
     return finder, []
 
 

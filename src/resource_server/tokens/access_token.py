@@ -12,7 +12,7 @@ __all__ = ["AccessToken", "access_token"]
 CLIENT_CLAIMS = ("client_id", "azp", "cid", "appid")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
 class AccessToken:
     """The claims of a token whose signature, issuer, audience, lifetime and type were verified. Only the verifier makes one.
 
