@@ -8,7 +8,6 @@ import signal
 import socket
 import sys
 from collections.abc import Sequence
-from types import FrameType
 from typing import NoReturn
 from urllib.parse import urlsplit
 
@@ -16,6 +15,7 @@ from .issuer import IssuerOptions
 from .signing import ALGORITHMS
 
 _ANYONE = "--let-other-machines-get-tokens"
+_MAX_PORT = 65535
 
 _DESCRIPTION = """\
 An OAuth 2.0 and OpenID issuer for development: it signs real tokens for any person you pick, asks
@@ -122,8 +122,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _port(text: str) -> int:
-    if not re.fullmatch("[0-9]{1,5}", text) or int(text) > 65535:
-        raise argparse.ArgumentTypeError("a port is a number from 0 to 65535")
+    if not re.fullmatch("[0-9]{1,5}", text) or int(text) > _MAX_PORT:
+        raise argparse.ArgumentTypeError(f"a port is a number from 0 to {_MAX_PORT}")
     return int(text)
 
 
@@ -165,7 +165,7 @@ def _is_loopback(host: str) -> bool:
     return all(ipaddress.ip_address(str(info[4][0]).split("%")[0]).is_loopback for info in found)
 
 
-def _stop(number: int, frame: FrameType | None) -> NoReturn:
+def _stop(*_: object) -> NoReturn:
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, signal.SIG_IGN)  # once is enough: the second would be a traceback
     raise KeyboardInterrupt
@@ -195,7 +195,8 @@ def _run(parser: argparse.ArgumentParser, given: argparse.Namespace) -> int:
     try:
         from .server import bind, serve
     except ModuleNotFoundError as missing:
-        return _fail(parser, f"{missing.name} is not installed; pip install Authlib Django")
+        package = str(missing.name).partition(".")[0]
+        return _fail(parser, f"{package} is not installed; pip install Authlib Django")
     try:
         listener = bind(given.host, given.port)
     except OSError as error:
@@ -215,7 +216,8 @@ def _run(parser: argparse.ArgumentParser, given: argparse.Namespace) -> int:
     )
 
     def ready() -> None:
-        print(f"development issuer ready: {options.issuer}", flush=True)
+        sys.stdout.write(f"development issuer ready: {options.issuer}\n")
+        sys.stdout.flush()
 
     serve(
         listener,
@@ -228,7 +230,7 @@ def _run(parser: argparse.ArgumentParser, given: argparse.Namespace) -> int:
 
 
 def _fail(parser: argparse.ArgumentParser, message: str) -> int:
-    print(f"{parser.prog}: {message}", file=sys.stderr)
+    sys.stderr.write(f"{parser.prog}: {message}\n")
     return 1
 
 

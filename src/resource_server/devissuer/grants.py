@@ -9,7 +9,8 @@ narrower than its defaults. Authlib has no types, so this is the one module that
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from http import HTTPStatus
+from typing import Any, ClassVar
 
 from authlib.common.security import generate_token  # type: ignore[import-untyped]
 from authlib.common.urls import add_params_to_uri  # type: ignore[import-untyped]
@@ -37,12 +38,13 @@ from .clients import Client
 from .issuer import Issuer
 from .storage import AuthorizationCode, RefreshToken, SignIn, Storage
 
-__all__ = ["Consent", "Grants", "Refused"]
+__all__ = ["Consent", "Grants", "RefusedError"]
 
-_CLIENT_AUTHENTICATION = ["client_secret_basic", "client_secret_post", "none"]
+_CONFIDENTIAL = ["client_secret_basic", "client_secret_post"]
+_ANY_CLIENT = [*_CONFIDENTIAL, "none"]
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """An authorization request whose client cannot be told by a redirect (RFC 6749, 4.1.2.1)."""
 
     def __init__(self, error: str, description: str) -> None:
@@ -69,7 +71,7 @@ class InvalidTargetError(OAuth2Error):  # type: ignore[misc]  # untyped base
 
 
 class AuthorizationCodeGrant(grants.AuthorizationCodeGrant):  # type: ignore[misc]  # untyped base
-    TOKEN_ENDPOINT_AUTH_METHODS = _CLIENT_AUTHENTICATION
+    TOKEN_ENDPOINT_AUTH_METHODS = _ANY_CLIENT
 
     def save_authorization_code(self, code: str, request: Any) -> None:
         sign_in: SignIn = request.user
@@ -104,7 +106,7 @@ class AuthorizationCodeGrant(grants.AuthorizationCodeGrant):  # type: ignore[mis
 
 
 class RefreshTokenGrant(grants.RefreshTokenGrant):  # type: ignore[misc]  # untyped base
-    TOKEN_ENDPOINT_AUTH_METHODS = _CLIENT_AUTHENTICATION
+    TOKEN_ENDPOINT_AUTH_METHODS = _ANY_CLIENT
     INCLUDE_NEW_REFRESH_TOKEN = True  # RFC 9700, section 4.14.2: rotation, for public clients
 
     def authenticate_refresh_token(self, refresh_token: str) -> RefreshToken | None:
@@ -123,13 +125,13 @@ class RefreshTokenGrant(grants.RefreshTokenGrant):  # type: ignore[misc]  # unty
 
 
 class ClientCredentialsGrant(grants.ClientCredentialsGrant):  # type: ignore[misc]  # untyped base
-    TOKEN_ENDPOINT_AUTH_METHODS = ["client_secret_basic", "client_secret_post"]
+    TOKEN_ENDPOINT_AUTH_METHODS = _CONFIDENTIAL
 
 
 class ProofKey(CodeChallenge):  # type: ignore[misc]  # untyped base
     """PKCE, compulsory and with S256 only (RFC 9700, section 2.1.1)."""
 
-    SUPPORTED_CODE_CHALLENGE_METHOD = ["S256"]
+    SUPPORTED_CODE_CHALLENGE_METHOD: ClassVar = ["S256"]
 
     def validate_code_challenge(self, grant: Any, redirect_uri: str) -> None:
         data = grant.request.payload.data
@@ -148,7 +150,7 @@ class ResourceIndicator:
         grant.register_hook("after_validate_authorization_request_payload", self._at_authorize)
         grant.register_hook("before_create_token_response", self._at_token)
 
-    def _at_authorize(self, grant: Any, redirect_uri: str) -> None:
+    def _at_authorize(self, grant: Any, _redirect_uri: str) -> None:
         self._bind(grant, grant.server.issuer.options.audiences)
 
     def _at_token(self, grant: Any) -> None:
@@ -169,7 +171,7 @@ class ResourceIndicator:
 
 
 class IdToken(OpenIDCode):  # type: ignore[misc]  # untyped base
-    def exists_nonce(self, nonce: str, request: Any) -> bool:
+    def exists_nonce(self, _nonce: str, _request: Any) -> bool:
         return False  # the client compares it; an issuer need not (OpenID Connect Core, 15.5.2)
 
     def encode_id_token(self, token: Mapping[str, Any], request: Any) -> str:
@@ -187,7 +189,7 @@ def _client_secret_basic(query_client: Any, request: Any) -> Client | None:
     try:
         client: Client | None = authenticate_client_secret_basic(query_client, request)
     except ValueError:  # bytes that are no UTF-8 are no credentials either
-        raise InvalidClientError("The credentials are malformed.", status_code=401) from None
+        raise InvalidClientError("The credentials are malformed.", status_code=HTTPStatus.UNAUTHORIZED) from None
     return client
 
 
@@ -199,7 +201,7 @@ class Grants(AuthorizationServer):  # type: ignore[misc]  # untyped base
         self.issuer = issuer
         self.storage = storage
         generator = BearerTokenGenerator(
-            access_token_generator=issuer.access_token,
+            access_token_generator=lambda client, user, scope, **_: issuer.access_token(client, user, scope),
             refresh_token_generator=lambda **_: generate_token(48),
             expires_generator=issuer.options.token_seconds,
         )
@@ -226,18 +228,18 @@ class Grants(AuthorizationServer):  # type: ignore[misc]  # untyped base
     def consent(self, request: HttpRequest) -> Consent | HttpResponse:
         """Check an authorization request: something to decide, or the answer to the client.
 
-        Raises ``Refused`` where the client or its redirection address cannot be trusted.
+        Raises ``RefusedError`` where the client or its redirection address cannot be trusted.
         """
         try:
             grant = self.get_consent_grant(request)
         except OAuth2Error as error:
             if not error.redirect_uri:
-                raise Refused(error.error, error.description) from None
+                raise RefusedError(error.error, error.description) from None
             response: HttpResponse = self.handle_error_response(request, error)
             return response
         except ValueError:
             # Authlib quotes parameters in its descriptions, and refuses to quote some characters.
-            raise Refused("invalid_request", "A parameter holds invalid characters.") from None
+            raise RefusedError("invalid_request", "A parameter holds invalid characters.") from None
         return Consent(
             client_id=grant.request.client.client_id,
             redirect_uri=grant.redirect_uri,
@@ -303,6 +305,6 @@ class Grants(AuthorizationServer):  # type: ignore[misc]  # untyped base
                 response["Location"], {"iss": self.issuer.name}
             )
             response["Cache-Control"] = "no-store"
-        if status_code == 401:
+        if status_code == HTTPStatus.UNAUTHORIZED:
             response["WWW-Authenticate"] = 'Basic realm="development issuer"'  # RFC 7617: a realm
         return response

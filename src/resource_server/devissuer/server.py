@@ -14,7 +14,10 @@ from django.conf import settings
 from django.core.servers.basehttp import ThreadedWSGIServer, WSGIRequestHandler
 from django.core.wsgi import get_wsgi_application
 
+from .grants import Grants
 from .issuer import Issuer, IssuerOptions
+from .storage import Storage
+from .views import Site
 
 __all__ = ["bind", "serve"]
 
@@ -51,11 +54,6 @@ def serve(
     Configures Django for the whole process, so it can be called once in a process.
     """
     _configure(options, verbose=verbose)
-    # These read the settings when they are imported.
-    from .grants import Grants
-    from .storage import Storage
-    from .views import Site
-
     issuer = Issuer(options)
     settings.ROOT_URLCONF = Site(issuer, Grants(issuer, Storage()))
     listener.set_app(get_wsgi_application())

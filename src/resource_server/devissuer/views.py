@@ -19,7 +19,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
 from .clients import PEOPLE
-from .grants import Consent, Grants, Refused
+from .grants import Consent, Grants, RefusedError
 from .issuer import Issuer
 from .signing import ALGORITHMS
 
@@ -53,10 +53,10 @@ class Site:
     def home(self, request: HttpRequest) -> HttpResponse:
         return _page(request, "home.html", {"issuer": self.issuer, "clients": self.issuer.clients})
 
-    def metadata(self, request: HttpRequest) -> HttpResponse:
+    def metadata(self, _request: HttpRequest) -> HttpResponse:
         return _public_json(self.issuer.metadata())
 
-    def jwks(self, request: HttpRequest) -> HttpResponse:
+    def jwks(self, _request: HttpRequest) -> HttpResponse:
         return _public_json(self.issuer.keys.jwks())
 
     def token(self, request: HttpRequest) -> HttpResponse:
@@ -66,7 +66,7 @@ class Site:
         """The authorization endpoint (RFC 6749, section 3.1): a page to sign in, and its answer."""
         try:
             consent = self.grants.consent(request)
-        except Refused as refused:
+        except RefusedError as refused:
             return _page(request, "refused.html", {"refused": refused}, status=400)
         if not isinstance(consent, Consent):
             return consent
