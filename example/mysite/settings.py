@@ -41,10 +41,13 @@ if not (DEVELOPMENT_ISSUER or env("API_IDENTIFIER")):
     raise ImproperlyConfigured("API_IDENTIFIER is not set: it is the audience that the issuer writes into tokens")
 if DEVELOPMENT_ISSUER:
     _issuer = f"http://127.0.0.1:{env('ISSUER_PORT') or 9000}"
-elif env("AUTH0_DOMAIN"):
-    _issuer = auth0_issuer(env("AUTH0_DOMAIN"))
-else:
+elif env("ISSUER"):
     _issuer = env("ISSUER")
+else:
+    try:
+        _issuer = auth0_issuer(env("AUTH0_DOMAIN"))
+    except ValueError as error:
+        raise ImproperlyConfigured(f"AUTH0_DOMAIN: {error}") from None
 # Auth0 types its access tokens "JWT" by default and "at+jwt" where the API asks for the RFC 9068 profile.
 _token_types = ["at+jwt", "JWT"] if env("AUTH0_DOMAIN") else ["at+jwt"]
 _optional = {"ALGORITHMS": env_list("ALGORITHMS"), "JWKS_URI": env("JWKS_URI"), "USERS": env("USERS")}
