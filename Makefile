@@ -1,5 +1,4 @@
-# Works with GNU make 3.81 and a POSIX shell. PYTHON=... chooses the interpreter that .venv is made with.
-export PYTHON ONCE PORT ISSUER_PORT
+# Works with GNU make 3.81 and a POSIX shell. Variables given to make (make demo ONCE=1) reach the commands as environment.
 
 UV = uv
 LOCK = $(UV) pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url --no-emit-find-links \

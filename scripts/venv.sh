@@ -56,22 +56,32 @@ find_lock_file() {
 
 # What .venv was made from; it is written last, so that a half-made one is never taken for a finished one.
 fingerprint() {
-    "$python" -c 'import sys; print(sys.executable, sys.version)'
+    "$python" -c 'import sys; print(sys.base_prefix, sys.version)'
     cksum "$lock" pyproject.toml
     pwd # an environment does not survive being moved
+}
+
+# pip calls a registry that it cannot reach "no matching distribution".
+reason() {
+    if grep -q 'connection broken' "$log"; then
+        echo "the package registry cannot be reached"
+    else
+        grep -i '^ *error' "$log" | tail -n 1 | cut -c 1-200
+    fi
 }
 
 install() {
     step=$1
     shift
     "$venv/bin/python" -m pip "$@" --no-input --disable-pip-version-check >>"$log" 2>&1 ||
-        fail "$step failed: $(grep -i '^ *error' "$log" | tail -n 1 | cut -c 1-200) (all of it: $log)"
+        fail "$step failed: $(reason) (all of it: $log)"
 }
 
 find_python
+# The interpreter below an activated environment, which may be the very .venv that is made anew here.
+python=$("$python" -c 'import sys; print(getattr(sys, "_base_executable", None) or sys.executable)')
 find_lock_file
-wanted=$(fingerprint)
-if [ -x "$venv/bin/python" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then exit 0; fi
+if [ -x "$venv/bin/python" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$(fingerprint)" ]; then exit 0; fi
 
 require_venv_module
 echo "Installing into $venv (about a minute the first time) ..."
@@ -80,4 +90,4 @@ mkdir "$venv"
 "$python" -m venv "$venv" >"$log" 2>&1 || fail "$python -m venv failed: $(tail -n 1 "$log") (all of it: $log)"
 install "installing $lock" install --require-hashes -r "$lock"
 install "installing this package" install --no-deps --no-build-isolation -e .
-printf '%s\n' "$wanted" >"$stamp"
+fingerprint >"$stamp"

@@ -1,0 +1,60 @@
+"""System checks: what is wrong with the settings (E001 to E016), and what will surprise (W001).
+
+Nothing is fetched: `manage.py check` says the same with the issuer down.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from django.apps import AppConfig
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Warning, register
+from django.urls import URLPattern, URLResolver, get_resolver
+
+from resource_server.authentication import configure
+
+__all__ = ["check_authentication_order", "check_settings"]
+
+
+@register()
+def check_settings(app_configs: Sequence[AppConfig] | None = None, **_: Any) -> list[CheckMessage]:
+    """E001 to E016: RESOURCE_SERVER, each problem by itself."""
+    _server, problems = configure()
+    return [Error(problem.message, hint=problem.hint, id=f"resource_server.{problem.id}") for problem in problems]
+
+
+@register()
+def check_authentication_order(app_configs: Sequence[AppConfig] | None = None, **_: Any) -> list[CheckMessage]:
+    """W001: an authentication class before ours decides first, and DRF leaves no way to answer alike in both orders."""
+    if not getattr(settings, "ROOT_URLCONF", None):
+        return []
+    before: dict[tuple[str, ...], str] = {}
+    for view in _rest_views(get_resolver().url_patterns):
+        names = [cls.__name__ for cls in view.authentication_classes]
+        ours = [_is_ours(cls) for cls in view.authentication_classes]
+        if True in ours[1:] and not ours[0]:
+            before.setdefault(tuple(names[: ours.index(True)]), view.__name__)
+    return [
+        Warning(
+            f"{' and '.join(names)} before AccessTokenAuthentication ({view}): a request that has a token and another credential "
+            "is judged by the other, and its token is not read.",
+            hint="Put resource_server.drf.AccessTokenAuthentication first.",
+            id="resource_server.W001",
+        )
+        for names, view in before.items()
+    ]
+
+
+def _rest_views(patterns: Iterable[Any]) -> Iterator[type[Any]]:
+    for pattern in patterns:
+        if isinstance(pattern, URLResolver):
+            yield from _rest_views(pattern.url_patterns)
+        elif isinstance(pattern, URLPattern):
+            view = getattr(pattern.callback, "cls", None)
+            if isinstance(view, type) and isinstance(getattr(view, "authentication_classes", None), list | tuple):
+                yield view
+
+
+def _is_ours(authentication_class: type[Any]) -> bool:
+    # By name, so that DRF is imported only where the project does.
+    return any((base.__module__, base.__name__) == ("resource_server.drf", "AccessTokenAuthentication") for base in authentication_class.__mro__)

@@ -1,0 +1,236 @@
+"""The command line of the development issuer: ``python -m resource_server.devissuer --help``."""
+
+import argparse
+import errno
+import ipaddress
+import re
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from types import FrameType
+from typing import NoReturn
+from urllib.parse import urlsplit
+
+from .issuer import IssuerOptions
+from .signing import ALGORITHMS
+
+_ANYONE = "--let-other-machines-get-tokens"
+
+_DESCRIPTION = """\
+An OAuth 2.0 and OpenID issuer for development: it signs real tokens for any person you pick, asks
+for no password, keeps everything in memory and forgets it when it stops.
+"""
+
+_EPILOG = """\
+clients
+  demo-machine   secret demo-machine-secret; client_credentials
+  demo-browser   public; authorization_code with PKCE (S256), refresh_token; any redirect URI on
+                 loopback (http://127.0.0.1, http://localhost, http://[::1], any port and path)
+
+addresses
+  /.well-known/openid-configuration, /.well-known/oauth-authorization-server, /jwks.json
+  /authorize     the sign-in page; the parameter audience or resource chooses the audience
+  /token         likewise
+  POST /rotate   sign with a new key at once; the last five keys stay published.
+                 algorithm=ES256 changes the algorithm, withdraw=older withdraws the older keys
+
+examples
+  python -m resource_server.devissuer --audience https://api.example.test --scope read write
+  curl -u demo-machine:demo-machine-secret -d grant_type=client_credentials -d scope=read \\
+      http://127.0.0.1:9000/token
+  curl -d withdraw=older http://127.0.0.1:9000/rotate
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message} (see --help)\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="python -m resource_server.devissuer",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,  # the long flag is to be written out
+    )
+    default = IssuerOptions(issuer="")
+    add = parser.add_argument
+    add("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    add("--port", type=_port, default=9000, help="0 is any free port (default: %(default)s)")
+    add(
+        "--issuer",
+        type=_issuer,
+        metavar="URL",
+        help="the name in iss and in the addresses, without a path (default: http://HOST:PORT)",
+    )
+    add(
+        "--audience",
+        type=_audience,
+        action="extend",
+        nargs="+",
+        metavar="URI",
+        help=f"the APIs that tokens are for; the first is the default ({default.audiences[0]})",
+    )
+    add(
+        "--scope",
+        type=_scope,
+        action="extend",
+        nargs="+",
+        metavar="NAME",
+        help=f"the scopes that can be asked for (default: {default.scopes[0]}),"
+        " beside openid, profile, email and offline_access",
+    )
+    add(
+        "--algorithm",
+        choices=ALGORITHMS,
+        default=default.algorithm,
+        metavar="ALG",
+        help=f"one of {', '.join(ALGORITHMS)} (default: %(default)s)",
+    )
+    add(
+        "--token-seconds",
+        type=_seconds,
+        default=default.token_seconds,
+        metavar="N",
+        help="lifetime of access and ID tokens (default: %(default)s)",
+    )
+    add(
+        "--rotate-seconds",
+        type=_seconds,
+        metavar="N",
+        help="sign with a new key every N seconds (default: only when asked to)",
+    )
+    add(
+        "--redirect-uri",
+        type=_redirect_uri,
+        action="extend",
+        nargs="+",
+        metavar="URI",
+        help="further redirect URIs of demo-browser, compared exactly",
+    )
+    add("--verbose", action="store_true", help="one line for each request, on stderr")
+    add(
+        _ANYONE,
+        action="store_true",
+        help="allow a --host that is not loopback, which needs --issuer too: whoever reaches it"
+        " can have any token, for anybody",
+    )
+    return parser
+
+
+def _port(text: str) -> int:
+    if not re.fullmatch("[0-9]{1,5}", text) or int(text) > 65535:
+        raise argparse.ArgumentTypeError("a port is a number from 0 to 65535")
+    return int(text)
+
+
+def _seconds(text: str) -> int:
+    if not re.fullmatch("[0-9]{1,9}", text) or int(text) == 0:
+        raise argparse.ArgumentTypeError("seconds are a whole number from 1 to 999999999")
+    return int(text)
+
+
+def _issuer(text: str) -> str:
+    if not re.fullmatch(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?/?", text):
+        raise argparse.ArgumentTypeError("an issuer here is http(s)://host[:port], in lower case")
+    return text
+
+
+def _audience(text: str) -> str:
+    if not re.fullmatch("[!-~]+", text):
+        raise argparse.ArgumentTypeError("an audience is printable ASCII without spaces")
+    return text
+
+
+def _scope(text: str) -> str:
+    if not re.fullmatch(r"[!#-\[\]-~]+", text):  # RFC 6749, section 3.3
+        raise argparse.ArgumentTypeError('a scope is printable ASCII without space, " and \\')
+    return text
+
+
+def _redirect_uri(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*:[!$%-;=?-Z\[\]_a-z~]+", text):
+        raise argparse.ArgumentTypeError("a redirect URI is absolute and without a fragment")
+    if urlsplit(text).scheme in ("javascript", "data", "vbscript"):
+        raise argparse.ArgumentTypeError("a redirect URI is no script")
+    return text
+
+
+def _is_loopback(host: str) -> bool:
+    """Whether everything that the name stands for is loopback. Raises ``OSError`` for no such name."""
+    found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    return all(ipaddress.ip_address(str(info[4][0]).split("%")[0]).is_loopback for info in found)
+
+
+def _stop(number: int, frame: FrameType | None) -> NoReturn:
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, signal.SIG_IGN)  # once is enough: the second would be a traceback
+    raise KeyboardInterrupt
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run until it is told to stop. 0: told to stop. 1: cannot run. 2: wrong arguments."""
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    signal.signal(signal.SIGINT, _stop)
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        return _run(parser, given)
+    except KeyboardInterrupt:
+        return 0
+
+
+def _run(parser: argparse.ArgumentParser, given: argparse.Namespace) -> int:
+    try:
+        loopback = _is_loopback(given.host)
+    except (OSError, UnicodeError, ValueError):
+        parser.error(f"argument --host: {given.host} is no address of this machine")
+    if not loopback and not given.let_other_machines_get_tokens:
+        parser.error(f"argument --host: {given.host} is not loopback; that needs {_ANYONE}")
+    if not loopback and given.issuer is None:
+        parser.error(f"argument --host: with {given.host}, give --issuer the name to go by")
+    try:
+        from .server import bind, serve
+    except ModuleNotFoundError as missing:
+        return _fail(parser, f"{missing.name} is not installed; pip install Authlib Django")
+    try:
+        listener = bind(given.host, given.port)
+    except OSError as error:
+        where = f"port {given.port} of {given.host}"
+        if error.errno == errno.EADDRINUSE:
+            return _fail(parser, f"{where} is in use; choose another with --port")
+        return _fail(parser, f"cannot listen on {where}: {error.strerror}")
+    host = f"[{given.host}]" if ":" in given.host else given.host
+    default = IssuerOptions(issuer=given.issuer or f"http://{host}:{listener.port}")
+    options = IssuerOptions(
+        issuer=default.issuer,
+        audiences=tuple(given.audience or default.audiences),
+        scopes=tuple(given.scope or default.scopes),
+        algorithm=given.algorithm,
+        token_seconds=given.token_seconds,
+        redirect_uris=tuple(given.redirect_uri or ()),
+    )
+
+    def ready() -> None:
+        print(f"development issuer ready: {options.issuer}", flush=True)
+
+    serve(
+        listener,
+        options,
+        rotate_seconds=given.rotate_seconds,
+        verbose=given.verbose,
+        ready=ready,
+    )
+    return 0
+
+
+def _fail(parser: argparse.ArgumentParser, message: str) -> int:
+    print(f"{parser.prog}: {message}", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,316 @@
+"""Authlib's grants, bound to this issuer's clients, tokens and storage.
+
+Client credentials, authorization code and refresh token (RFC 6749), PKCE (RFC 7636), resource
+indicators (RFC 8707), the issuer in the response (RFC 9207), ID tokens (OpenID Connect Core 1.0).
+The rules of the grants are Authlib's; what stands here is where things are kept and what is
+narrower than its defaults. Authlib has no types, so this is the one module that touches it.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from authlib.common.security import generate_token  # type: ignore[import-untyped]
+from authlib.common.urls import add_params_to_uri  # type: ignore[import-untyped]
+from authlib.integrations.django_oauth2 import (  # type: ignore[import-untyped]
+    AuthorizationServer,
+)
+from authlib.oauth2 import OAuth2Error  # type: ignore[import-untyped]
+from authlib.oauth2.rfc6749 import grants  # type: ignore[import-untyped]
+from authlib.oauth2.rfc6749.authenticate_client import (  # type: ignore[import-untyped]
+    authenticate_client_secret_basic,
+)
+from authlib.oauth2.rfc6749.errors import (  # type: ignore[import-untyped]
+    InvalidClientError,
+    InvalidGrantError,
+    InvalidRequestError,
+    UnsupportedResponseTypeError,
+)
+from authlib.oauth2.rfc6750 import BearerTokenGenerator  # type: ignore[import-untyped]
+from authlib.oauth2.rfc7636 import CodeChallenge  # type: ignore[import-untyped]
+from authlib.oidc.core.grants import OpenIDCode  # type: ignore[import-untyped]
+from authlib.oidc.core.util import create_half_hash  # type: ignore[import-untyped]
+from django.http import HttpRequest, HttpResponse
+
+from .clients import Client
+from .issuer import Issuer
+from .storage import AuthorizationCode, RefreshToken, SignIn, Storage
+
+__all__ = ["Consent", "Grants", "Refused"]
+
+_CLIENT_AUTHENTICATION = ["client_secret_basic", "client_secret_post", "none"]
+
+
+class Refused(Exception):
+    """An authorization request whose client cannot be told by a redirect (RFC 6749, 4.1.2.1)."""
+
+    def __init__(self, error: str, description: str) -> None:
+        super().__init__(f"{error}: {description}")
+        self.error = error
+        self.description = description
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Consent:
+    """A valid authorization request that waits for a person to decide."""
+
+    client_id: str
+    redirect_uri: str
+    audience: str
+    scopes: tuple[str, ...]
+    grant: Any  # Authlib's
+
+
+class InvalidTargetError(OAuth2Error):  # type: ignore[misc]  # untyped base
+    """The resource is unknown, or not the one that was granted (RFC 8707, section 2)."""
+
+    error = "invalid_target"
+
+
+class AuthorizationCodeGrant(grants.AuthorizationCodeGrant):  # type: ignore[misc]  # untyped base
+    TOKEN_ENDPOINT_AUTH_METHODS = _CLIENT_AUTHENTICATION
+
+    def save_authorization_code(self, code: str, request: Any) -> None:
+        sign_in: SignIn = request.user
+        agreed = [name for name in request.scope.split() if name in sign_in.scopes]
+        saved = AuthorizationCode(
+            value=code,
+            client_id=request.client.client_id,
+            redirect_uri=request.payload.redirect_uri,
+            scope=" ".join(agreed),
+            audience=request.client.audience,
+            nonce=request.payload.data.get("nonce"),
+            code_challenge=request.payload.data["code_challenge"],
+            code_challenge_method=request.payload.data["code_challenge_method"],
+            sign_in=sign_in,
+        )
+        self.server.storage.codes.add(code, saved)
+
+    def query_authorization_code(self, code: str, client: Client) -> AuthorizationCode | None:
+        found: AuthorizationCode | None = self.server.storage.codes.find(code)
+        return found if found and found.client_id == client.client_id else None
+
+    def authenticate_user(self, authorization_code: AuthorizationCode) -> SignIn:
+        # All checks have passed. Of two requests at once, one takes the code; the other is a
+        # replay, and ends the session (RFC 6749, section 4.1.2).
+        if not self.server.storage.codes.take(authorization_code.value):
+            self.server.storage.end(authorization_code.sign_in.session)
+            raise InvalidGrantError("The code has been used.")
+        return authorization_code.sign_in
+
+    def delete_authorization_code(self, authorization_code: AuthorizationCode) -> None:
+        """Nothing: a taken code is kept until it is forgotten, so that a replay is noticed."""
+
+
+class RefreshTokenGrant(grants.RefreshTokenGrant):  # type: ignore[misc]  # untyped base
+    TOKEN_ENDPOINT_AUTH_METHODS = _CLIENT_AUTHENTICATION
+    INCLUDE_NEW_REFRESH_TOKEN = True  # RFC 9700, section 4.14.2: rotation, for public clients
+
+    def authenticate_refresh_token(self, refresh_token: str) -> RefreshToken | None:
+        storage: Storage = self.server.storage
+        found = storage.refresh_tokens.find(refresh_token)
+        return found if found and not storage.has_ended(found.sign_in.session) else None
+
+    def authenticate_user(self, refresh_token: RefreshToken) -> SignIn:
+        if not self.server.storage.refresh_tokens.take(refresh_token.value):
+            self.server.storage.end(refresh_token.sign_in.session)
+            raise InvalidGrantError("The refresh token has been used.")
+        return refresh_token.sign_in
+
+    def revoke_old_credential(self, refresh_token: RefreshToken) -> None:
+        """Nothing: it was taken when the person was looked up."""
+
+
+class ClientCredentialsGrant(grants.ClientCredentialsGrant):  # type: ignore[misc]  # untyped base
+    TOKEN_ENDPOINT_AUTH_METHODS = ["client_secret_basic", "client_secret_post"]
+
+
+class ProofKey(CodeChallenge):  # type: ignore[misc]  # untyped base
+    """PKCE, compulsory and with S256 only (RFC 9700, section 2.1.1)."""
+
+    SUPPORTED_CODE_CHALLENGE_METHOD = ["S256"]
+
+    def validate_code_challenge(self, grant: Any, redirect_uri: str) -> None:
+        data = grant.request.payload.data
+        if not data.get("code_challenge") or data.get("code_challenge_method") != "S256":
+            raise InvalidRequestError(
+                "PKCE is compulsory: send code_challenge with code_challenge_method=S256."
+            )
+        super().validate_code_challenge(grant, redirect_uri)
+
+
+class ResourceIndicator:
+    """Choose one audience by ``resource`` (RFC 8707) or ``audience`` (as Auth0 calls it).
+
+    What was granted once stays: with a code or a refresh token another audience is refused.
+    """
+
+    def __call__(self, grant: Any) -> None:
+        grant.register_hook("after_validate_authorization_request_payload", self._at_authorize)
+        grant.register_hook("before_create_token_response", self._at_token)
+
+    def _at_authorize(self, grant: Any, redirect_uri: str) -> None:
+        self._bind(grant, grant.server.issuer.options.audiences)
+
+    def _at_token(self, grant: Any) -> None:
+        credential = grant.request.authorization_code or grant.request.refresh_token
+        allowed = (
+            (credential.audience,) if credential else grant.server.issuer.options.audiences
+        )
+        self._bind(grant, allowed)
+
+    @staticmethod
+    def _bind(grant: Any, allowed: tuple[str, ...]) -> None:
+        named = grant.request.payload.datalist
+        asked = {*named.get("resource", ()), *named.get("audience", ())} or {allowed[0]}
+        if len(asked) > 1:
+            raise InvalidTargetError("A token is for one audience; ask for one at a time.")
+        audience = asked.pop()
+        if audience not in allowed:
+            raise InvalidTargetError("The audience is unknown or was not granted; see --audience.")
+        grant.request.client = replace(grant.request.client, audience=audience)
+
+
+class IdToken(OpenIDCode):  # type: ignore[misc]  # untyped base
+    def exists_nonce(self, nonce: str, request: Any) -> bool:
+        return False  # the client compares it; an issuer need not (OpenID Connect Core, 15.5.2)
+
+    def encode_id_token(self, token: Mapping[str, Any], request: Any) -> str:
+        code: AuthorizationCode = request.authorization_code
+        issuer: Issuer = request.issuer
+        # Authlib knows Ed25519 by its older name only (RFC 9864).
+        algorithm = {"Ed25519": "EdDSA"}.get(issuer.keys.algorithm, issuer.keys.algorithm)
+        claims = {"at_hash": create_half_hash(token["access_token"], algorithm).decode("ascii")}
+        if code.nonce:
+            claims["nonce"] = code.nonce
+        return issuer.id_token(request.client, code.sign_in, code.scope, **claims)
+
+
+def _client_secret_basic(query_client: Any, request: Any) -> Client | None:
+    try:
+        client: Client | None = authenticate_client_secret_basic(query_client, request)
+    except ValueError:  # bytes that are no UTF-8 are no credentials either
+        raise InvalidClientError("The credentials are malformed.", status_code=401) from None
+    return client
+
+
+class Grants(AuthorizationServer):  # type: ignore[misc]  # untyped base
+    """The authorization server. Needs Django's settings to be configured."""
+
+    def __init__(self, issuer: Issuer, storage: Storage) -> None:
+        super().__init__(client_model=None, token_model=None)
+        self.issuer = issuer
+        self.storage = storage
+        generator = BearerTokenGenerator(
+            access_token_generator=issuer.access_token,
+            refresh_token_generator=lambda **_: generate_token(48),
+            expires_generator=issuer.options.token_seconds,
+        )
+        self.register_token_generator("default", generator)
+        self.register_client_auth_method("client_secret_basic", _client_secret_basic)
+        self.register_grant(ClientCredentialsGrant, [ResourceIndicator()])
+        self.register_grant(RefreshTokenGrant, [ResourceIndicator()])
+        self.register_grant(AuthorizationCodeGrant, [ProofKey(), ResourceIndicator(), IdToken()])
+
+    def token(self, request: HttpRequest) -> HttpResponse:
+        """Answer a request to the token endpoint (RFC 6749, section 3.2)."""
+        response: HttpResponse
+        try:
+            if request.GET:  # RFC 6749, section 2.3.1
+                raise InvalidRequestError("Parameters belong in the body, not in the address.")
+            for name, values in request.POST.lists():
+                if len(values) > 1 and name not in ("resource", "audience"):
+                    raise InvalidRequestError("A parameter is given more than once.")
+            response = self.create_token_response(request)
+        except OAuth2Error as error:
+            response = self.handle_error_response(request, error)
+        return response
+
+    def consent(self, request: HttpRequest) -> Consent | HttpResponse:
+        """Check an authorization request: something to decide, or the answer to the client.
+
+        Raises ``Refused`` where the client or its redirection address cannot be trusted.
+        """
+        try:
+            grant = self.get_consent_grant(request)
+        except OAuth2Error as error:
+            if not error.redirect_uri:
+                raise Refused(error.error, error.description) from None
+            response: HttpResponse = self.handle_error_response(request, error)
+            return response
+        except ValueError:
+            # Authlib quotes parameters in its descriptions, and refuses to quote some characters.
+            raise Refused("invalid_request", "A parameter holds invalid characters.") from None
+        return Consent(
+            client_id=grant.request.client.client_id,
+            redirect_uri=grant.redirect_uri,
+            audience=grant.request.client.audience,
+            scopes=tuple(grant.request.scope.split()),
+            grant=grant,
+        )
+
+    def decide(
+        self, consent: Consent, subject: str | None, scopes: frozenset[str]
+    ) -> HttpResponse:
+        """Send the client a code for this person and these scopes, or ``access_denied`` for None."""
+        person = subject and SignIn(subject=subject, scopes=scopes, auth_time=int(time.time()))
+        response: HttpResponse = self.create_authorization_response(
+            consent.grant.request, grant_user=person, grant=consent.grant
+        )
+        return response
+
+    # What Authlib calls.
+
+    def query_client(self, client_id: str) -> Client | None:
+        return self.issuer.clients.get(client_id)
+
+    def create_oauth2_request(self, request: HttpRequest) -> Any:
+        made = super().create_oauth2_request(request)
+        made.issuer = self.issuer  # for IdToken, which is given the request alone
+        return made
+
+    def save_token(self, token: Mapping[str, Any], request: Any) -> None:
+        if "refresh_token" not in token:
+            return
+        granted = request.authorization_code or request.refresh_token
+        saved = RefreshToken(
+            value=token["refresh_token"],
+            client_id=request.client.client_id,
+            scope=granted.scope,  # RFC 6749, section 6: identical, though a token asked for less
+            audience=granted.audience,
+            sign_in=granted.sign_in,
+        )
+        self.storage.refresh_tokens.add(saved.value, saved)
+
+    def generate_token(self, **grant: Any) -> dict[str, Any]:
+        token: dict[str, Any] = super().generate_token(**grant)
+        token.setdefault("scope", "")  # RFC 6749, section 5.1: said, where it is not as asked for
+        return token
+
+    def get_token_grant(self, request: Any) -> Any:
+        if not request.payload.grant_type:
+            raise InvalidRequestError("grant_type is missing.")
+        return super().get_token_grant(request)
+
+    def get_authorization_grant(self, request: Any) -> Any:
+        try:
+            return super().get_authorization_grant(request)
+        except UnsupportedResponseTypeError as error:
+            if request.payload.response_type:
+                raise
+            raise InvalidRequestError(
+                "response_type is missing.", redirect_uri=error.redirect_uri
+            ) from None
+
+    def handle_response(self, status_code: int, payload: Any, headers: Any) -> HttpResponse:
+        response: HttpResponse = super().handle_response(status_code, payload, headers)
+        if "Location" in response:
+            response.status_code = 303  # RFC 9700, section 4.12
+            response["Location"] = add_params_to_uri(  # RFC 9207, section 2
+                response["Location"], {"iss": self.issuer.name}
+            )
+            response["Cache-Control"] = "no-store"
+        if status_code == 401:
+            response["WWW-Authenticate"] = 'Basic realm="development issuer"'  # RFC 7617: a realm
+        return response

@@ -1,0 +1,125 @@
+"""The issuer itself: what it says about itself and the tokens that it signs.
+
+Metadata: RFC 8414 and OpenID Connect Discovery 1.0. Access tokens: RFC 9068. ID tokens: OpenID
+Connect Core 1.0, section 2.
+"""
+
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .clients import IDENTITY_SCOPES, PEOPLE, Client, registered_clients
+from .signing import SigningKeys
+from .storage import SignIn
+
+__all__ = ["Issuer", "IssuerOptions"]
+
+# The key that signs and its predecessors. A verifier that has seen none of these has waited long.
+_PUBLISHED_KEYS = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IssuerOptions:
+    """What the command line decides. ``issuer`` is an URL without path; lifetimes are in seconds."""
+
+    issuer: str
+    audiences: tuple[str, ...] = ("https://api.example.test",)  # the first is the default
+    scopes: tuple[str, ...] = ("example:scope",)
+    algorithm: str = "RS256"
+    token_seconds: int = 3600
+    redirect_uris: tuple[str, ...] = ()
+
+
+class Issuer:
+    """The keys, the clients and the tokens of one issuer. May be used from several threads."""
+
+    def __init__(self, options: IssuerOptions) -> None:
+        self.options = options
+        self.name = options.issuer
+        self.base_url = options.issuer.rstrip("/")
+        self.clients: Mapping[str, Client] = registered_clients(
+            options.scopes, options.redirect_uris
+        )
+        self.keys = SigningKeys(options.algorithm)
+
+    def metadata(self) -> dict[str, Any]:
+        """The discovery document (RFC 8414, section 2). ``issuer`` is exact; addresses follow it."""
+        return {
+            "issuer": self.name,
+            "authorization_endpoint": f"{self.base_url}/authorize",
+            "token_endpoint": f"{self.base_url}/token",
+            "jwks_uri": f"{self.base_url}/jwks.json",
+            "scopes_supported": [*IDENTITY_SCOPES, *self.options.scopes],
+            "response_types_supported": ["code"],
+            "response_modes_supported": ["query"],
+            "grant_types_supported": ["authorization_code", "client_credentials", "refresh_token"],
+            "subject_types_supported": ["public"],
+            "id_token_signing_alg_values_supported": [self.keys.algorithm],
+            "token_endpoint_auth_methods_supported": [
+                "client_secret_basic",
+                "client_secret_post",
+                "none",
+            ],
+            "code_challenge_methods_supported": ["S256"],
+            "authorization_response_iss_parameter_supported": True,
+            "claims_supported": [
+                *("iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "at_hash"),
+                *("name", "email", "email_verified"),
+            ],
+            "claims_parameter_supported": False,
+            "request_parameter_supported": False,
+            "request_uri_parameter_supported": False,
+        }
+
+    def rotate(self, algorithm: str | None = None, *, withdraw_older: bool = False) -> str:
+        """Sign with a new key and return its ``kid``; publish the last few, or only the new one."""
+        kid = self.keys.rotate(algorithm)
+        published = [key["kid"] for key in self.keys.jwks()["keys"]]
+        for old in published[: -1 if withdraw_older else -_PUBLISHED_KEYS]:
+            self.keys.withdraw(old)
+        return kid
+
+    def access_token(
+        self, client: Client, grant_type: str, user: SignIn | None, scope: str
+    ) -> str:
+        """An access token (RFC 9068, section 2.2). Without a person, ``sub`` is ``<id>@clients``.
+
+        A machine's subject is spelt as Auth0 does, so that no person's is ever the same
+        (RFC 9700, section 4.15).
+        """
+        now = int(time.time())
+        claims: dict[str, Any] = {
+            "iss": self.name,
+            "aud": client.audience or self.options.audiences[0],
+            "sub": user.subject if user else f"{client.client_id}@clients",
+            "client_id": client.client_id,
+            "iat": now,
+            "exp": now + self.options.token_seconds,
+            "jti": secrets.token_urlsafe(16),
+        }
+        if scope:
+            claims["scope"] = scope
+        if user:
+            claims["auth_time"] = user.auth_time
+        return self.keys.sign(claims)
+
+    def id_token(self, client: Client, user: SignIn, scope: str, **claims: Any) -> str:
+        """An ID token with these further claims. Only the three people have a name and an address."""
+        now = int(time.time())
+        identity: dict[str, Any] = {}
+        for person in PEOPLE:
+            if person.subject == user.subject and "profile" in scope.split():
+                identity["name"] = person.name
+            if person.subject == user.subject and "email" in scope.split():
+                identity |= {"email": person.email, "email_verified": True}
+        required = {
+            "iss": self.name,
+            "aud": client.client_id,
+            "sub": user.subject,
+            "iat": now,
+            "exp": now + self.options.token_seconds,
+            "auth_time": user.auth_time,
+        }
+        return self.keys.sign({**identity, **claims, **required}, header={"typ": "JWT"})

@@ -1,0 +1,137 @@
+"""One process that is one issuer: Django without models, a threaded server, a rotation timer."""
+
+import os
+import secrets
+import socketserver
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import django
+from django.conf import settings
+from django.core.servers.basehttp import ThreadedWSGIServer, WSGIRequestHandler
+from django.core.wsgi import get_wsgi_application
+
+from .issuer import Issuer, IssuerOptions
+
+__all__ = ["bind", "serve"]
+
+
+class Listener(ThreadedWSGIServer):
+    """A bound socket whose port is known, and which the application is given later."""
+
+    request_queue_size = 128
+    port: int
+
+    def server_bind(self) -> None:
+        # Not HTTPServer's: that one asks the name server who we are, which may take seconds.
+        socketserver.TCPServer.server_bind(self)
+        self.server_name, self.port = str(self.server_address[0]), int(self.server_address[1])
+        self.server_port = self.port
+        self.setup_environ()
+
+
+def bind(host: str, port: int) -> Listener:
+    """Listen on this address; port 0 is any free one. Raises ``OSError`` where that is impossible."""
+    return Listener((host, port), WSGIRequestHandler, ipv6=":" in host)
+
+
+def serve(
+    listener: Listener,
+    options: IssuerOptions,
+    *,
+    rotate_seconds: float | None,
+    verbose: bool,
+    ready: Callable[[], None],
+) -> None:
+    """Answer requests until an exception (such as ``KeyboardInterrupt``) ends it.
+
+    Configures Django for the whole process, so it can be called once in a process.
+    """
+    _configure(options, verbose=verbose)
+    # These read the settings when they are imported.
+    from .grants import Grants
+    from .storage import Storage
+    from .views import Site
+
+    issuer = Issuer(options)
+    settings.ROOT_URLCONF = Site(issuer, Grants(issuer, Storage()))
+    listener.set_app(get_wsgi_application())
+    stop = threading.Event()
+    if rotate_seconds is not None:
+        threading.Thread(
+            target=_rotate, args=(issuer, rotate_seconds, stop), name="rotation", daemon=True
+        ).start()
+    try:
+        ready()
+        listener.serve_forever(poll_interval=60)  # nothing calls shutdown(), so nothing polls
+    finally:
+        stop.set()
+        listener.server_close()
+
+
+def _rotate(issuer: Issuer, seconds: float, stop: threading.Event) -> None:
+    while not stop.wait(seconds):
+        issuer.rotate()
+
+
+def _configure(options: IssuerOptions, *, verbose: bool) -> None:
+    host = urlsplit(options.issuer).hostname or ""
+    loopback = ["127.0.0.1", "localhost", "[::1]"]
+    if options.issuer.startswith("http:"):
+        # Authlib refuses plain http but on loopback. Whether to listen elsewhere was decided
+        # before, and where a proxy does TLS, this side of it is plain all the same.
+        os.environ["AUTHLIB_INSECURE_TRANSPORT"] = "1"
+    settings.configure(
+        # Names that are not ours are refused, or a web site could rebind its own to loopback.
+        ALLOWED_HOSTS=[*loopback, f"[{host}]" if ":" in host else host],
+        CSRF_COOKIE_HTTPONLY=True,
+        # Cookies know no port: the API on another one has a `csrftoken` too.
+        CSRF_COOKIE_NAME="devissuer_csrf",
+        DATABASES={},
+        INSTALLED_APPS=[],
+        LOGGING=_logging(verbose=verbose),
+        LOGGING_CONFIG="logging.config.dictConfig",
+        MIDDLEWARE=[
+            "django.middleware.common.CommonMiddleware",  # checks the host of every request
+            "django.middleware.csrf.CsrfViewMiddleware",
+        ],
+        SECRET_KEY=secrets.token_urlsafe(50),
+        TEMPLATES=[
+            {
+                "BACKEND": "django.template.backends.django.DjangoTemplates",
+                "DIRS": [Path(__file__).parent / "templates"],
+            }
+        ],
+        USE_I18N=False,
+        USE_TZ=True,
+    )
+    django.setup(set_prefix=False)
+
+
+def _logging(*, verbose: bool) -> dict[str, object]:
+    """Only failures of our own are reported; with ``verbose`` each request too, in one line."""
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"line": {"format": "%(message)s"}},
+        "handlers": {
+            "stderr": {
+                "class": "logging.StreamHandler",
+                "formatter": "line",
+                "stream": sys.stderr,
+            },
+            "nowhere": {"class": "logging.NullHandler"},
+        },
+        "loggers": {
+            "django": {"handlers": ["stderr"], "level": "ERROR"},
+            "django.security": {"handlers": ["nowhere"], "propagate": False},
+            "django.server": {
+                "handlers": ["stderr" if verbose else "nowhere"],
+                "level": "INFO",
+                "propagate": False,
+            },
+        },
+    }

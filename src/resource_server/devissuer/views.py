@@ -1,0 +1,192 @@
+"""The development issuer's addresses: metadata, keys, tokens, the sign-in page, rotation.
+
+Cross-origin reads (the CORS protocol of the Fetch standard) are allowed to anyone for what is
+public, and to pages on loopback for tokens: the demonstration secret is no secret, so another
+web site could otherwise fetch tokens through the browser of whoever visits it.
+"""
+
+import re
+import secrets
+import unicodedata
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.urls import path
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_http_methods
+
+from .clients import PEOPLE
+from .grants import Consent, Grants, Refused
+from .issuer import Issuer
+from .signing import ALGORITHMS
+
+__all__ = ["Site"]
+
+View = Callable[[HttpRequest], HttpResponse]
+
+_LOOPBACK_ORIGIN = re.compile(r"https?://(?:127\.0\.0\.1|localhost|\[::1\])(?::[0-9]{1,5})?")
+_MAX_SUBJECT = 255  # OpenID Connect Core 1.0, section 2
+
+
+class Site:
+    """The URL configuration of one issuer."""
+
+    def __init__(self, issuer: Issuer, grants: Grants) -> None:
+        self.issuer = issuer
+        self.grants = grants
+        redirects = map(urlsplit, issuer.options.redirect_uris)
+        self._origins = {issuer.base_url} | {f"{uri.scheme}://{uri.netloc}" for uri in redirects}
+        metadata = self._public(self.metadata)
+        self.urlpatterns = [
+            path("", require_http_methods(["GET", "HEAD"])(self.home)),
+            path(".well-known/openid-configuration", metadata),
+            path(".well-known/oauth-authorization-server", metadata),
+            path("jwks.json", self._public(self.jwks)),
+            path("authorize", require_http_methods(["GET", "POST"])(self.authorize)),
+            path("token", csrf_exempt(self._cross_origin("POST", self.token))),
+            path("rotate", csrf_exempt(require_http_methods(["POST"])(self.rotate))),
+        ]
+
+    def home(self, request: HttpRequest) -> HttpResponse:
+        return _page(request, "home.html", {"issuer": self.issuer, "clients": self.issuer.clients})
+
+    def metadata(self, request: HttpRequest) -> HttpResponse:
+        return _public_json(self.issuer.metadata())
+
+    def jwks(self, request: HttpRequest) -> HttpResponse:
+        return _public_json(self.issuer.keys.jwks())
+
+    def token(self, request: HttpRequest) -> HttpResponse:
+        return self.grants.token(request)
+
+    def authorize(self, request: HttpRequest) -> HttpResponse:
+        """The authorization endpoint (RFC 6749, section 3.1): a page to sign in, and its answer."""
+        try:
+            consent = self.grants.consent(request)
+        except Refused as refused:
+            return _page(request, "refused.html", {"refused": refused}, status=400)
+        if not isinstance(consent, Consent):
+            return consent
+        if request.method != "POST":
+            return self._sign_in_page(request, consent)
+        if request.POST.get("decision") != "allow":
+            return self.grants.decide(consent, None, frozenset())
+        subject = request.POST.get("other", "").strip() or request.POST.get("subject", "")
+        if problem := _subject_problem(subject):
+            return self._sign_in_page(request, consent, problem)
+        return self.grants.decide(consent, subject, frozenset(request.POST.getlist("agreed")))
+
+    def rotate(self, request: HttpRequest) -> HttpResponse:
+        """Make a new key current; ``algorithm`` and ``withdraw=older`` are optional."""
+        if not self._is_ours(request.headers.get("Origin")):
+            return _error(403, "access_denied", "only pages on loopback may rotate the keys")
+        algorithm = request.POST.get("algorithm")
+        withdraw = request.POST.get("withdraw")
+        if algorithm is not None and algorithm not in ALGORITHMS:
+            return _error(400, "invalid_request", f"algorithm is one of {', '.join(ALGORITHMS)}")
+        if withdraw not in (None, "older"):
+            return _error(400, "invalid_request", "withdraw is older, or absent")
+        kid = self.issuer.rotate(algorithm, withdraw_older=withdraw is not None)
+        published = [key["kid"] for key in self.issuer.keys.jwks()["keys"]]
+        response = JsonResponse(
+            {"kid": kid, "algorithm": self.issuer.keys.algorithm, "published": published}
+        )
+        response["Cache-Control"] = "no-store"
+        return response
+
+    def _sign_in_page(
+        self, request: HttpRequest, consent: Consent, problem: str = ""
+    ) -> HttpResponse:
+        sent = request.POST if request.method == "POST" else None
+        hint = request.GET.get("login_hint", "")  # OpenID Connect Core 1.0, section 3.1.2.1
+        known = [person.subject for person in PEOPLE]
+        agreed = sent.getlist("agreed") if sent else list(consent.scopes)
+        context = {
+            "consent": consent,
+            "people": PEOPLE,
+            "chosen": hint if hint in known else known[0],
+            "other": sent.get("other", "") if sent else ("" if hint in known else hint),
+            "scopes": [(name, name in agreed) for name in consent.scopes],
+            "problem": problem,
+            "max_subject": _MAX_SUBJECT,
+        }
+        return _page(request, "sign_in.html", context, status=400 if problem else 200)
+
+    def _is_ours(self, origin: str | None) -> bool:
+        """Whether a request comes from no page at all, or from one that we trust."""
+        return origin is None or origin in self._origins or bool(_LOOPBACK_ORIGIN.fullmatch(origin))
+
+    def _public(self, view: View) -> View:
+        allowed = require_http_methods(["GET", "HEAD", "OPTIONS"])(view)
+
+        def answer(request: HttpRequest) -> HttpResponse:
+            preflight = request.method == "OPTIONS"
+            response = HttpResponse(status=204) if preflight else allowed(request)
+            response["Access-Control-Allow-Origin"] = "*"
+            if preflight:
+                response["Access-Control-Allow-Methods"] = "GET, HEAD"
+                response["Access-Control-Allow-Headers"] = "*"
+                response["Access-Control-Max-Age"] = "600"
+            return response
+
+        return answer
+
+    def _cross_origin(self, method: str, view: View) -> View:
+        allowed = require_http_methods([method, "OPTIONS"])(view)
+
+        def answer(request: HttpRequest) -> HttpResponse:
+            preflight = request.method == "OPTIONS"
+            response = HttpResponse(status=204) if preflight else allowed(request)
+            response["Vary"] = "Origin"
+            origin = request.headers.get("Origin")
+            if origin is not None and self._is_ours(origin):
+                response["Access-Control-Allow-Origin"] = origin
+                if preflight:
+                    response["Access-Control-Allow-Methods"] = method
+                    response["Access-Control-Allow-Headers"] = (
+                        "Authorization, Content-Type, X-Requested-With"
+                    )
+                    response["Access-Control-Max-Age"] = "600"
+            return response
+
+        return answer
+
+
+def _subject_problem(subject: str) -> str:
+    if not subject:
+        return "Pick a person, or type a subject."
+    if len(subject) > _MAX_SUBJECT:
+        return f"A subject has at most {_MAX_SUBJECT} characters."
+    if any(unicodedata.category(character).startswith("C") for character in subject):
+        return "A subject has no control characters."
+    return ""
+
+
+def _public_json(document: dict[str, Any]) -> HttpResponse:
+    response = JsonResponse(document)
+    response["Cache-Control"] = "public, max-age=60"
+    return response
+
+
+def _error(status: int, error: str, description: str) -> HttpResponse:
+    return JsonResponse({"error": error, "error_description": description}, status=status)
+
+
+def _page(
+    request: HttpRequest, template: str, context: dict[str, Any], status: int = 200
+) -> HttpResponse:
+    nonce = secrets.token_urlsafe(16)
+    response = render(request, template, {**context, "nonce": nonce}, status=status)
+    # No `form-action`: browsers hold the redirect after the form to it as well, and that goes to
+    # the client. `same-origin`, since without a referrer the form's `Origin` would be null.
+    response["Content-Security-Policy"] = (
+        f"default-src 'none'; style-src 'nonce-{nonce}'; base-uri 'none'; frame-ancestors 'none'"
+    )
+    response["X-Frame-Options"] = "DENY"
+    response["X-Content-Type-Options"] = "nosniff"
+    response["Referrer-Policy"] = "same-origin"
+    response["Cache-Control"] = "no-store"
+    return response
