@@ -4,8 +4,9 @@ from django.urls import re_path
 
 from myapp import views
 
+# The group keeps the optional slash out of the path that /docs/ shows.
 urlpatterns = [
-    re_path(r"^public/?$", views.public),
-    re_path(r"^private/?$", views.private),
-    re_path(r"^private-scoped/?$", views.private_scoped),
+    re_path(r"^public(?:/)?\Z", views.public),
+    re_path(r"^private(?:/)?\Z", views.private),
+    re_path(r"^private-scoped(?:/)?\Z", views.private_scoped),
 ]

@@ -156,7 +156,7 @@ SPECTACULAR_SETTINGS = {
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_AUTHENTICATION": [],
-    "POSTPROCESSING_HOOKS": ["resource_server.spectacular.describe_refusals"],
+    "POSTPROCESSING_HOOKS": ["resource_server.spectacular.describe_access"],
     "OAUTH2_SCOPES": {"example:scope": "call /api/private-scoped"},
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",

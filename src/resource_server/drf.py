@@ -93,6 +93,8 @@ def require(request: Request, requirement: Requirement) -> None:
 
 def _permission(requirement: Requirement) -> type[BasePermission]:
     class ScopePermission(BasePermission):
+        requirements = (requirement,)  # for the API's description
+
         def has_permission(self, request: Request, view: "APIView") -> bool:
             try:
                 requirement.check(request.auth)
