@@ -19,4 +19,3 @@ from resource_server.tokens.access_token import AccessToken
 from resource_server.users import TokenUser
 
 __all__ = ["AccessToken", "TokenUser", "auth0_issuer", "requires_any_scope", "requires_scope"]
-__version__ = "0.1.0"

@@ -24,7 +24,18 @@ from resource_server.tokens.issuer import Trusted
 from resource_server.tokens.policy import Policy
 from resource_server.tokens.verifier import Verifier
 
-__all__ = ["Authenticated", "ResourceServer", "TrustedIssuer", "TrustedKey", "authenticate", "configure", "fetch_with", "forget", "realm", "trusted_issuers"]
+__all__ = [
+    "Authenticated",
+    "ResourceServer",
+    "TrustedIssuer",
+    "TrustedKey",
+    "authenticate",
+    "configure",
+    "fetch_with",
+    "forget",
+    "realm",
+    "trusted_issuers",
+]
 
 logger = logging.getLogger("resource_server")
 
@@ -107,7 +118,9 @@ def authenticate(request: HttpRequest) -> Flow[Authenticated | None]:
     except AuthorizationError as error:
         level = logging.WARNING if isinstance(error, Unavailable) else logging.INFO
         # The path is what a log needs to find the call; the query may hold secrets, and %r keeps a line break from forging a line.
-        logger.log(level, "%s: %s (%s %r)", error.reason, error, request.method, request.path, extra={"reason": error.reason})
+        logger.log(
+            level, "%s: %s (%s %r)", error.reason, error, request.method, request.path, extra={"reason": error.reason}
+        )
         yield from _send(signals.token_rejected, request=request, error=error)
         raise
     yield from _send(signals.token_accepted, request=request, token=token, user=user)
@@ -137,7 +150,9 @@ def trusted_issuers() -> tuple[TrustedIssuer, ...]:
                 algorithms=policy.algorithms,
                 token_types=policy.token_types,
                 keys=tuple(
-                    TrustedKey(kid=key.kid, kty=key.kty, algorithms=tuple(sorted(key.algorithms & set(policy.algorithms))))
+                    TrustedKey(
+                        kid=key.kid, kty=key.kty, algorithms=tuple(sorted(key.algorithms & set(policy.algorithms)))
+                    )
                     for key in (trusted.keys.keys if trusted else ())
                 ),
                 metadata=trusted.metadata if trusted else None,

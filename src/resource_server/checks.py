@@ -57,4 +57,7 @@ def _rest_views(patterns: Iterable[Any]) -> Iterator[type[Any]]:
 
 def _is_ours(authentication_class: type[Any]) -> bool:
     # By name, so that DRF is imported only where the project does.
-    return any((base.__module__, base.__name__) == ("resource_server.drf", "AccessTokenAuthentication") for base in authentication_class.__mro__)
+    return any(
+        (base.__module__, base.__name__) == ("resource_server.drf", "AccessTokenAuthentication")
+        for base in authentication_class.__mro__
+    )

@@ -128,19 +128,34 @@ class _Parser:
     def _algorithms(self) -> tuple[str, ...]:
         algorithms = self._strings("ALGORITHMS", ALGORITHMS)
         if not algorithms or not set(algorithms) <= set(ALGORITHMS):
-            self._problem("E007", "ALGORITHMS", "is not a list of algorithms that are supported", f"These are: {', '.join(ALGORITHMS)}.")
+            self._problem(
+                "E007",
+                "ALGORITHMS",
+                "is not a list of algorithms that are supported",
+                f"These are: {', '.join(ALGORITHMS)}.",
+            )
         return algorithms or ()
 
     def _token_types(self) -> tuple[str, ...]:
         types = self._strings("TOKEN_TYPE", ("at+jwt",))
         if not types or not {media_type(name) for name in types} <= {"at+jwt", "jwt"}:
-            self._problem("E008", "TOKEN_TYPE", "is not at+jwt or JWT, or a list of these", "RFC 9068 issuers say at+jwt; many others say JWT, or nothing.")
+            self._problem(
+                "E008",
+                "TOKEN_TYPE",
+                "is not at+jwt or JWT, or a list of these",
+                "RFC 9068 issuers say at+jwt; many others say JWT, or nothing.",
+            )
         return tuple(media_type(name) for name in types or ())
 
     def _clock_skew(self) -> int:
         seconds = self._settings.get("CLOCK_SKEW_SECONDS", 30)
         if type(seconds) is not int or not 0 <= seconds <= MAX_CLOCK_SKEW_SECONDS:
-            self._problem("E009", "CLOCK_SKEW_SECONDS", f"is not a whole number from 0 to {MAX_CLOCK_SKEW_SECONDS}", "30 is the default.")
+            self._problem(
+                "E009",
+                "CLOCK_SKEW_SECONDS",
+                f"is not a whole number from 0 to {MAX_CLOCK_SKEW_SECONDS}",
+                "30 is the default.",
+            )
             return 30
         return seconds
 
@@ -149,7 +164,9 @@ class _Parser:
         if uri is None:
             return None
         if problem := address_problem(uri, http_on_loopback=self._debug):
-            self._problem("E010", "JWKS_URI", problem, "Leave it out to have the keys found through the issuer's metadata.")
+            self._problem(
+                "E010", "JWKS_URI", problem, "Leave it out to have the keys found through the issuer's metadata."
+            )
         return str(uri)
 
     def _key_set(self) -> Mapping[str, Any] | None:
@@ -164,19 +181,34 @@ class _Parser:
             keys = None
         if keys is None or not keys.keys or keys.skipped:
             found = "; ".join(keys.skipped) if keys is not None else "it is not a dict with a list of keys"
-            self._problem("E012", "JWKS", "is not a JWK Set of public signature keys", f"RFC 7517 section 5: {found or 'it holds no key'}.")
+            self._problem(
+                "E012",
+                "JWKS",
+                "is not a JWK Set of public signature keys",
+                f"RFC 7517 section 5: {found or 'it holds no key'}.",
+            )
         return key_set if isinstance(key_set, Mapping) else None
 
     def _realm(self) -> str:
         realm = self._settings.get("REALM", "api")
         if not isinstance(realm, str) or not realm or not all(" " <= c <= "~" and c not in '"\\' for c in realm):
-            self._problem("E013", "REALM", "is not printable ASCII without quote and backslash", "It stands in WWW-Authenticate; api is the default.")
+            self._problem(
+                "E013",
+                "REALM",
+                "is not printable ASCII without quote and backslash",
+                "It stands in WWW-Authenticate; api is the default.",
+            )
         return str(realm)
 
     def _users(self) -> str:
         users = self._settings.get("USERS", "token")
         if not isinstance(users, str) or (users not in USERS and _DOTTED_PATH.fullmatch(users) is None):
-            self._problem("E014", "USERS", "is not token, lookup, provision or a dotted path", "token needs no database; see the README.")
+            self._problem(
+                "E014",
+                "USERS",
+                "is not token, lookup, provision or a dotted path",
+                "token needs no database; see the README.",
+            )
         return str(users)
 
     def _strings(self, key: str, default: tuple[str, ...]) -> tuple[str, ...] | None:
@@ -184,6 +216,8 @@ class _Parser:
         value = self._settings.get(key, default)
         if isinstance(value, str):
             value = (value,)
-        if not isinstance(value, list | tuple | set | frozenset) or not all(isinstance(item, str) and item for item in value):
+        if not isinstance(value, list | tuple | set | frozenset) or not all(
+            isinstance(item, str) and item for item in value
+        ):
             return () if value is None or value == ("",) else None
         return tuple(dict.fromkeys(value))

@@ -176,5 +176,11 @@ class Unavailable(AuthorizationError):
 
 def reasons() -> dict[str, type[AuthorizationError]]:
     """Every reason there is, and the class that it belongs to."""
-    leaves: tuple[type[AuthorizationError], ...] = (InvalidRequest, NoCredentials, InvalidToken, InsufficientScope, Unavailable)
+    leaves: tuple[type[AuthorizationError], ...] = (
+        InvalidRequest,
+        NoCredentials,
+        InvalidToken,
+        InsufficientScope,
+        Unavailable,
+    )
     return {reason: leaf for leaf in leaves for reason in leaf.messages}

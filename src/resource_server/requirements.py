@@ -26,7 +26,9 @@ class Requirement:
             raise ValueError("name at least one scope")
         for scope in self.scopes:
             if not isinstance(scope, str) or _SCOPE.fullmatch(scope) is None:
-                raise ValueError(f"not a scope: {scope!r} (RFC 6749 section 3.3: printable ASCII without space, quote or backslash)")
+                raise ValueError(
+                    f"not a scope: {scope!r} (RFC 6749 section 3.3: printable ASCII without space, quote or backslash)"
+                )
 
     def check(self, token: object) -> AccessToken:
         """The token, if it gives the right. Raises InsufficientScope where it does not, and where it is no verified token at all."""

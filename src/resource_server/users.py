@@ -4,7 +4,6 @@ Identity is (issuer, subject), never an e-mail address or a name (OpenID Connect
 and gets a TokenUser whatever the setting says. `is_active` is read on each request; staff and superuser never come from a token.
 """
 
-import hashlib
 from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import Any, NoReturn
@@ -19,15 +18,10 @@ from resource_server.errors import InvalidToken
 from resource_server.tokens.access_token import AccessToken
 from resource_server.tokens.flow import Blocking, Flow
 
-__all__ = ["TokenUser", "UserFinder", "find_user", "identity", "user_finder"]
+__all__ = ["TokenUser", "UserFinder", "find_user", "user_finder"]
 
 # How a person's token becomes a user of the database; None is nobody. It may block.
 UserFinder = Callable[[AccessToken], Any]
-
-
-def identity(issuer: str, subject: str) -> str:
-    """64 hexadecimal digits that stand for (issuer, subject): short, without personal data, and alike under any database collation."""
-    return hashlib.sha256(f"{len(issuer)}:{issuer}{subject}".encode()).hexdigest()
 
 
 class TokenUser:
@@ -54,7 +48,7 @@ class TokenUser:
     @cached_property
     def pk(self) -> str:
         """One value per (issuer, subject), with nothing personal in it: it ends up in cache keys."""
-        return identity(self.token.issuer, self.token.subject)
+        return self.token.identity
 
     @property
     def id(self) -> str:
@@ -123,9 +117,19 @@ def user_finder(users: str) -> tuple[UserFinder | None, list[Problem]]:
     try:
         finder: UserFinder = import_string(users)
     except ImportError:
-        return None, [_problem("E016", "is a dotted path that cannot be imported", "Name a function: AccessToken -> user or None.")]
+        return None, [
+            _problem(
+                "E016", "is a dotted path that cannot be imported", "Name a function: AccessToken -> user or None."
+            )
+        ]
     if not callable(finder):
-        return None, [_problem("E016", "is a dotted path to something that is no function", "Name a function: AccessToken -> user or None.")]
+        return None, [
+            _problem(
+                "E016",
+                "is a dotted path to something that is no function",
+                "Name a function: AccessToken -> user or None.",
+            )
+        ]
     return finder, []
 
 

@@ -58,14 +58,10 @@ class Client:
 
     def check_redirect_uri(self, redirect_uri: str) -> bool:
         """Whether it is registered, compared exactly (RFC 9700, section 2.1), or on loopback."""
-        return redirect_uri in self.redirect_uris or bool(
-            _LOOPBACK_REDIRECT.fullmatch(redirect_uri)
-        )
+        return redirect_uri in self.redirect_uris or bool(_LOOPBACK_REDIRECT.fullmatch(redirect_uri))
 
     def check_client_secret(self, client_secret: str) -> bool:
-        return self.secret is not None and secrets.compare_digest(
-            self.secret.encode(), client_secret.encode()
-        )
+        return self.secret is not None and secrets.compare_digest(self.secret.encode(), client_secret.encode())
 
     def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:
         return (method == "none") == (self.secret is None)
@@ -77,9 +73,7 @@ class Client:
         return grant_type in self.grant_types
 
 
-def registered_clients(
-    scopes: Collection[str], redirect_uris: Collection[str]
-) -> dict[str, Client]:
+def registered_clients(scopes: Collection[str], redirect_uris: Collection[str]) -> dict[str, Client]:
     """One client of each kind: a machine with a secret, and a browser application without."""
     machine = Client(
         client_id="demo-machine",

@@ -134,9 +134,7 @@ class ProofKey(CodeChallenge):  # type: ignore[misc]  # untyped base
     def validate_code_challenge(self, grant: Any, redirect_uri: str) -> None:
         data = grant.request.payload.data
         if not data.get("code_challenge") or data.get("code_challenge_method") != "S256":
-            raise InvalidRequestError(
-                "PKCE is compulsory: send code_challenge with code_challenge_method=S256."
-            )
+            raise InvalidRequestError("PKCE is compulsory: send code_challenge with code_challenge_method=S256.")
         super().validate_code_challenge(grant, redirect_uri)
 
 
@@ -155,9 +153,7 @@ class ResourceIndicator:
 
     def _at_token(self, grant: Any) -> None:
         credential = grant.request.authorization_code or grant.request.refresh_token
-        allowed = (
-            (credential.audience,) if credential else grant.server.issuer.options.audiences
-        )
+        allowed = (credential.audience,) if credential else grant.server.issuer.options.audiences
         self._bind(grant, allowed)
 
     @staticmethod
@@ -250,9 +246,7 @@ class Grants(AuthorizationServer):  # type: ignore[misc]  # untyped base
             grant=grant,
         )
 
-    def decide(
-        self, consent: Consent, subject: str | None, scopes: frozenset[str]
-    ) -> HttpResponse:
+    def decide(self, consent: Consent, subject: str | None, scopes: frozenset[str]) -> HttpResponse:
         """Send the client a code for this person and these scopes, or ``access_denied`` for None."""
         person = subject and SignIn(subject=subject, scopes=scopes, auth_time=int(time.time()))
         response: HttpResponse = self.create_authorization_response(
@@ -299,9 +293,7 @@ class Grants(AuthorizationServer):  # type: ignore[misc]  # untyped base
         except UnsupportedResponseTypeError as error:
             if request.payload.response_type:
                 raise
-            raise InvalidRequestError(
-                "response_type is missing.", redirect_uri=error.redirect_uri
-            ) from None
+            raise InvalidRequestError("response_type is missing.", redirect_uri=error.redirect_uri) from None
 
     def handle_response(self, status_code: int, payload: Any, headers: Any) -> HttpResponse:
         response: HttpResponse = super().handle_response(status_code, payload, headers)

@@ -39,9 +39,7 @@ class Issuer:
         self.options = options
         self.name = options.issuer
         self.base_url = options.issuer.rstrip("/")
-        self.clients: Mapping[str, Client] = registered_clients(
-            options.scopes, options.redirect_uris
-        )
+        self.clients: Mapping[str, Client] = registered_clients(options.scopes, options.redirect_uris)
         self.keys = SigningKeys(options.algorithm)
 
     def metadata(self) -> dict[str, Any]:
@@ -81,9 +79,7 @@ class Issuer:
             self.keys.withdraw(old)
         return kid
 
-    def access_token(
-        self, client: Client, grant_type: str, user: SignIn | None, scope: str
-    ) -> str:
+    def access_token(self, client: Client, grant_type: str, user: SignIn | None, scope: str) -> str:
         """An access token (RFC 9068, section 2.2). Without a person, ``sub`` is ``<id>@clients``.
 
         A machine's subject is spelt as Auth0 does, so that no person's is ever the same

@@ -61,9 +61,7 @@ def serve(
     listener.set_app(get_wsgi_application())
     stop = threading.Event()
     if rotate_seconds is not None:
-        threading.Thread(
-            target=_rotate, args=(issuer, rotate_seconds, stop), name="rotation", daemon=True
-        ).start()
+        threading.Thread(target=_rotate, args=(issuer, rotate_seconds, stop), name="rotation", daemon=True).start()
     try:
         ready()
         listener.serve_forever(poll_interval=60)  # nothing calls shutdown(), so nothing polls

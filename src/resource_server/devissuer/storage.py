@@ -111,16 +111,10 @@ class Storage:
     """Codes, refresh tokens, and the sessions in which one of them was used twice."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self.codes: OneTime[AuthorizationCode] = OneTime(
-            limit=1_000, seconds=CODE_SECONDS, clock=clock
-        )
-        self.refresh_tokens: OneTime[RefreshToken] = OneTime(
-            limit=10_000, seconds=REFRESH_TOKEN_SECONDS, clock=clock
-        )
+        self.codes: OneTime[AuthorizationCode] = OneTime(limit=1_000, seconds=CODE_SECONDS, clock=clock)
+        self.refresh_tokens: OneTime[RefreshToken] = OneTime(limit=10_000, seconds=REFRESH_TOKEN_SECONDS, clock=clock)
         # A session outlives none of its refresh tokens, so it is remembered as long as they are.
-        self._ended: OneTime[str] = OneTime(
-            limit=10_000, seconds=REFRESH_TOKEN_SECONDS, clock=clock
-        )
+        self._ended: OneTime[str] = OneTime(limit=10_000, seconds=REFRESH_TOKEN_SECONDS, clock=clock)
 
     def end(self, session: str) -> None:
         """Refuse every refresh token of this session (RFC 9700, section 4.14.2)."""

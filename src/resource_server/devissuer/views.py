@@ -91,15 +91,11 @@ class Site:
             return _error(400, "invalid_request", "withdraw is older, or absent")
         kid = self.issuer.rotate(algorithm, withdraw_older=withdraw is not None)
         published = [key["kid"] for key in self.issuer.keys.jwks()["keys"]]
-        response = JsonResponse(
-            {"kid": kid, "algorithm": self.issuer.keys.algorithm, "published": published}
-        )
+        response = JsonResponse({"kid": kid, "algorithm": self.issuer.keys.algorithm, "published": published})
         response["Cache-Control"] = "no-store"
         return response
 
-    def _sign_in_page(
-        self, request: HttpRequest, consent: Consent, problem: str = ""
-    ) -> HttpResponse:
+    def _sign_in_page(self, request: HttpRequest, consent: Consent, problem: str = "") -> HttpResponse:
         sent = request.POST if request.method == "POST" else None
         hint = request.GET.get("login_hint", "")  # OpenID Connect Core 1.0, section 3.1.2.1
         known = [person.subject for person in PEOPLE]
@@ -146,9 +142,7 @@ class Site:
                 response["Access-Control-Allow-Origin"] = origin
                 if preflight:
                     response["Access-Control-Allow-Methods"] = method
-                    response["Access-Control-Allow-Headers"] = (
-                        "Authorization, Content-Type, X-Requested-With"
-                    )
+                    response["Access-Control-Allow-Headers"] = "Authorization, Content-Type, X-Requested-With"
                     response["Access-Control-Max-Age"] = "600"
             return response
 
@@ -175,9 +169,7 @@ def _error(status: int, error: str, description: str) -> HttpResponse:
     return JsonResponse({"error": error, "error_description": description}, status=status)
 
 
-def _page(
-    request: HttpRequest, template: str, context: dict[str, Any], status: int = 200
-) -> HttpResponse:
+def _page(request: HttpRequest, template: str, context: dict[str, Any], status: int = 200) -> HttpResponse:
     nonce = secrets.token_urlsafe(16)
     response = render(request, template, {**context, "nonce": nonce}, status=status)
     # No `form-action`: browsers hold the redirect after the form to it as well, and that goes to

@@ -44,7 +44,12 @@ def address_problem(url: object, *, http_on_loopback: bool) -> str | None:
 
     Does not resolve the name: whoever holds an https name's certificate is the server that was meant.
     """
-    if not isinstance(url, str) or len(url) > MAX_URL_CHARACTERS or not url.isascii() or any(character <= " " for character in url):
+    if (
+        not isinstance(url, str)
+        or len(url) > MAX_URL_CHARACTERS
+        or not url.isascii()
+        or any(character <= " " for character in url)
+    ):
         return "is not a URL"
     try:
         parts = urlsplit(url)

@@ -41,7 +41,8 @@ class Verifier:
         self._now = now
         # Keys belong to their issuer: there is no set that two of them share.
         self._issuers = {
-            policy.issuer: (policy, IssuerKeys(policy, fetch=fetch, clock=clock, on_refresh=on_refresh)) for policy in policies
+            policy.issuer: (policy, IssuerKeys(policy, fetch=fetch, clock=clock, on_refresh=on_refresh))
+            for policy in policies
         }
 
     def verify(self, credentials: Credentials) -> Flow[AccessToken]:
