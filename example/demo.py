@@ -42,6 +42,7 @@ sys.argv[0] = name
 PUBLIC = {"message": "All good. You don't need to be authenticated to call this"}
 PRIVATE = {"message": "All good. You only get this message if you're authenticated"}
 SCOPED = {"message": "All good. You're authenticated and the access token has the appropriate scope"}
+ANONYMOUS = {"detail": "Authentication credentials were not provided."}
 NO_TOKEN = 'Bearer realm="api"'
 NO_SCOPE = {"realm": "api", "error": "insufficient_scope", "scope": "example:scope"}
 
@@ -67,10 +68,10 @@ CALLS = (
     Call(path="/api/public", token=None, status=200, body=PUBLIC),
     Call(path="/api/public", token="TOKEN", status=200, body=PUBLIC),
     Call(path="/api/public", token="SCOPED", status=200, body=PUBLIC),
-    Call(path="/api/private", token=None, status=401, body={"reason": "credentials_missing"}, challenge=NO_TOKEN),
+    Call(path="/api/private", token=None, status=401, body=ANONYMOUS, challenge=NO_TOKEN),
     Call(path="/api/private", token="TOKEN", status=200, body=PRIVATE),
     Call(path="/api/private", token="SCOPED", status=200, body=PRIVATE),
-    Call(path="/api/private-scoped", token=None, status=401, body={"reason": "credentials_missing"}, challenge=NO_TOKEN),
+    Call(path="/api/private-scoped", token=None, status=401, body=ANONYMOUS, challenge=NO_TOKEN),
     Call(path="/api/private-scoped", token="TOKEN", status=403, body={"error": "insufficient_scope"}, challenge=NO_SCOPE),
     Call(path="/api/private-scoped", token="SCOPED", status=200, body=SCOPED),
 )
