@@ -34,7 +34,7 @@ def database_url(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="session")
 def issuer(free_port: Callable[[], int]) -> Iterator[str]:
-    with development_issuer(free_port()) as (address, _):
+    with development_issuer(free_port(), "--scope", "example:scope", "--scope", "other:scope") as (address, _):
         yield address
 
 
@@ -57,12 +57,12 @@ class Tokens:
 
 
 @pytest.fixture(scope="session")
-def tokens(free_port: Callable[[], int], issuer: str) -> Tokens:
+def tokens(issuer: str) -> Tokens:
     return Tokens(
         none=request_token(issuer),
-        other=request_token(issuer, "openid"),
+        other=request_token(issuer, "other:scope"),
         scoped=request_token(issuer, "example:scope"),
-        several=request_token(issuer, "openid example:scope"),
+        several=request_token(issuer, "other:scope example:scope"),
     )
 
 

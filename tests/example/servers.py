@@ -74,7 +74,7 @@ def call(
             status=response.status,
             headers=response.headers,
             cookies={name: morsel.value for name, morsel in jar.items()},
-            text=response.read().decode(),
+            text=response.read().decode(errors="replace"),
         )
     finally:
         connection.close()
