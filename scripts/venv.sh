@@ -66,7 +66,7 @@ reason() {
     if grep -q 'connection broken' "$log"; then
         echo "the package registry cannot be reached"
     else
-        grep -i '^ *error' "$log" | tail -n 1 | cut -c 1-200
+        grep -i '^ *error' "$log" | tail -n 1 | sed "s,\\. .*,,"
     fi
 }
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.apps import AppConfig
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Warning, register
+from django.core import checks
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from resource_server.authentication import configure
@@ -16,15 +16,17 @@ from resource_server.authentication import configure
 __all__ = ["check_authentication_order", "check_settings"]
 
 
-@register()
-def check_settings(app_configs: Sequence[AppConfig] | None = None, **_: Any) -> list[CheckMessage]:
+@checks.register()
+def check_settings(app_configs: Sequence[AppConfig] | None = None, **_: Any) -> list[checks.CheckMessage]:
     """E001 to E016: RESOURCE_SERVER, each problem by itself."""
     _server, problems = configure()
-    return [Error(problem.message, hint=problem.hint, id=f"resource_server.{problem.id}") for problem in problems]
+    return [
+        checks.Error(problem.message, hint=problem.hint, id=f"resource_server.{problem.id}") for problem in problems
+    ]
 
 
-@register()
-def check_authentication_order(app_configs: Sequence[AppConfig] | None = None, **_: Any) -> list[CheckMessage]:
+@checks.register()
+def check_authentication_order(app_configs: Sequence[AppConfig] | None = None, **_: Any) -> list[checks.CheckMessage]:
     """W001: an authentication class before ours decides first, and DRF leaves no way to answer alike in both orders."""
     if not getattr(settings, "ROOT_URLCONF", None):
         return []
@@ -35,7 +37,7 @@ def check_authentication_order(app_configs: Sequence[AppConfig] | None = None, *
         if True in ours[1:] and not ours[0]:
             before.setdefault(tuple(names[: ours.index(True)]), view.__name__)
     return [
-        Warning(
+        checks.Warning(
             f"{' and '.join(names)} before AccessTokenAuthentication ({view}): a request that has a token and another credential "
             "is judged by the other, and its token is not read.",
             hint="Put resource_server.drf.AccessTokenAuthentication first.",

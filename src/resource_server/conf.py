@@ -61,7 +61,7 @@ def parse(settings: object, *, debug: bool) -> tuple[Config | None, list[Problem
     if not isinstance(settings, Mapping):
         message = "RESOURCE_SERVER is not set" if settings is None else "RESOURCE_SERVER is not a dict"
         return None, [Problem(id="E001", key="RESOURCE_SERVER", message=message, hint=_EXAMPLE)]
-    return _Parser(settings, debug).parse()
+    return _Parser(settings, debug=debug).parse()
 
 
 _EXAMPLE = 'RESOURCE_SERVER = {"ISSUER": "https://tenant.eu.auth0.com/", "AUDIENCE": "https://api.example.com"}'
@@ -70,27 +70,25 @@ _EXAMPLE = 'RESOURCE_SERVER = {"ISSUER": "https://tenant.eu.auth0.com/", "AUDIEN
 class _Parser:
     """One reading of the settings. Each method reads one key, and notes what is wrong with it."""
 
-    def __init__(self, settings: Mapping[Any, Any], debug: bool) -> None:
+    def __init__(self, settings: Mapping[Any, Any], *, debug: bool) -> None:
         self._settings = settings
         self._debug = debug
         self._problems: list[Problem] = []
 
     def parse(self) -> tuple[Config | None, list[Problem]]:
         self._unknown_keys()
-        policy = {
-            "issuer": self._issuer(),
-            "audience": self._audience(),
-            "algorithms": self._algorithms(),
-            "token_types": self._token_types(),
-            "clock_skew_seconds": self._clock_skew(),
-            "jwks_uri": self._jwks_uri(),
-            "key_set": self._key_set(),
-            "http_on_loopback": self._debug,
-        }
-        realm, users = self._realm(), self._users()
-        if self._problems:
-            return None, self._problems
-        return Config(policies=(Policy(**policy),), realm=realm, users=users), []
+        policy = Policy(
+            issuer=self._issuer(),
+            audience=self._audience(),
+            algorithms=self._algorithms(),
+            token_types=self._token_types(),
+            clock_skew_seconds=self._clock_skew(),
+            jwks_uri=self._jwks_uri(),
+            key_set=self._key_set(),
+            http_on_loopback=self._debug,
+        )
+        config = Config(policies=(policy,), realm=self._realm(), users=self._users())
+        return (None, self._problems) if self._problems else (config, [])
 
     def _problem(self, number: str, key: str, message: str, hint: str) -> None:
         self._problems.append(Problem(id=number, key=key, message=f"RESOURCE_SERVER: {key} {message}", hint=hint))

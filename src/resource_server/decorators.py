@@ -4,7 +4,7 @@ On a plain Django view, function or class, sync or async, the decorator verifies
 REST Framework it reads what the authentication class verified, and refuses where none did. It never reads an unverified token.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import wraps
 from inspect import isawaitable, iscoroutinefunction
 from typing import Any, TypeVar, cast
@@ -87,19 +87,21 @@ def _guard_class(view: type[Any], requirement: Requirement) -> type[Any]:
 
         view.initial = _marked(guarded_initial, initial, requirement)
         return view
-    dispatch = getattr(view, "dispatch", None)
-    if dispatch is None:
+    if not hasattr(view, "dispatch"):
         raise TypeError(f"requires_scope: {view.__name__} is no view class, for it has no dispatch method")
-    if getattr(view, "view_is_async", False):
-
-        @wraps(dispatch)
-        async def async_dispatch(*args: Any, **kwargs: Any) -> Any:
-            response = dispatch(*args, **kwargs)
-            return await cast("Awaitable[Any]", response) if isawaitable(response) else response
-
-        dispatch = async_dispatch
+    dispatch = _as_coroutine_function(view.dispatch) if getattr(view, "view_is_async", False) else view.dispatch
     view.dispatch = _guard_function(dispatch, requirement)
     return view
+
+
+def _as_coroutine_function(dispatch: Callable[..., Any]) -> Callable[..., Any]:
+    # Django's dispatch is a plain function that returns the coroutine of an async handler.
+    @wraps(dispatch)
+    async def dispatched(*args: Any, **kwargs: Any) -> Any:
+        response = dispatch(*args, **kwargs)
+        return await response if isawaitable(response) else response
+
+    return dispatched
 
 
 def _guard_rest_view(view: Any, requirement: Requirement) -> Callable[..., Any]:

@@ -57,7 +57,7 @@ class InvalidRequest(Rejected):
 
     code = "invalid_request"
     status = 400
-    messages = {
+    messages: ClassVar[Mapping[str, str]] = {
         "credentials_repeated": "the Authorization header holds more than one credential",
     }
 
@@ -66,7 +66,7 @@ class NoCredentials(Rejected):
     """The request carries no access token. The challenge has no error code then (RFC 6750 section 3.1)."""
 
     status = 401
-    messages = {
+    messages: ClassVar[Mapping[str, str]] = {
         "credentials_missing": "no access token was sent",
     }
 
@@ -76,7 +76,7 @@ class InvalidToken(Rejected):
 
     code = "invalid_token"
     status = 401
-    messages = {
+    messages: ClassVar[Mapping[str, str]] = {
         # tokens/credentials.py
         "credentials_malformed": "the Authorization header is not the word Bearer, a space and one token",
         "token_too_large": "access token is larger than 16 KiB",
@@ -129,7 +129,7 @@ class InsufficientScope(Rejected):
 
     code = "insufficient_scope"
     status = 403
-    messages = {
+    messages: ClassVar[Mapping[str, str]] = {
         "scope_missing": "access token lacks a scope: ",
         "scope_missing_any": "access token has none of the scopes: ",
         "token_missing": "an access token is needed here: a session or a password has no scopes",
@@ -157,7 +157,7 @@ class Unavailable(AuthorizationError):
 
     code = "temporarily_unavailable"
     status = 503
-    messages = {
+    messages: ClassVar[Mapping[str, str]] = {
         "address_not_allowed": "an address of the issuer is not an https address",
         "fetch_failed": "issuer cannot be reached",
         "fetch_timeout": "issuer did not answer in time",

@@ -24,8 +24,10 @@ class Requirement:
     def __post_init__(self) -> None:
         if not self.scopes:
             raise ValueError("name at least one scope")
-        for scope in self.scopes:
-            if not isinstance(scope, str) or _SCOPE.fullmatch(scope) is None:
+        scopes: tuple[object, ...] = self.scopes
+        for scope in scopes:
+            # A decorator used without its call brings a function here.
+            if not (isinstance(scope, str) and _SCOPE.fullmatch(scope)):
                 raise ValueError(
                     f"not a scope: {scope!r} (RFC 6749 section 3.3: printable ASCII without space, quote or backslash)"
                 )

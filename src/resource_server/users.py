@@ -115,21 +115,12 @@ def user_finder(users: str) -> tuple[UserFinder | None, list[Problem]]:
 
         return provision, []
     try:
-        finder: UserFinder = import_string(users)
+        finder: Any = import_string(users)
     except ImportError:
-        return None, [
-            _problem(
-                "E016", "is a dotted path that cannot be imported", "Name a function: AccessToken -> user or None."
-            )
-        ]
+        finder = None
     if not callable(finder):
-        return None, [
-            _problem(
-                "E016",
-                "is a dotted path to something that is no function",
-                "Name a function: AccessToken -> user or None.",
-            )
-        ]
+        hint = "Name a function that takes an AccessToken and answers a user or None."
+        return None, [_problem("E016", "is a dotted path to no function that can be imported", hint)]
     return finder, []
 
 
@@ -148,7 +139,7 @@ def find_user(token: AccessToken, finder: UserFinder | None) -> Flow[Any]:
 def _lookup(token: AccessToken) -> Any:
     manager = get_user_model()._default_manager
     try:
-        user = manager.get_by_natural_key(token.subject)  # type: ignore[attr-defined] # BaseUserManager has it
+        user = manager.get_by_natural_key(token.subject)
     except (ObjectDoesNotExist, ValidationError, ValueError):
         return None
     # A database that ignores case or accents would make two people one.

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 __all__ = ["MAX_KEYS", "KeySet", "VerificationKey", "parse_key_set"]
@@ -115,15 +116,15 @@ def _curve_algorithms(kty: str, crv: object) -> frozenset[str]:
 
 
 def _import(kty: str, jwk: Mapping[str, Any]) -> RSAKey | ECKey | OKPKey:
+    members: dict[str, Any] = {name: jwk.get(name) for name in _PUBLIC_MEMBERS[kty]}
+    if not all(isinstance(value, str) and len(value) <= MAX_MEMBER_CHARACTERS for value in members.values()):
+        raise ValueError("cannot be read")
     try:
-        members = {name: jwk[name] for name in _PUBLIC_MEMBERS[kty]}
-        if any(len(value) > MAX_MEMBER_CHARACTERS for value in members.values()):
-            raise ValueError
         key = _TYPES[kty].import_key(members)
         public = key.public_key
     except Exception:  # noqa: BLE001 - the library raises many kinds for the many ways in which a key can be broken
         raise ValueError("cannot be read") from None
     # A modulus below 2048 bits is within reach of factoring (RFC 7518 section 3.3).
-    if kty == "RSA" and not MIN_RSA_BITS <= public.key_size <= MAX_RSA_BITS:
+    if isinstance(public, RSAPublicKey) and not MIN_RSA_BITS <= public.key_size <= MAX_RSA_BITS:
         raise ValueError("RSA modulus is not of 2048 to 16384 bits")
     return key
