@@ -72,7 +72,9 @@ CALLS = (
     Call(path="/api/private", token="TOKEN", status=200, body=PRIVATE),
     Call(path="/api/private", token="SCOPED", status=200, body=PRIVATE),
     Call(path="/api/private-scoped", token=None, status=401, body=ANONYMOUS, challenge=NO_TOKEN),
-    Call(path="/api/private-scoped", token="TOKEN", status=403, body={"error": "insufficient_scope"}, challenge=NO_SCOPE),
+    Call(
+        path="/api/private-scoped", token="TOKEN", status=403, body={"error": "insufficient_scope"}, challenge=NO_SCOPE
+    ),
     Call(path="/api/private-scoped", token="SCOPED", status=200, body=SCOPED),
 )
 
@@ -110,7 +112,9 @@ def request(
 class Server:
     """A child process that serves on a port, and what it printed last."""
 
-    def __init__(self, name: str, port: int, kind: str, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, name: str, port: int, kind: str, arguments: Sequence[str], environment: Mapping[str, str]
+    ) -> None:
         self.name = name
         self.port = port
         self.echo = False
@@ -194,8 +198,10 @@ def check_free(variable: str, port: int) -> None:
 
 
 def settings_environment(issuer_port: int) -> dict[str, str]:
-    """The environment of this shell without what `.env.example` lists: the demo shows its own settings, and must
-    neither migrate somebody's database nor call somebody's issuer."""
+    """The environment of this shell without what `.env.example` lists.
+
+    The demo shows its own settings, and must neither migrate somebody's database nor call somebody's issuer.
+    """
     names = set(re.findall(r"^([A-Z0-9_]+)=", (HERE / ".env.example").read_text(encoding="utf-8"), re.MULTILINE))
     ignored = sorted(name for name in names - {"ISSUER_PORT"} if os.environ.get(name))
     if ignored:

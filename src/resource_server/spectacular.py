@@ -35,7 +35,7 @@ _ANSWERS: Mapping[str, tuple[str, str, str]] = {
 }
 
 
-class AccessTokenScheme(OpenApiAuthenticationExtension):
+class AccessTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call] # registers by being defined
     """Describes `AccessTokenAuthentication`: the authorization code flow of the issuer, where its metadata are known.
 
     They are not where the key set is configured by hand, or the issuer is down: then it is a plain bearer token, and the
@@ -50,7 +50,11 @@ class AccessTokenScheme(OpenApiAuthenticationExtension):
     def get_security_requirement(self, auto_schema: AutoSchema) -> list[dict[str, list[Any]]]:
         alternatives: list[tuple[str, ...]] = [()]  # of which one is enough, with all the scopes in it
         for requirement in _requirements(auto_schema):
-            more = [(scope,) for scope in requirement.scopes] if isinstance(requirement, AnyScope) else [requirement.scopes]
+            more = (
+                [(scope,) for scope in requirement.scopes]
+                if isinstance(requirement, AnyScope)
+                else [requirement.scopes]
+            )
             alternatives = [(*first, *second) for first in alternatives for second in more]
         return [{_NAME: list(dict.fromkeys(scopes))} for scopes in alternatives]
 
@@ -106,14 +110,16 @@ def _authorization_code_flow(issuer: TrustedIssuer) -> dict[str, Any] | None:
 def _requirements(auto_schema: AutoSchema) -> Iterator[Requirement]:
     """What the decorators and the permission classes of a view have noted, as far as all of it is demanded."""
     view = auto_schema.view
-    handler = unwrap(getattr(type(view), auto_schema.method.lower()), stop=lambda function: hasattr(function, "requirements"))
+    handler = unwrap(
+        getattr(type(view), auto_schema.method.lower()), stop=lambda function: hasattr(function, "requirements")
+    )
     # `@api_view` keeps the function that it wraps in a closure and nowhere else.
     inner = getclosurevars(handler).nonlocals.values() if isfunction(handler) else ()
     permissions = list(view.get_permissions())
     while permissions:
         permission = permissions.pop()
         if isinstance(permission, AND):
-            permissions += [permission.op1, permission.op2]
+            permissions += [permission.op1, permission.op2]  # type: ignore[attr-defined] # not in the stubs
         yield from getattr(permission, "requirements", ())
     for guarded in (type(view).initial, handler, *inner):
         yield from getattr(guarded, "requirements", ())

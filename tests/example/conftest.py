@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-
 from tests.example.servers import (
     AUDIENCE,
     SigningIssuer,
@@ -26,7 +25,10 @@ def database_url(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A migrated SQLite database with one user, who may enter the admin."""
     url = f"sqlite:///{tmp_path_factory.mktemp('database') / 'db.sqlite3'}"
     variables = {"DEBUG": "1", "DATABASE_URL": url}
-    for command in (["migrate"], ["createsuperuser", "--noinput", "--username", USERNAME, "--email", "reader@api.test"]):
+    for command in (
+        ["migrate"],
+        ["createsuperuser", "--noinput", "--username", USERNAME, "--email", "reader@api.test"],
+    ):
         done = manage(*command, **variables, DJANGO_SUPERUSER_PASSWORD=PASSWORD)
         assert done.returncode == 0, done.stderr
     return url

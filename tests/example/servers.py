@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlencode, urlsplit
 
 from resource_server.devissuer.signing import SigningKeys
@@ -26,10 +26,24 @@ AUDIENCE = "https://api.example.test"
 START_SECONDS = 60
 
 # Variables of the developer's shell must not decide what these tests test.
-VARIABLES = (
-    "ALGORITHMS ALLOWED_HOSTS API_IDENTIFIER AUTH0_DOMAIN DATABASE_URL DEBUG DJANGO_SETTINGS_MODULE ISSUER ISSUER_PORT "
-    "JWKS_URI ONCE PORT REDIS_URL SECRET_KEY TOKEN_TYPE USERS"
-).split()
+VARIABLES = [
+    "ALGORITHMS",
+    "ALLOWED_HOSTS",
+    "API_IDENTIFIER",
+    "AUTH0_DOMAIN",
+    "DATABASE_URL",
+    "DEBUG",
+    "DJANGO_SETTINGS_MODULE",
+    "ISSUER",
+    "ISSUER_PORT",
+    "JWKS_URI",
+    "ONCE",
+    "PORT",
+    "REDIS_URL",
+    "SECRET_KEY",
+    "TOKEN_TYPE",
+    "USERS",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,7 +227,7 @@ class SigningIssuer:
     def token(self, header: Mapping[str, Any] | None = None, **changes: Any) -> str:
         return self.keys.sign(self.claims(**changes), header=header)
 
-    def __enter__(self) -> "SigningIssuer":
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
+from tests.example.conftest import PASSWORD, USERNAME, Tokens
+from tests.example.servers import Answer, SigningIssuer, call, request_token
 
 from resource_server.devissuer.signing import SigningKeys
 from resource_server.errors import InsufficientScope, InvalidToken
-from tests.example.conftest import PASSWORD, USERNAME, Tokens
-from tests.example.servers import Answer, SigningIssuer, call, request_token
 
 BODIES = {
     "/api/public": {"message": "All good. You don't need to be authenticated to call this"},
@@ -59,9 +59,7 @@ def assert_invalid(answer: Answer, reason: str) -> None:
 
 def assert_insufficient(answer: Answer, reason: str, missing: str = "") -> None:
     message = InsufficientScope.messages[reason] + missing
-    challenge = (
-        f'Bearer realm="api", error="insufficient_scope", error_description="{message}", scope="example:scope"'
-    )
+    challenge = f'Bearer realm="api", error="insufficient_scope", error_description="{message}", scope="example:scope"'
     assert (answer.status, answer.headers["WWW-Authenticate"]) == (403, challenge)
     assert answer.headers["Content-Type"] == "application/json"
     assert answer.json() == {"detail": message, "error": "insufficient_scope", "reason": reason}
@@ -154,7 +152,10 @@ def test_wrong_token(
     reason: str,
 ) -> None:
     # That the same issuer's good token passes shows that it is the change which is refused.
-    assert call(other_example, endpoint, authorization=f"Bearer {signing_issuer.token(scope='example:scope')}").status == 200
+    assert (
+        call(other_example, endpoint, authorization=f"Bearer {signing_issuer.token(scope='example:scope')}").status
+        == 200
+    )
     answer = call(other_example, endpoint + slash, authorization=f"Bearer {forge(signing_issuer)}")
     if endpoint == "/api/public":
         assert_good(answer, endpoint)

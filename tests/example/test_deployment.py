@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg
 import pytest
 import redis
-
 from tests.example.servers import AUDIENCE, EXAMPLE, SigningIssuer, api, call, environment, manage
 
 
@@ -84,7 +83,9 @@ def test_asgi(signing_issuer: SigningIssuer, database_url: str) -> None:
     assert [status for status, _ in json.loads(done.stdout)] == [401, 200, 403]
 
 
-@pytest.mark.parametrize("path", ["/static/drf_spectacular_sidecar/swagger-ui-dist/swagger-ui.css", "/static/admin/css/base.css"])
+@pytest.mark.parametrize(
+    "path", ["/static/drf_spectacular_sidecar/swagger-ui-dist/swagger-ui.css", "/static/admin/css/base.css"]
+)
 def test_static_files_without_debug(free_port: Callable[[], int], path: str) -> None:
     variables = {"DEBUG": "0", "ISSUER": "https://issuer.test", "API_IDENTIFIER": AUDIENCE}
     with api(free_port(), **variables) as address:

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 from subprocess import Popen
 
 import pytest
+from tests.example.servers import api, call, development_issuer, request_token
 
 from resource_server.errors import Unavailable
-from tests.example.servers import api, call, development_issuer, request_token
 
 ENDPOINTS = ("/api/public", "/api/private", "/api/private-scoped")
 
