@@ -1,1 +1,21 @@
-"""An OAuth 2.0 resource server for Django."""
+"""An OAuth 2.0 resource server for Django and Django REST Framework: it decides whether the access token in a request gives the right to what is asked.
+
+The way of a request, and the file of each step::
+
+    Authorization header    tokens/credentials.py    -> Credentials, or None
+    token                   tokens/verifier.py       jwt.py parses and judges, issuer.py finds the key -> verified claims
+    verified token          tokens/access_token.py   -> AccessToken = request.auth
+    person or machine       users.py                 -> request.user
+    right                   requirements.py          scopes
+    answer                  challenge.py             status, WWW-Authenticate, body
+
+`authentication.py` is the one door to the first four; `drf.py` and `decorators.py` are the edges that views are written with. Importing this package
+reads no settings, imports no models, opens no socket and starts no thread.
+"""
+
+from resource_server.conf import auth0_issuer
+from resource_server.decorators import requires_any_scope, requires_scope
+from resource_server.tokens.access_token import AccessToken
+from resource_server.users import TokenUser
+
+__all__ = ["AccessToken", "TokenUser", "auth0_issuer", "requires_any_scope", "requires_scope"]

@@ -1,0 +1,44 @@
+# Works with GNU make 3.81 and a POSIX shell. Variables given to make (make demo ONCE=1) reach the commands as environment.
+
+UV = uv
+LOCK = $(UV) pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
+	--custom-compile-command "make lock"
+
+.PHONY: help demo test lint bench lock clean venv
+
+help:
+	@echo "make demo   run the issuer and the API, call its endpoints, keep serving"
+	@echo "            (ONCE=1 checks the answers and stops; PORT=8000 ISSUER_PORT=9000)"
+	@echo "make test   run the tests (ARGS='-k name' is passed on to pytest)"
+	@echo "make lint   check style, types and import contracts"
+	@echo "make bench  measure (nothing to measure yet)"
+	@echo "make lock   resolve the pinned requirements anew (needs uv)"
+	@echo "make clean  remove what these commands made"
+
+venv:
+	@scripts/venv.sh
+
+demo: venv
+	@.venv/bin/python example/demo.py
+
+test: venv
+	.venv/bin/python -m pytest $(ARGS)
+
+lint: venv
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+bench:
+	@echo "There is nothing to measure yet: the benchmarks are not written."
+
+lock:
+	@command -v $(UV) >/dev/null || { echo "error: make lock needs uv (python -m pip install uv, or UV=path)" >&2; exit 1; }
+	$(LOCK) --python-version 3.11 -o requirements/py311-django52.txt requirements/dev.in requirements/django52.in
+	$(LOCK) --python-version 3.12 -o requirements/py312-django60.txt requirements/dev.in requirements/django60.in
+	$(LOCK) --python-version 3.13 -o requirements/py313-django61.txt requirements/dev.in requirements/django61.in
+
+clean:
+	rm -rf .venv .nox .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage dist build
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

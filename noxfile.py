@@ -1,0 +1,40 @@
+"""The three pairs of Python and Django that are supported, each from its lock file."""
+
+import os
+import shutil
+import subprocess
+
+import nox
+
+nox.needs_version = ">=2026.2"
+nox.options.default_venv_backend = "venv"
+nox.options.download_python = "never"
+# A Python that is not here is skipped with a line that says so; .ci/run asks for an error instead.
+nox.options.error_on_missing_interpreters = False
+
+LOCK_FILES = {
+    "3.11": "requirements/py311-django52.txt",
+    "3.12": "requirements/py312-django60.txt",
+    "3.13": "requirements/py313-django61.txt",
+}
+
+
+def put_pyenv_pythons_on_path() -> None:
+    """Find what pyenv keeps: its shims answer only for the versions that are switched on."""
+    if shutil.which("pyenv") is None:
+        return
+    for version in LOCK_FILES:
+        prefix = subprocess.run(["pyenv", "prefix", version], capture_output=True, text=True, check=False)
+        if prefix.returncode == 0:
+            os.environ["PATH"] = os.pathsep.join([f"{prefix.stdout.strip()}/bin", os.environ["PATH"]])
+
+
+put_pyenv_pythons_on_path()
+
+
+@nox.session(python=list(LOCK_FILES))
+def tests(session: nox.Session) -> None:
+    """Run the tests; what follows -- goes to pytest."""
+    session.install("--quiet", "--require-hashes", "-r", LOCK_FILES[str(session.python)])
+    session.install("--quiet", "--no-deps", "--no-build-isolation", "-e", ".")
+    session.run("python", "-m", "pytest", *session.posargs)

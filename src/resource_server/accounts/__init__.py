@@ -1,0 +1,1 @@
+"""Optional app: links (issuer, subject) to a user of the database, for `USERS: "provision"`."""

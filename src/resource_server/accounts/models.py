@@ -1,0 +1,22 @@
+"""Who at an issuer is which user here. Identity is (issuer, subject) and nothing else (OpenID Connect Core section 5.7)."""
+
+from django.conf import settings
+from django.db import models
+
+__all__ = ["Account"]
+
+
+class Account(models.Model):
+    """One person of one issuer, and the user made for them.
+
+    `identity` is the digest of (issuer, subject) that is looked up: it tells `abc` from `ABC` under any collation, and fits every index.
+    """
+
+    identity = models.CharField(max_length=64, unique=True, editable=False)
+    issuer = models.CharField(max_length=2000, editable=False)
+    subject = models.CharField(max_length=255, editable=False)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="access_token_accounts")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return f"{self.subject} at {self.issuer}"

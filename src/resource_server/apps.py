@@ -1,0 +1,17 @@
+"""The Django app: registers the system checks, and nothing else that a start-up would have to pay for."""
+
+from importlib import import_module
+
+from django.apps import AppConfig, apps
+
+__all__ = ["ResourceServerConfig"]
+
+
+class ResourceServerConfig(AppConfig):
+    name = "resource_server"
+    verbose_name = "OAuth 2.0 resource server"
+
+    def ready(self) -> None:
+        import_module("resource_server.checks")
+        if apps.is_installed("drf_spectacular"):
+            import_module("resource_server.spectacular")

@@ -1,0 +1,38 @@
+"""An error -> status, headers and body (RFC 6750 section 3, RFC 9110 section 11.6.1). All quoting of headers is here."""
+
+from resource_server.errors import AuthorizationError, InsufficientScope, Rejected, Unavailable
+
+__all__ = ["body", "challenge", "headers"]
+
+
+def challenge(realm: str, error: Rejected | None = None) -> str:
+    """The WWW-Authenticate value: the bare scheme and realm where no credentials were sent, else the error too.
+
+    Raises nothing: what cannot stand in a quoted string is left out of it.
+    """
+    parameters = [("realm", realm)]
+    if error is not None and error.code is not None:
+        parameters += [("error", error.code), ("error_description", str(error))]
+        if isinstance(error, InsufficientScope):
+            parameters.append(("scope", " ".join(error.scopes)))
+    return "Bearer " + ", ".join(f'{name}="{_quotable(value)}"' for name, value in parameters)
+
+
+def headers(realm: str, error: AuthorizationError) -> dict[str, str]:
+    """The headers that an answer with this error carries."""
+    if isinstance(error, Unavailable):
+        return {"Retry-After": str(error.retry_after)}
+    if isinstance(error, Rejected):
+        return {"WWW-Authenticate": challenge(realm, error)}
+    return {}
+
+
+def body(error: AuthorizationError) -> dict[str, str]:
+    """The JSON body of an answer with this error: `detail` for a person, `error` of the RFC, `reason` for a program."""
+    members = {"detail": str(error), "reason": error.reason}
+    return {**members, "error": error.code} if error.code is not None else members
+
+
+def _quotable(value: str) -> str:
+    # RFC 6750 section 3: %x20-21 / %x23-5B / %x5D-7E, which is printable ASCII without the quote and the backslash.
+    return "".join(character for character in value if " " <= character <= "~" and character not in '"\\')

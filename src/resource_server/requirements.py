@@ -1,0 +1,64 @@
+"""What an endpoint asks of a verified token, as data (RFC 6749 section 3.3, RFC 6750 section 3.1).
+
+A requirement reads an AccessToken and nothing else. `check` returns nothing or raises: there is no answer that could be taken for a yes by mistake.
+"""
+
+import re
+from dataclasses import dataclass
+
+from resource_server.errors import InsufficientScope
+from resource_server.tokens.access_token import AccessToken
+
+__all__ = ["AnyScope", "Requirement", "Scopes"]
+
+# RFC 6749 section 3.3: scope-token
+_SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """Scopes that an endpoint names. Raises ValueError for none at all (an empty rule admits everybody) and for what cannot be a scope."""
+
+    scopes: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if not self.scopes:
+            raise ValueError("name at least one scope")
+        scopes: tuple[object, ...] = self.scopes
+        for scope in scopes:
+            # A decorator used without its call brings a function here.
+            if not (isinstance(scope, str) and _SCOPE.fullmatch(scope)):
+                raise ValueError(
+                    f"not a scope: {scope!r} (RFC 6749 section 3.3: printable ASCII without space, quote or backslash)"
+                )
+
+    def check(self, token: object) -> AccessToken:
+        """The token, if it gives the right. Raises InsufficientScope where it does not, and where it is no verified token at all."""
+        if not isinstance(token, AccessToken):
+            raise InsufficientScope("token_missing", scopes=self.scopes)
+        self._check(token)
+        return token
+
+    def _check(self, token: AccessToken) -> None:
+        raise NotImplementedError
+
+
+class Scopes(Requirement):
+    """Every one of the scopes."""
+
+    __slots__ = ()
+
+    def _check(self, token: AccessToken) -> None:
+        missing = tuple(scope for scope in self.scopes if scope not in token.scopes)
+        if missing:
+            raise InsufficientScope("scope_missing", scopes=self.scopes, missing=missing)
+
+
+class AnyScope(Requirement):
+    """At least one of the scopes."""
+
+    __slots__ = ()
+
+    def _check(self, token: AccessToken) -> None:
+        if token.scopes.isdisjoint(self.scopes):
+            raise InsufficientScope("scope_missing_any", scopes=self.scopes, missing=self.scopes)

@@ -1,0 +1,101 @@
+"""An issuer for tests that signs for real and brings its own documents: no network, no mock.
+
+::
+
+    issuer = FakeIssuer()
+    with issuer.serving(), override_settings(RESOURCE_SERVER=issuer.settings()):
+        client.get("/api/private", headers={"Authorization": f"Bearer {issuer.token(scope='read')}"})
+
+Needs nothing but what the package needs. Not for production: it signs whatever it is asked to.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from resource_server.devissuer.signing import SigningKeys
+from resource_server.errors import Unavailable
+from resource_server.tokens.http import Document
+from resource_server.tokens.issuer import metadata_urls
+
+__all__ = ["FakeIssuer"]
+
+
+class FakeIssuer:
+    """An issuer with keys of its own. `fetch` is how a verifier gets its documents; `fetched` lists the addresses that were asked for.
+
+    Set `failure` to a reason of `Unavailable` to let fetches fail, and `documents` to serve other bytes at an address.
+    """
+
+    def __init__(
+        self,
+        issuer: str = "https://issuer.test/",
+        audience: str = "https://api.test/",
+        *,
+        algorithm: str = "RS256",
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self.issuer = issuer
+        self.audience = audience
+        self.keys = SigningKeys(algorithm)
+        self.fetched: list[str] = []
+        self.failure: str | None = None
+        self.documents: dict[str, bytes] = {}
+        self._now = now
+
+    @property
+    def jwks_uri(self) -> str:
+        return f"{self.issuer.rstrip('/')}/jwks.json"
+
+    def settings(self, **changes: Any) -> dict[str, Any]:
+        """A value for `RESOURCE_SERVER` that trusts this issuer."""
+        return {"ISSUER": self.issuer, "AUDIENCE": self.audience, **changes}
+
+    def claims(self, **changes: Any) -> dict[str, Any]:
+        """The claims of a good access token (RFC 9068 section 2.2) of a person, with changes; None takes a claim out."""
+        now = int(self._now())
+        claims = {
+            "iss": self.issuer,
+            "aud": self.audience,
+            "sub": "auth0|ada",
+            "client_id": "client",
+            "iat": now,
+            "exp": now + 600,
+            "jti": "id-1",
+            **changes,
+        }
+        return {name: value for name, value in claims.items() if value is not None}
+
+    def token(self, *, header: Mapping[str, Any] | None = None, kid: str | None = None, **claims: Any) -> str:
+        """A signed access token: `header` and the claims change a good one, None takes a member out."""
+        return self.keys.sign(self.claims(**claims), header=header, kid=kid)
+
+    def metadata(self) -> dict[str, Any]:
+        """The discovery document."""
+        return {"issuer": self.issuer, "jwks_uri": self.jwks_uri}
+
+    def fetch(self, url: str, /, *, seconds: float) -> Document:
+        """The document at an address of this issuer. Raises Unavailable where there is none, and `failure` where that is set."""
+        self.fetched.append(url)
+        if self.failure is not None:
+            raise Unavailable(self.failure)
+        if url in self.documents:
+            return Document(body=self.documents[url])
+        if url == self.jwks_uri:
+            return Document(body=json.dumps(self.keys.jwks()).encode())
+        if url in metadata_urls(self.issuer):
+            return Document(body=json.dumps(self.metadata()).encode())
+        raise Unavailable("fetch_status")
+
+    @contextmanager
+    def serving(self) -> Iterator["FakeIssuer"]:
+        """Let this project fetch from here, and forget what it knew of issuers, before and after."""
+        from resource_server import authentication  # needs Django; the rest of this file does not
+
+        authentication.fetch_with(self.fetch)
+        try:
+            yield self
+        finally:
+            authentication.fetch_with(None)

@@ -1,0 +1,49 @@
+"""The Authorization header -> the bearer token in it, or none (RFC 6750 section 2.1, RFC 9110 section 11.4).
+
+Only this header is read: a token in the query or in the body (RFC 6750 sections 2.2 and 2.3) is no credential here, for it ends up
+in logs and histories. Nothing of the token itself is judged but its alphabet and its size.
+"""
+
+import re
+from dataclasses import dataclass, field
+
+from resource_server.errors import InvalidRequest, InvalidToken
+
+__all__ = ["MAX_TOKEN_CHARACTERS", "Credentials", "parse_authorization"]
+
+MAX_TOKEN_CHARACTERS = 16 * 1024
+
+# RFC 9110 section 5.6.2: the scheme is a token; what follows it is ours to judge only when the scheme is.
+_SCHEME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]*")
+# RFC 6750 section 2.1: credentials = "Bearer" 1*SP b64token
+_B64TOKEN = re.compile(r" +([A-Za-z0-9._~+/-]+=*)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """An access token as it was sent; not verified, and never printed."""
+
+    unverified_token: str = field(repr=False)
+
+
+def parse_authorization(header: str | None) -> Credentials | None:
+    """The bearer token in an Authorization header; None where the header is absent, blank or of another scheme.
+
+    Raises InvalidToken (`credentials_malformed`, `token_too_large`) and InvalidRequest (`credentials_repeated`: servers join repeated
+    headers with a comma). Does not check that the token is a JWT.
+    """
+    if not header:
+        return None
+    header = header.strip(" \t")
+    scheme = _SCHEME.match(header)
+    if scheme is None or scheme[0].lower() != "bearer":
+        return None
+    rest = header[scheme.end() :]
+    if len(rest) > MAX_TOKEN_CHARACTERS + 1:
+        raise InvalidToken("token_too_large")
+    if "," in rest:
+        raise InvalidRequest("credentials_repeated")
+    token = _B64TOKEN.fullmatch(rest)
+    if token is None:
+        raise InvalidToken("credentials_malformed")
+    return Credentials(unverified_token=token[1])

@@ -1,0 +1,66 @@
+"""JSON as a security document must be: one reading, or none (RFC 8259 section 4, RFC 7515 section 10.12).
+
+Two parsers that read one document in two ways are how a signed claim says one thing to the issuer and another to us. So: UTF-8 without a
+byte order mark, no member name twice, no NaN or Infinity, no number that overflows, no lone surrogate, no deep nesting.
+"""
+
+import json
+import re
+from typing import Any, NoReturn
+
+__all__ = ["MAX_DEPTH", "parse_object"]
+
+MAX_DEPTH = 32
+
+_SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
+
+
+def parse_object(document: bytes) -> dict[str, Any]:
+    """The JSON object that the bytes are. Raises ValueError for anything else; its text holds nothing of the document."""
+    try:
+        text = document.decode("utf-8")
+        value = _DECODER.decode(text)
+        # A lone surrogate cannot be encoded, so it would fail far from here: in a log, a header, a database.
+        if _SURROGATE_ESCAPE.search(document):
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except (ValueError, RecursionError):
+        raise ValueError("not one well-formed JSON value") from None
+    if not isinstance(value, dict):
+        raise ValueError("not a JSON object")  # noqa: TRY004 - one error for all that the bytes may be
+    # A text with few openers cannot be deep, and telling so costs no walk.
+    if text.count("[") + text.count("{") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
+        raise ValueError("nested too deeply")
+    return value
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("a member name stands twice")
+    return members
+
+
+def _constant(_name: str) -> NoReturn:
+    raise ValueError("NaN and Infinity are not JSON")
+
+
+def _float(digits: str) -> float:
+    value = float(digits)
+    if value in (float("inf"), float("-inf")):
+        raise ValueError("a number overflows")
+    return value
+
+
+def _depth(value: object) -> int:
+    depth, level = 0, [value]
+    while level:
+        depth += 1
+        level = [
+            child
+            for parent in level
+            for child in (parent.values() if isinstance(parent, dict) else parent if isinstance(parent, list) else ())
+        ]
+    return depth
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_members, parse_constant=_constant, parse_float=_float)

@@ -1,0 +1,150 @@
+"""A verified token -> `request.user`.
+
+Identity is (issuer, subject), never an e-mail address or a name (OpenID Connect Core section 5.7). A machine's token has no person behind it
+and gets a TokenUser whatever the setting says. `is_active` is read on each request; staff and superuser never come from a token.
+"""
+
+from collections.abc import Callable, Iterable
+from functools import cached_property
+from typing import Any, NoReturn
+
+from django.apps import apps
+from django.contrib.auth import get_user_model
+from django.core.exceptions import ObjectDoesNotExist, ValidationError
+from django.utils.module_loading import import_string
+
+from resource_server.conf import Problem
+from resource_server.errors import InvalidToken
+from resource_server.tokens.access_token import AccessToken
+from resource_server.tokens.flow import Blocking, Flow
+
+__all__ = ["TokenUser", "UserFinder", "find_user", "user_finder"]
+
+# How a person's token becomes a user of the database; None is nobody. It may block.
+UserFinder = Callable[[AccessToken], Any]
+
+
+class TokenUser:
+    """Whoever a token speaks for, person or machine, without a database row.
+
+    Has what Django and DRF ask of a user: `is_authenticated`, a `pk` that throttles can count by, `has_perm` (always False: rights come from
+    scopes). It cannot be saved, nor be the value of a foreign key.
+    """
+
+    is_active = True
+    is_anonymous = False
+    is_authenticated = True
+    is_staff = False
+    is_superuser = False
+
+    def __init__(self, token: AccessToken) -> None:
+        self.token = token
+
+    @property
+    def username(self) -> str:
+        """The subject, unique within its issuer only; to tell people apart use `pk`."""
+        return self.token.subject
+
+    @cached_property
+    def pk(self) -> str:
+        """One value per (issuer, subject), with nothing personal in it: it ends up in cache keys."""
+        return self.token.identity
+
+    @property
+    def id(self) -> str:
+        return self.pk
+
+    @property
+    def groups(self) -> Any:
+        return apps.get_model("auth", "Group")._default_manager.none()
+
+    @property
+    def user_permissions(self) -> Any:
+        return apps.get_model("auth", "Permission")._default_manager.none()
+
+    def get_username(self) -> str:
+        return self.username
+
+    def get_user_permissions(self, obj: object = None) -> set[str]:
+        return set()
+
+    def get_group_permissions(self, obj: object = None) -> set[str]:
+        return set()
+
+    def get_all_permissions(self, obj: object = None) -> set[str]:
+        return set()
+
+    def has_perm(self, perm: str, obj: object = None) -> bool:
+        return False
+
+    def has_perms(self, perm_list: Iterable[str], obj: object = None) -> bool:
+        return False
+
+    def has_module_perms(self, module: str) -> bool:
+        return False
+
+    def save(self, *_args: object, **_kwargs: object) -> NoReturn:
+        raise NotImplementedError("a TokenUser has no database row; see the setting USERS")
+
+    delete = save
+
+    def __str__(self) -> str:
+        return self.username
+
+    def __repr__(self) -> str:
+        return f"<TokenUser {self.pk[:8]}>"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, TokenUser) and other.pk == self.pk
+
+    def __hash__(self) -> int:
+        return hash(self.pk)
+
+
+def user_finder(users: str) -> tuple[UserFinder | None, list[Problem]]:
+    """The function behind the setting USERS, None for `token`; and what keeps it from working."""
+    if users == "token":
+        return None, []
+    if users == "lookup":
+        return _lookup, []
+    if users == "provision":
+        if not apps.is_installed("resource_server.accounts"):
+            hint = 'Add "resource_server.accounts" to INSTALLED_APPS and run manage.py migrate.'
+            return None, [_problem("E015", "is provision, which needs the app resource_server.accounts", hint)]
+        from resource_server.accounts.provision import provision  # a model, so not before the apps are ready
+
+        return provision, []
+    try:
+        finder: Any = import_string(users)
+    except Exception as error:  # noqa: BLE001 - a module of the project is run here, which may fail in any way
+        return None, [_problem("E016", "is a dotted path that cannot be imported", f"{type(error).__name__}: {error}")]
+    if not callable(finder):
+        hint = "Name a function that takes an AccessToken and answers a user or None."
+        return None, [_problem("E016", "is a dotted path to something that is no function", hint)]
+    return finder, []
+
+
+def find_user(token: AccessToken, finder: UserFinder | None) -> Flow[Any]:
+    """The user that a token speaks for. Raises InvalidToken (`user_unknown`, `user_inactive`). Yields where a database is asked."""
+    if finder is None or token.is_machine:
+        return TokenUser(token)
+    user = yield Blocking(call=lambda: finder(token), thread_sensitive=True)
+    if user is None:
+        raise InvalidToken("user_unknown")
+    if not getattr(user, "is_active", False):
+        raise InvalidToken("user_inactive")
+    return user
+
+
+def _lookup(token: AccessToken) -> Any:
+    manager = get_user_model()._default_manager
+    try:
+        user = manager.get_by_natural_key(token.subject)
+    except (ObjectDoesNotExist, ValidationError, ValueError):
+        return None
+    # A database that ignores case or accents would make two people one.
+    return user if str(user.get_username()) == token.subject else None
+
+
+def _problem(number: str, message: str, hint: str) -> Problem:
+    return Problem(id=number, key="USERS", message=f"RESOURCE_SERVER: USERS {message}", hint=hint)

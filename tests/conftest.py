@@ -1,0 +1,135 @@
+"""Real services for the tests, and a network that reaches no further than this machine."""
+
+import ipaddress
+import os
+import shutil
+import socket
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any, NoReturn
+
+import psycopg
+import pytest
+import redis
+from psycopg import sql
+
+POSTGRES_URL = os.environ.get("POSTGRES_URL", "postgresql://postgres@127.0.0.1:5432/postgres")
+REDIS_URL = os.environ.get("REDIS_URL", "redis://127.0.0.1:6379")
+
+_refused_connections: list[str] = []
+
+
+def _is_local(address: Any) -> bool:
+    if not isinstance(address, tuple):  # a unix socket's path
+        return True
+    host = address[0]
+    if isinstance(host, bytes):
+        host = host.decode("ascii", "replace")
+    if host in {None, "", "localhost"}:
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:  # a name, which only a name server could resolve
+        return False
+
+
+def _refuse_remote_addresses(event: str, arguments: tuple[Any, ...]) -> None:
+    # An audit hook sees what every Python socket does, asyncio's too, and nothing can patch it away. It is no OSError
+    # that is raised, so that code which takes an unreachable server in its stride does not hide the attempt.
+    if event in {"socket.connect", "socket.sendto", "socket.sendmsg"}:
+        address = arguments[1]
+    elif event in {"socket.getaddrinfo", "socket.gethostbyname"}:
+        address = arguments[:1]
+    else:
+        return
+    if address is not None and not _is_local(address):
+        _refused_connections.append(f"{event} {address!r}")
+        raise AssertionError(f"a test reached for the network: {event} {address!r}")
+
+
+sys.addaudithook(_refuse_remote_addresses)
+
+
+@pytest.fixture
+def refused_connections() -> list[str]:
+    """What this test reached for beyond this machine; a test that means to empties it, or fails."""
+    return _refused_connections
+
+
+@pytest.fixture(autouse=True)
+def _only_this_machine() -> Iterator[None]:
+    _refused_connections.clear()
+    yield
+    attempts = list(_refused_connections)
+    _refused_connections.clear()
+    assert attempts == [], "the test reached for the network"
+
+
+def _lacking(reason: str) -> NoReturn:
+    """Skip for want of a service, but never in CI, where its absence is a fault."""
+    if os.environ.get("CI"):
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="module")
+def postgres_url() -> Iterator[str]:
+    """URL of a fresh PostgreSQL database, dropped after the module."""
+    try:
+        server = psycopg.connect(POSTGRES_URL, autocommit=True, connect_timeout=5)
+    except psycopg.OperationalError:
+        _lacking("no PostgreSQL answers at POSTGRES_URL (default: 127.0.0.1:5432, user postgres)")
+    name = f"resource_server_test_{uuid.uuid4().hex}"
+    with server:
+        server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        try:
+            yield f"{POSTGRES_URL.rpartition('/')[0]}/{name}"
+        finally:
+            server.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture(scope="module")
+def redis_url() -> Iterator[str]:
+    """URL of a Redis database that was empty and that nobody else's tests use, flushed after the module."""
+    # Who uses which number is kept in database 0; only an empty database is taken, so no data of anybody is flushed.
+    with redis.Redis.from_url(REDIS_URL, db=0, socket_connect_timeout=5) as server:
+        try:
+            server.ping()
+        except redis.ConnectionError:
+            _lacking("no Redis answers at REDIS_URL (default: 127.0.0.1:6379)")
+        for number in range(1, 16):
+            claim = f"resource-server-tests:database:{number}"
+            if not server.set(claim, os.getpid(), nx=True, ex=3600):
+                continue
+            with redis.Redis.from_url(REDIS_URL, db=number) as database:
+                try:
+                    if database.dbsize() == 0:
+                        yield f"{REDIS_URL}/{number}"
+                        database.flushdb()
+                        return
+                finally:
+                    server.delete(claim)
+    pytest.fail("Redis has no empty database from 1 to 15", pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Path of a Chromium that is installed here; none is ever downloaded."""
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        if path := shutil.which(name):
+            return path
+    _lacking("no Chromium on PATH (Debian: apt install chromium)")
+
+
+@pytest.fixture(scope="session")
+def free_port() -> Callable[[], int]:
+    """Gives a TCP port of 127.0.0.1 that was free a moment ago; another one at each call."""
+
+    def find() -> int:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port: int = probe.getsockname()[1]
+            return port
+
+    return find
