@@ -77,7 +77,7 @@ def registered_clients(scopes: Collection[str], redirect_uris: Collection[str]) 
     """One client of each kind: a machine with a secret, and a browser application without."""
     machine = Client(
         client_id="demo-machine",
-        secret="demo-machine-secret",  # noqa: S106  # published in --help: it keeps nobody out
+        secret="demo-machine-secret",  # published in --help: it keeps nobody out
         grant_types=frozenset({"client_credentials"}),
         scopes=frozenset(scopes),
     )
