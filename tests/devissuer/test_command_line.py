@@ -9,6 +9,7 @@ import sys
 import pytest
 
 COMMAND = [sys.executable, "-m", "resource_server.devissuer"]
+EVERY_ADDRESS = "0.0.0.0"  # noqa: S104  # asked for so as to be refused
 FLAG = "--let-other-machines-get-tokens"
 
 
@@ -43,11 +44,11 @@ def test_help_documents_every_option_client_and_address():
         (["--redirect-uri", "https://app.example/#x"], "--redirect-uri: a redirect URI is absolute"),
         (["--redirect-uri", "javascript:alert(1)"], "--redirect-uri: a redirect URI is no script"),
         (["--nonsense"], "unrecognized arguments: --nonsense"),
-        (["--host", "0.0.0.0"], f"0.0.0.0 is not loopback; that needs {FLAG}"),
+        (["--host", EVERY_ADDRESS], f"0.0.0.0 is not loopback; that needs {FLAG}"),
         (["--host", "::"], f":: is not loopback; that needs {FLAG}"),
         (["--host", "192.0.2.1"], f"192.0.2.1 is not loopback; that needs {FLAG}"),
-        (["--host", "0.0.0.0", "--let-other"], "unrecognized arguments: --let-other"),
-        (["--host", "0.0.0.0", FLAG], "with 0.0.0.0, give --issuer"),
+        (["--host", EVERY_ADDRESS, "--let-other"], "unrecognized arguments: --let-other"),
+        (["--host", EVERY_ADDRESS, FLAG], "with 0.0.0.0, give --issuer"),
         (["--host", "999.1.1.1"], "999.1.1.1 is no address"),
     ],
 )
@@ -123,7 +124,7 @@ def test_it_listens_on_the_other_loopback_too(run_issuer):
 def test_with_the_long_flag_others_may_call_it_by_its_name(run_issuer, free_port):
     port = free_port()
     name = f"http://issuer.test:{port}"
-    issuer = run_issuer("--host", "0.0.0.0", "--port", str(port), "--issuer", name, FLAG)
+    issuer = run_issuer("--host", EVERY_ADDRESS, "--port", str(port), "--issuer", name, FLAG)
     assert issuer.address == name
 
     issuer.address = f"http://127.0.0.1:{port}"
