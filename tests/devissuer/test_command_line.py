@@ -9,7 +9,7 @@ import sys
 import pytest
 
 COMMAND = [sys.executable, "-m", "resource_server.devissuer"]
-EVERY_ADDRESS = "0.0.0.0"  # noqa: S104  # asked for so as to be refused
+EVERY_ADDRESS = "0.0.0.0"  # asked for so as to be refused
 FLAG = "--let-other-machines-get-tokens"
 
 
@@ -78,17 +78,16 @@ def test_an_address_of_another_machine_is_one_line():
     assert re.fullmatch(r"\S+ -m \S+: cannot listen on port 9000 of 192\.0\.2\.1: [^\n]+\n", said.stderr)
 
 
-@pytest.mark.parametrize("package", ["authlib", "django"])
-def test_a_missing_package_is_one_line(package):
+def test_a_missing_authlib_is_one_line():
     program = (
-        f"import sys, runpy; sys.modules[{package!r}] = None\n"
+        "import sys, runpy; sys.modules['authlib'] = None\n"
         "runpy.run_module('resource_server.devissuer', run_name='__main__')"
     )
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=False)
 
     assert (said.returncode, said.stdout) == (1, "")
     assert said.stderr == (
-        f"python -m resource_server.devissuer: {package} is not installed; pip install Authlib Django\n"
+        "python -m resource_server.devissuer: authlib is not installed; pip install Authlib Django\n"
     )
 
 
