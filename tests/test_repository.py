@@ -20,7 +20,7 @@ LOCK_FILES = sorted((ROOT / "requirements").glob("*.txt"))
 FORBIDDEN = {
     "registry address": (
         r"(?i)\bpypi\.(?:org|python\.org)/simple|\bpythonhosted\.org/packages|--(?:extra-)?index-url[ =]\S|--find-links[ =]\S|fil[e]:///",
-        "--index-url " + "https://example.com",
+        "--index" + "-url https://example.com",
     ),
     "path of a machine": (r"(?<![\w.~/:-])/(?:root|home|Users|work|opt|tmp)/\w", "see /home/" + "ada/project"),
     "private key (PEM)": (
