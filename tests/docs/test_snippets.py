@@ -1,0 +1,102 @@
+"""Every Python snippet of the README runs, and answers what the README says."""
+
+import asyncio
+import re
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from django.conf import settings
+from django.test import RequestFactory, override_settings
+from django.urls import path
+
+from resource_server import conf
+from resource_server.testing import FakeIssuer
+
+ROOT = Path(__file__).parents[2]
+SNIPPETS = re.findall(
+    r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+)
+
+
+def snippet(mark):
+    (found,) = [text for text in SNIPPETS if mark in text]
+    return found
+
+
+def run(mark):
+    names = {"__name__": "readme"}
+    exec(compile(snippet(mark), f"README.md ({mark})", "exec"), names)  # noqa: S102 - our own text
+    return names
+
+
+@pytest.fixture
+def issuer():
+    issuer = FakeIssuer()
+    with issuer.serving(), override_settings(RESOURCE_SERVER=issuer.settings()):
+        yield issuer
+
+
+@pytest.fixture
+def request_with(issuer):
+    def make(**claims):
+        return RequestFactory().get("/", headers={"Authorization": f"Bearer {issuer.token(**claims)}"})
+
+    return make
+
+
+MARKS = ["# settings.py", "# views.py", "async def latest", "class Orders", "FakeIssuer"]
+
+
+def test_there_is_a_test_for_each_snippet():
+    assert sorted(snippet(mark) for mark in MARKS) == sorted(SNIPPETS)
+
+
+def test_the_settings_are_valid():
+    config, problems = conf.parse(run("# settings.py")["RESOURCE_SERVER"], debug=False)
+
+    assert problems == []
+    assert config is not None
+    assert "resource_server" in run("# settings.py")["INSTALLED_APPS"]
+
+
+def test_the_views_below_run_with_the_settings_of_the_readme():
+    # DRF reads its settings once, when its views are imported, so these are the settings of all tests.
+    assert run("# settings.py")["REST_FRAMEWORK"] == settings.REST_FRAMEWORK
+
+
+@pytest.mark.parametrize(("scope", "status"), [("read:orders", 200), ("other", 403)])
+def test_the_function_view(request_with, scope, status):
+    response = run("# views.py")["orders"](request_with(scope=scope))
+
+    assert response.status_code == status
+    if status == 200:
+        assert response.data == {"subject": "auth0|ada", "scopes": ["read:orders"]}
+
+
+def test_the_function_view_without_a_token(issuer):
+    response = run("# views.py")["orders"](RequestFactory().get("/"))
+
+    assert (response.status_code, response["WWW-Authenticate"]) == (401, 'Bearer realm="api"')
+
+
+@pytest.mark.parametrize(("scope", "status"), [("admin", 200), ("read:orders", 200), ("other", 403)])
+def test_the_async_view(request_with, scope, status):
+    response = asyncio.run(run("async def latest")["latest"](request_with(scope=scope)))
+
+    assert response.status_code == status
+
+
+@pytest.mark.parametrize(("scope", "status"), [("audit", 200), ("read:orders", 200), ("other", 403)])
+def test_the_class_with_permission_classes(request_with, scope, status):
+    response = run("class Orders")["Orders"].as_view()(request_with(scope=scope))
+
+    assert response.status_code == status
+
+
+def test_the_test_without_a_tenant():
+    urls = ModuleType("readme_urls")
+    urls.urlpatterns = [path("orders", run("# views.py")["orders"])]
+
+    with override_settings(ROOT_URLCONF=urls):
+        assert run("FakeIssuer")["response"].status_code == 200
