@@ -12,26 +12,22 @@ from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any, ClassVar
 
-from authlib.common.security import generate_token  # type: ignore[import-untyped]
-from authlib.common.urls import add_params_to_uri  # type: ignore[import-untyped]
-from authlib.integrations.django_oauth2 import (  # type: ignore[import-untyped]
-    AuthorizationServer,
-)
-from authlib.oauth2 import OAuth2Error  # type: ignore[import-untyped]
-from authlib.oauth2.rfc6749 import grants  # type: ignore[import-untyped]
-from authlib.oauth2.rfc6749.authenticate_client import (  # type: ignore[import-untyped]
-    authenticate_client_secret_basic,
-)
-from authlib.oauth2.rfc6749.errors import (  # type: ignore[import-untyped]
+from authlib.common.security import generate_token
+from authlib.common.urls import add_params_to_uri
+from authlib.integrations.django_oauth2 import AuthorizationServer
+from authlib.oauth2 import OAuth2Error
+from authlib.oauth2.rfc6749 import grants
+from authlib.oauth2.rfc6749.authenticate_client import authenticate_client_secret_basic
+from authlib.oauth2.rfc6749.errors import (
     InvalidClientError,
     InvalidGrantError,
     InvalidRequestError,
     UnsupportedResponseTypeError,
 )
-from authlib.oauth2.rfc6750 import BearerTokenGenerator  # type: ignore[import-untyped]
-from authlib.oauth2.rfc7636 import CodeChallenge  # type: ignore[import-untyped]
-from authlib.oidc.core.grants import OpenIDCode  # type: ignore[import-untyped]
-from authlib.oidc.core.util import create_half_hash  # type: ignore[import-untyped]
+from authlib.oauth2.rfc6750 import BearerTokenGenerator
+from authlib.oauth2.rfc7636 import CodeChallenge
+from authlib.oidc.core.grants import OpenIDCode
+from authlib.oidc.core.util import create_half_hash
 from django.http import HttpRequest, HttpResponse
 
 from .clients import Client
