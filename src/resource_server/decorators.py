@@ -63,7 +63,7 @@ def _guard_function(view: Callable[..., Any], requirement: Requirement) -> Calla
             refusal = await arun(_enter(request, requirement))
             return refusal or _vary(await view(*args, **kwargs))
 
-        return _csrf_exempt(guarded_async)
+        return _marked(guarded_async, view, requirement)
 
     @wraps(view)
     def guarded(*args: Any, **kwargs: Any) -> Any:
@@ -73,7 +73,7 @@ def _guard_function(view: Callable[..., Any], requirement: Requirement) -> Calla
             return view(*args, **kwargs)
         return run(_enter(request, requirement)) or _vary(view(*args, **kwargs))
 
-    return _csrf_exempt(guarded)
+    return _marked(guarded, view, requirement)
 
 
 def _guard_class(view: type[Any], requirement: Requirement) -> type[Any]:
@@ -85,7 +85,7 @@ def _guard_class(view: type[Any], requirement: Requirement) -> type[Any]:
             initial(self, request, *args, **kwargs)
             _require_in_rest(request, requirement)
 
-        view.initial = guarded_initial
+        view.initial = _marked(guarded_initial, initial, requirement)
         return view
     if not hasattr(view, "dispatch"):
         raise TypeError(f"requires_scope: {view.__name__} is no view class, for it has no dispatch method")
@@ -166,6 +166,8 @@ def _vary(response: Response) -> Response:
     return response
 
 
-def _csrf_exempt(view: Callable[..., Any]) -> Callable[..., Any]:
-    view.csrf_exempt = True  # type: ignore[attr-defined] # Django's own mark on a view
-    return view
+def _marked(guarded: Callable[..., Any], view: Any, requirement: Requirement) -> Callable[..., Any]:
+    guarded.csrf_exempt = True  # type: ignore[attr-defined] # Django's own mark on a view
+    # For the API's description, which is made without a request; no request is judged by it.
+    guarded.requirements = (*getattr(view, "requirements", ()), requirement)  # type: ignore[attr-defined]
+    return guarded

@@ -4,19 +4,22 @@ In DRF the authentication class verifies the token, and everything else reads `r
 """
 
 import logging
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import APIException
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
-from rest_framework.views import APIView
 
 from resource_server import authentication
 from resource_server.challenge import body, challenge, headers
 from resource_server.errors import AuthorizationError, InsufficientScope, NoCredentials, Unavailable
 from resource_server.requirements import AnyScope, Requirement, Scopes
 from resource_server.tokens.flow import run
+
+if TYPE_CHECKING:
+    # DRF imports this module while it defines APIView, where its settings name our class.
+    from rest_framework.views import APIView
 
 __all__ = ["AccessTokenAuthentication", "AuthorizationFailed", "RequiresAnyScope", "RequiresScope", "require"]
 
@@ -92,7 +95,9 @@ def require(request: Request, requirement: Requirement) -> None:
 
 def _permission(requirement: Requirement) -> type[BasePermission]:
     class ScopePermission(BasePermission):
-        def has_permission(self, request: Request, view: APIView) -> bool:
+        requirements = (requirement,)  # for the API's description
+
+        def has_permission(self, request: Request, view: "APIView") -> bool:
             try:
                 requirement.check(request.auth)
             except InsufficientScope:
@@ -101,13 +106,13 @@ def _permission(requirement: Requirement) -> type[BasePermission]:
             return True
 
         # DRF's `~` negates this one too, so it cannot be left at BasePermission's True.
-        def has_object_permission(self, request: Request, view: APIView, obj: Any) -> bool:
+        def has_object_permission(self, request: Request, view: "APIView", obj: Any) -> bool:
             return self.has_permission(request, view)
 
     return ScopePermission
 
 
-def _explain(view: APIView, requirement: Requirement) -> None:
+def _explain(view: "APIView", requirement: Requirement) -> None:
     # A permission answers yes or no, and only the view learns whether `|` found another way. So this view object, which serves this request
     # alone, is told how to say no, should it come to that.
     ours = view.permission_denied

@@ -10,7 +10,7 @@ import pytest
 import urllib3
 
 COMMAND = [sys.executable, "-m", "resource_server.devissuer"]
-EVERY_ADDRESS = "0.0.0.0"  # noqa: S104  # asked for so as to be refused
+EVERY_ADDRESS = "0.0.0.0"  # asked for so as to be refused
 FLAG = "--let-other-machines-get-tokens"
 
 

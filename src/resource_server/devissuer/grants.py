@@ -211,7 +211,8 @@ class Grants(AuthorizationServer):  # type: ignore[misc]  # untyped base
         """Answer a request to the token endpoint (RFC 6749, section 3.2)."""
         response: HttpResponse
         try:
-            if request.GET:  # RFC 6749, section 2.3.1
+            # RFC 6749, section 2.3.1. Swagger UI repeats in the address what it added to the authorization request.
+            if request.GET.keys() - {"audience", "resource"}:
                 raise InvalidRequestError("Parameters belong in the body, not in the address.")
             for name, values in request.POST.lists():
                 if len(values) > 1 and name not in ("resource", "audience"):

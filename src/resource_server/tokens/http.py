@@ -125,9 +125,11 @@ class _Exchange:
         pool = urllib3.connection_from_url(self._url, timeout=timeout, retries=False)
         pool.ConnectionCls = _recording(pool.ConnectionCls, self._connections)
         headers = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "django-resource-server"}
+        # Origin form (RFC 9112 section 3.2.1): given the whole address, urllib3 sends it all, and simple servers answer 404.
+        target = urllib3.util.parse_url(self._url).request_uri
         with pool:
             response = pool.request(
-                "GET", self._url, headers=headers, redirect=False, preload_content=False, decode_content=False
+                "GET", target, headers=headers, redirect=False, preload_content=False, decode_content=False
             )
             try:
                 if response.status != 200:

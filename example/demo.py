@@ -1,0 +1,362 @@
+#!/usr/bin/env python
+"""The quickstart on real tokens: starts the development issuer and the API, calls the endpoints, keeps serving.
+
+Environment: PORT of the API (8000), ISSUER_PORT of the issuer (9000). With ONCE=1 it checks every answer, stops
+everything, and exits with 1 if an answer was wrong. SIGINT, SIGTERM and SIGHUP stop everything.
+"""
+
+import base64
+import http.client
+import json
+import os
+import re
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlencode
+
+HERE = Path(__file__).resolve().parent
+HOST = "127.0.0.1"
+AUDIENCE = "https://api.example.test"
+START_SECONDS = 60  # for the slowest machine; a server that died is noticed at once
+
+# What a child runs: it ends when its standard input does, so it cannot outlive this process, however this one ends.
+CHILD = """
+import os, runpy, sys, threading
+threading.Thread(target=lambda: os._exit(len(os.read(0, 1))), daemon=True).start()
+sys.path.insert(0, os.getcwd())
+kind, name, *sys.argv[1:] = sys.argv[1:]
+sys.argv[0] = name
+(runpy.run_path if kind == "path" else runpy.run_module)(name, run_name="__main__")
+"""
+
+PUBLIC = {"message": "All good. You don't need to be authenticated to call this"}
+PRIVATE = {"message": "All good. You only get this message if you're authenticated"}
+SCOPED = {"message": "All good. You're authenticated and the access token has the appropriate scope"}
+ANONYMOUS = {"detail": "Authentication credentials were not provided."}
+NO_TOKEN = 'Bearer realm="api"'
+NO_SCOPE = {"realm": "api", "error": "insufficient_scope", "scope": "example:scope"}
+
+
+class Failure(Exception):
+    """What the reader is told in one line."""
+
+
+class Stopped(Exception):
+    """A signal asked to stop."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    path: str
+    token: str | None  # name of the shell variable
+    status: int
+    body: Mapping[str, str]
+    challenge: str | Mapping[str, str] | None = None
+
+
+CALLS = (
+    Call(path="/api/public", token=None, status=200, body=PUBLIC),
+    Call(path="/api/public", token="TOKEN", status=200, body=PUBLIC),
+    Call(path="/api/public", token="SCOPED", status=200, body=PUBLIC),
+    Call(path="/api/private", token=None, status=401, body=ANONYMOUS, challenge=NO_TOKEN),
+    Call(path="/api/private", token="TOKEN", status=200, body=PRIVATE),
+    Call(path="/api/private", token="SCOPED", status=200, body=PRIVATE),
+    Call(path="/api/private-scoped", token=None, status=401, body=ANONYMOUS, challenge=NO_TOKEN),
+    Call(
+        path="/api/private-scoped", token="TOKEN", status=403, body={"error": "insufficient_scope"}, challenge=NO_SCOPE
+    ),
+    Call(path="/api/private-scoped", token="SCOPED", status=200, body=SCOPED),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    status: int
+    headers: Mapping[str, str]
+    body: str
+
+    def json(self) -> object:
+        try:
+            return json.loads(self.body)
+        except ValueError:
+            return None
+
+
+def request(
+    port: int, path: str, *, headers: Mapping[str, str] | None = None, form: Mapping[str, str] | None = None
+) -> Answer:
+    # http.client and not urllib.request: a proxy in the environment must not come between us and loopback.
+    connection = http.client.HTTPConnection(HOST, port, timeout=30)
+    try:
+        if form is None:
+            connection.request("GET", path, headers=dict(headers or {}))
+        else:
+            content_type = {"Content-Type": "application/x-www-form-urlencoded"}
+            connection.request("POST", path, body=urlencode(form), headers={**content_type, **(headers or {})})
+        response = connection.getresponse()
+        return Answer(status=response.status, headers=response.headers, body=response.read().decode("utf-8", "replace"))
+    finally:
+        connection.close()
+
+
+class Server:
+    """A child process that serves on a port, and what it printed last."""
+
+    def __init__(
+        self, name: str, port: int, kind: str, arguments: Sequence[str], environment: Mapping[str, str]
+    ) -> None:
+        self.name = name
+        self.port = port
+        self.echo = False
+        self._lines: deque[str] = deque(maxlen=15)
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", CHILD, kind, *arguments],
+            cwd=HERE,
+            env={**environment, "PYTHONUNBUFFERED": "1"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,  # Ctrl-C in the terminal comes to us alone, and we stop the children in order
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        for line in self._process.stdout or ():
+            self._lines.append(line.rstrip())
+            if self.echo:
+                say(f"{self.name}: {line.rstrip()}")
+
+    def check_alive(self) -> None:
+        status = self._process.poll()
+        if status is not None:
+            self._reader.join(timeout=5)
+            last = "".join(f"\n  {line}" for line in self._lines)
+            raise Failure(f"{self.name} ended by itself with status {status}; its last lines:{last}")
+
+    def wait_until_ready(self, path: str, stop: threading.Event) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            self.check_alive()
+            try:
+                request(self.port, path)
+            except OSError:
+                pass
+            else:
+                return
+            if time.monotonic() > deadline:
+                raise Failure(f"{self.name} does not answer on port {self.port} after {START_SECONDS} seconds")
+            if stop.wait(0.1):
+                raise Stopped
+
+    def stop(self) -> None:
+        self.echo = False
+        self._process.terminate()
+        try:
+            self._process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+def say(line: str = "") -> None:
+    print(line, flush=True)
+
+
+def port_of(variable: str, default: int) -> int:
+    text = os.environ.get(variable, "").strip() or str(default)
+    if not (text.isascii() and text.isdigit() and 0 < int(text) < 65536):
+        raise Failure(f"{variable} must be a number from 1 to 65535")
+    return int(text)
+
+
+def check_free(variable: str, port: int) -> None:
+    taken = f"port {port} is in use: choose another one with {variable}, as in: make demo {variable}={port + 10}"
+    with socket.socket() as probe:
+        if probe.connect_ex((HOST, port)) == 0:
+            raise Failure(taken)
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the servers do
+        try:
+            probe.bind((HOST, port))
+        except PermissionError:
+            raise Failure(f"port {port} is not allowed to this user: choose another one with {variable}") from None
+        except OSError:
+            raise Failure(taken) from None
+
+
+def settings_environment(issuer_port: int) -> dict[str, str]:
+    """The environment of this shell without what `.env.example` lists.
+
+    The demo shows its own settings, and must neither migrate somebody's database nor call somebody's issuer.
+    """
+    names = set(re.findall(r"^([A-Z0-9_]+)=", (HERE / ".env.example").read_text(encoding="utf-8"), re.MULTILINE))
+    ignored = sorted(name for name in names - {"ISSUER_PORT"} if os.environ.get(name))
+    if ignored:
+        say(f"The demo has settings of its own; not used here: {', '.join(ignored)}.")
+    kept = {name: value for name, value in os.environ.items() if name not in names}
+    return {**kept, "DJANGO_SETTINGS_MODULE": "mysite.settings", "DEBUG": "1", "ISSUER_PORT": str(issuer_port)}
+
+
+def prepare_database(environment: Mapping[str, str]) -> str:
+    """Migrates, and gives the user `admin` a new password, which it returns."""
+    os.environ.clear()
+    os.environ.update(environment)
+    sys.path.insert(0, str(HERE))
+    import django
+    from django.contrib.auth import get_user_model
+    from django.core.management import call_command
+
+    django.setup()
+    call_command("migrate", verbosity=0, interactive=False)
+    password = secrets.token_urlsafe(12)
+    users = get_user_model()
+    admin = users.objects.filter(username="admin").first() or users(username="admin")
+    admin.is_active = admin.is_staff = admin.is_superuser = True
+    admin.set_password(password)
+    admin.save()
+    return password
+
+
+@contextmanager
+def signals_set(stop: threading.Event) -> Iterator[None]:
+    # The handler raises nothing, so no signal comes between the start of a child and our knowing of it.
+    names = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {name: signal.signal(name, lambda *_: stop.set()) for name in names}
+    try:
+        yield
+    finally:
+        for name, handler in before.items():
+            signal.signal(name, handler)
+
+
+def get_token(port: int, scope: str) -> str:
+    credentials = base64.b64encode(b"demo-machine:demo-machine-secret").decode("ascii")
+    form = {"grant_type": "client_credentials", "audience": AUDIENCE} | ({"scope": scope} if scope else {})
+    answer = request(port, "/token", headers={"Authorization": f"Basic {credentials}"}, form=form)
+    body = answer.json()
+    if answer.status != 200 or not isinstance(body, dict) or not isinstance(body.get("access_token"), str):
+        raise Failure(f"the issuer gave no token: {answer.status} {answer.body}")
+    return body["access_token"]
+
+
+def faults(call: Call, answer: Answer) -> list[str]:
+    """Where the answer is not what the contract says."""
+    challenge = answer.headers.get("WWW-Authenticate")
+    found = []
+    if answer.status != call.status:
+        found.append(f"status is not {call.status}")
+    if answer.headers.get("Content-Type") != "application/json":
+        found.append("content type is not application/json")
+    if isinstance(call.challenge, Mapping):
+        parameters = dict(re.findall(r'(\w+)="([^"]*)"', challenge or ""))
+        parameters.pop("error_description", None)
+        if parameters != call.challenge:
+            found.append(f"challenge is not {call.challenge}")
+    elif challenge != call.challenge:
+        found.append(f"challenge is not {call.challenge}")
+    body = answer.json()
+    if not isinstance(body, dict):
+        found.append("body is not a JSON object")
+    elif call.status == 200 and body != call.body:
+        found.append(f"body is not {json.dumps(call.body)}")
+    elif not call.body.items() <= body.items():
+        found.append(f"body does not say {json.dumps(call.body)}")
+    return found
+
+
+def show_calls(port: int, tokens: Mapping[str, str]) -> int:
+    """Makes every call and prints it with its answer; returns how many answers were wrong."""
+    wrong = 0
+    for number, call in enumerate(CALLS):
+        headers = {"Authorization": f"Bearer {tokens[call.token]}"} if call.token else {}
+        answer = request(port, call.path, headers=headers)
+        if number % 3 == 0:  # the three calls of an endpoint
+            say()
+        header = f' -H "Authorization: Bearer ${call.token}"' if call.token else ""
+        say(f"curl -i http://{HOST}:{port}{call.path}{header}")
+        say(f"  {answer.status}  {answer.body.strip()}")
+        if challenge := answer.headers.get("WWW-Authenticate"):
+            say(f"       WWW-Authenticate: {challenge}")
+        found = faults(call, answer)
+        for fault in found:
+            say(f"       WRONG: {fault}")
+        wrong += bool(found)
+    return wrong
+
+
+def run(stop: threading.Event, servers: list[Server]) -> None:
+    port, issuer_port = port_of("PORT", 8000), port_of("ISSUER_PORT", 9000)
+    once = os.environ.get("ONCE", "").strip() not in {"", "0"}
+    if port == issuer_port:
+        raise Failure(f"PORT and ISSUER_PORT are both {port}: choose two different ones")
+    check_free("PORT", port)
+    check_free("ISSUER_PORT", issuer_port)
+
+    environment = settings_environment(issuer_port)
+    say(f"Starting the development issuer on port {issuer_port} and the API on port {port} ...")
+    issuer_arguments = ["resource_server.devissuer", "--port", str(issuer_port), "--audience", AUDIENCE]
+    issuer = Server("issuer", issuer_port, "module", issuer_arguments, environment)
+    servers.append(issuer)
+    password = prepare_database(environment)
+    api_arguments = ["manage.py", "runserver", "--noreload", f"{HOST}:{port}"]
+    api = Server("api", port, "path", api_arguments, environment)
+    servers.append(api)
+    issuer.wait_until_ready("/.well-known/openid-configuration", stop)
+    api.wait_until_ready("/api/public", stop)
+
+    tokens = {"TOKEN": get_token(issuer_port, ""), "SCOPED": get_token(issuer_port, "example:scope")}
+    say("Two access tokens from the issuer, the first without a scope. These lines can be pasted into a shell:")
+    say()
+    for name, token in tokens.items():
+        say(f"{name}={token}")
+    if wrong := show_calls(port, tokens):
+        raise Failure("1 answer is not as it must be" if wrong == 1 else f"{wrong} answers are not as they must be")
+    say()
+    if once:
+        say(f"All {len(CALLS)} answers are right.")
+        return
+    say(f"The page     http://{HOST}:{port}/")
+    say(f"Swagger UI   http://{HOST}:{port}/docs/")
+    say(f"The admin    http://{HOST}:{port}/admin/   user admin, password {password}")
+    say("Ctrl-C stops everything.")
+    api.echo = issuer.echo = True
+    while not stop.wait(0.5):
+        for server in servers:
+            server.check_alive()
+
+
+def main() -> int:
+    stop = threading.Event()
+    servers: list[Server] = []
+    with signals_set(stop):
+        try:
+            run(stop, servers)
+        except Stopped:
+            return 130
+        except Failure as failure:
+            print(f"error: {failure}", file=sys.stderr, flush=True)
+            return 1
+        except Exception as error:  # noqa: BLE001 - whatever it was, the reader gets a line and not a traceback
+            print(f"error: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+            return 1
+        finally:
+            for server in reversed(servers):
+                server.stop()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,31 @@
+"""The three endpoints: for anyone, for the authenticated, and for a token with a scope."""
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.decorators import api_view, authentication_classes, permission_classes
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from myapp.serializers import Message
+from resource_server import requires_scope
+
+
+@extend_schema(responses=Message)
+@api_view(["GET"])
+@authentication_classes([])
+@permission_classes([AllowAny])
+def public(request: Request) -> Response:
+    return Response({"message": "All good. You don't need to be authenticated to call this"})
+
+
+@extend_schema(responses=Message)
+@api_view(["GET"])
+def private(request: Request) -> Response:
+    return Response({"message": "All good. You only get this message if you're authenticated"})
+
+
+@extend_schema(responses=Message)
+@api_view(["GET"])
+@requires_scope("example:scope")
+def private_scoped(request: Request) -> Response:
+    return Response({"message": "All good. You're authenticated and the access token has the appropriate scope"})

@@ -1,0 +1,16 @@
+"""The page, the documentation, the admin and the API."""
+
+from django.contrib import admin
+from django.urls import include, path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+
+from mysite import views
+
+urlpatterns = [
+    path("", views.index, name="index"),
+    path("api/", include("myapp.urls")),
+    path("admin/", admin.site.urls),
+    path("docs/", SpectacularSwaggerView.as_view(), name="docs"),
+    path("docs/schema", SpectacularAPIView.as_view(), name="schema"),
+    path("docs/oauth2-redirect.html", views.oauth2_redirect),
+]

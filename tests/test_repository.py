@@ -1,0 +1,125 @@
+"""What must hold of the files themselves: nothing of anybody's machine in them, and pins that are complete."""
+
+import re
+import stat
+import subprocess
+import tomllib
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+ROOT = Path(__file__).parent.parent
+LOCK_FILES = sorted((ROOT / "requirements").glob("*.txt"))
+
+# What must stand in no file, and an example of each that the pattern must find.
+FORBIDDEN = {
+    "registry address": (
+        r"(?i)\bpypi\.(?:org|python\.org)/simple|\bpythonhosted\.org/packages|--(?:extra-)?index-url[ =]\S|--find-links[ =]\S|fil[e]:///",
+        "--index" + "-url https://example.com",
+    ),
+    "path of a machine": (r"(?<![\w.~/:-])/(?:root|home|Users|work|opt|tmp)/\w", "see /home/" + "ada/project"),
+    "private key (PEM)": (
+        r"-----BEGIN [A-Z ]*PRIVATE KEY-----\s*\n?\s*[A-Za-z0-9+/=]{16}",
+        "-----BEGIN PRIVATE" + " KEY-----\n" + "A" * 16,
+    ),
+    "private key (JWK)": (r"""["'](?:d|k)["']\s*:\s*["'][\w-]{20,}["']""", '{"d": "' + "A" * 43 + '"}'),
+    "credential of a service": (
+        r"\b(?:AKIA[0-9A-Z]{16}|gh[pousr]_\w{36}|xox[abp]-\w{10,}|pypi-AgEI\w+)",
+        "AKIA" + "A" * 16,
+    ),
+}
+
+
+def tracked_files() -> list[Path]:
+    listing = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return [path for name in listing.split("\0") if name and (path := ROOT / name).is_file()]
+
+
+def requirements(lock_file: Path) -> Iterator[str]:
+    """The logical lines of a requirements file."""
+    for line in lock_file.read_text().replace("\\\n", " ").splitlines():
+        if line.strip() and not line.strip().startswith("#"):
+            yield line.strip()
+
+
+def pins(lock_file: Path) -> dict[str, Version]:
+    parsed = [Requirement(line.partition(" --hash=")[0].strip()) for line in requirements(lock_file)]
+    return {canonicalize_name(pin.name): Version(next(iter(pin.specifier)).version) for pin in parsed}
+
+
+def declared_dependencies() -> list[Requirement]:
+    """Those of the package and of all its extras."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    return [Requirement(text) for text in chain(project["dependencies"], *project["optional-dependencies"].values())]
+
+
+@pytest.mark.parametrize("what", FORBIDDEN)
+def test_no_tracked_file_holds_a(what: str) -> None:
+    pattern, example = FORBIDDEN[what]
+    assert re.search(pattern, example)
+    found = []
+    for path in tracked_files():
+        content = path.read_bytes()
+        if b"\0" in content:  # a picture
+            continue
+        if match := re.search(pattern, content.decode()):
+            found.append(f"{path.relative_to(ROOT)}: {match.group()}")
+    assert found == []
+
+
+def test_no_tracked_file_is_somebodys_own() -> None:
+    names = {path.name for path in tracked_files()}
+    assert not {name for name in names if name == ".env" or name.endswith((".sqlite3", ".pem", ".key", ".log", ".pyc"))}
+
+
+def test_there_is_a_lock_file_for_each_supported_pair() -> None:
+    assert [path.stem for path in LOCK_FILES] == ["py311-django52", "py312-django60", "py313-django61"]
+
+
+@pytest.mark.parametrize("lock_file", LOCK_FILES, ids=lambda path: path.stem)
+class TestLockFile:
+    def test_pins_every_requirement_with_hashes(self, lock_file: Path) -> None:
+        pinned = re.compile(
+            r"[\w.-]+(?:\[[\w,-]+\])?==[\w.!+]+ *(?:;[^\\]*?)?(?: +--hash=sha256:[0-9a-f]{64})+(?: +#.*)?"
+        )
+        lines = list(requirements(lock_file))
+        assert [line for line in lines if not pinned.fullmatch(line)] == []
+        assert len(lines) > 50
+
+    def test_holds_the_django_of_its_name(self, lock_file: Path) -> None:
+        major, minor = pins(lock_file)["django"].release[:2]
+        assert lock_file.stem.endswith(f"django{major}{minor}")
+
+    def test_satisfies_the_package_and_every_extra(self, lock_file: Path) -> None:
+        pinned, wanted = pins(lock_file), declared_dependencies()
+        assert len(wanted) > 3
+        assert [str(each) for each in wanted if pinned[canonicalize_name(each.name)] not in each.specifier] == []
+
+    def test_holds_all_that_development_asks_for(self, lock_file: Path) -> None:
+        asked = {canonicalize_name(Requirement(line).name) for line in requirements(ROOT / "requirements" / "dev.in")}
+        assert asked - set(pins(lock_file)) == set()
+
+    @pytest.mark.parametrize("user", ["Makefile", "noxfile.py", "scripts/venv.sh"])
+    def test_is_known_to(self, user: str, lock_file: Path) -> None:
+        assert f"requirements/{lock_file.name}" in (ROOT / user).read_text()
+
+
+def test_documents_name_only_targets_that_the_makefile_has() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert {"demo", "test", "lint", "bench", "lock", "clean"} <= targets
+    unknown = []
+    for path in tracked_files():
+        if path.suffix == ".md":
+            named = re.findall(r"(?:^|`|\$ )make ([a-z]+)", path.read_text(), re.MULTILINE)
+            unknown += [f"{path.relative_to(ROOT)}: make {name}" for name in named if name not in targets]
+    assert unknown == []
+
+
+@pytest.mark.parametrize("script", [".ci/run", "scripts/venv.sh"])
+def test_scripts_are_executable(script: str) -> None:
+    assert (ROOT / script).stat().st_mode & stat.S_IXUSR

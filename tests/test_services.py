@@ -1,0 +1,62 @@
+"""The fixtures of tests/conftest.py give real services, each test's own."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import psycopg
+import pytest
+import redis
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_postgres_url_is_a_fresh_database(postgres_url: str) -> None:
+    with psycopg.connect(postgres_url) as connection:
+        tables = connection.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchone()
+        assert tables == (0,)
+        name = connection.execute("SELECT current_database()").fetchone()
+    assert name is not None
+    assert name[0] in postgres_url
+
+
+def test_redis_url_is_an_empty_database(redis_url: str) -> None:
+    with redis.Redis.from_url(redis_url) as database:
+        assert database.dbsize() == 0
+        assert database.set("key", "value")
+    assert not redis_url.endswith("/0")
+
+
+def test_chromium_runs(chromium: str) -> None:
+    version = subprocess.run([chromium, "--version"], capture_output=True, text=True, timeout=60, check=True)
+    assert "Chrom" in version.stdout
+
+
+def test_free_ports_differ(free_port: Callable[[], int]) -> None:
+    assert len({free_port() for _ in range(5)}) > 1
+
+
+@pytest.mark.parametrize(("ci", "outcome"), [("true", "1 error"), (None, "1 skipped")])
+def test_an_absent_service_is_skipped_but_in_ci(
+    tmp_path: Path, free_port: Callable[[], int], ci: str | None, outcome: str
+) -> None:
+    (tmp_path / "test_database.py").write_text("def test_database(postgres_url): pass\n")
+    environment = {name: value for name, value in os.environ.items() if name != "CI"}
+    environment["POSTGRES_URL"] = f"postgresql://postgres@127.0.0.1:{free_port()}/postgres"
+    if ci is not None:
+        environment["CI"] = ci
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-p",
+        "tests.conftest",
+        "-c",
+        str(ROOT / "pyproject.toml"),
+        str(tmp_path),
+    ]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert outcome in done.stdout.splitlines()[-1]
+    assert "no PostgreSQL answers" in done.stdout

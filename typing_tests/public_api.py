@@ -1,0 +1,108 @@
+"""What a type checker tells a project that uses the package; mypy reads this file, nothing runs it."""
+
+from collections.abc import Mapping
+from typing import Any, assert_type
+
+from django.http import HttpRequest, HttpResponse
+from django.views import View
+from rest_framework.permissions import BasePermission, IsAuthenticated
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from resource_server import AccessToken, TokenUser, auth0_issuer, requires_any_scope, requires_scope
+from resource_server.authentication import TrustedIssuer, trusted_issuers
+from resource_server.drf import AccessTokenAuthentication, RequiresAnyScope, RequiresScope
+from resource_server.errors import InsufficientScope, InvalidToken, Unavailable
+from resource_server.testing import FakeIssuer
+
+
+def the_token(token: AccessToken) -> None:
+    assert_type(token.issuer, str)
+    assert_type(token.subject, str)
+    assert_type(token.client_id, str | None)
+    assert_type(token.audience, tuple[str, ...])
+    assert_type(token.scopes, frozenset[str])
+    assert_type(token.expires_at, float)
+    assert_type(token.issued_at, float | None)
+    assert_type(token.claims, Mapping[str, Any])
+    assert_type(token.is_machine, bool)
+    token.scopes = frozenset({"admin"})  # type: ignore[misc]  # frozen
+    token.claims["sub"] = "somebody else"  # type: ignore[index]  # read-only
+
+
+@requires_scope("example:scope")
+def function_view(request: HttpRequest, pk: int, *, verbose: bool = False) -> HttpResponse:
+    return HttpResponse(pk)
+
+
+@requires_any_scope("read", "write")
+async def async_view(request: HttpRequest) -> HttpResponse:
+    return HttpResponse()
+
+
+@requires_scope("example:scope")
+class ClassView(View):
+    name: str = "class"
+
+
+class Things(APIView):
+    authentication_classes = [AccessTokenAuthentication]
+    permission_classes = [IsAuthenticated, RequiresScope("a"), RequiresAnyScope("b", "c")]
+
+    @requires_scope("example:scope")
+    def get(self, request: Request, pk: int) -> Response:
+        return Response(pk)
+
+
+class Composed(APIView):
+    permission_classes = [IsAuthenticated & RequiresScope("a"), RequiresScope("a") | ~RequiresAnyScope("b")]
+
+
+def a_decorated_view_keeps_its_signature(request: HttpRequest, view: Things, rest_request: Request) -> None:
+    assert_type(function_view(request, 1, verbose=True), HttpResponse)
+    function_view(request, "one")  # type: ignore[arg-type]
+    function_view(request)  # type: ignore[call-arg]
+    assert_type(view.get(rest_request, 1), Response)
+    assert_type(ClassView(), ClassView)
+    assert_type(ClassView.name, str)
+
+
+async def a_decorated_view_stays_async(request: HttpRequest) -> None:
+    assert_type(await async_view(request), HttpResponse)
+
+
+def the_decorators_take_names_of_scopes() -> None:
+    requires_scope(1)  # type: ignore[arg-type]
+    requires_any_scope(["a", "b"])  # type: ignore[arg-type]
+    RequiresScope(["a"])  # type: ignore[arg-type]
+
+
+def a_permission_is_a_class() -> None:
+    assert_type(RequiresScope("a"), type[BasePermission])
+
+
+def the_issuers() -> None:
+    assert_type(auth0_issuer("tenant.eu.auth0.com"), str)
+    assert_type(trusted_issuers(), tuple[TrustedIssuer, ...])
+    for issuer in trusted_issuers():
+        assert_type(issuer.issuer, str)
+        assert_type(issuer.error, str | None)
+        assert_type(issuer.metadata, Mapping[str, Any] | None)
+
+
+def the_errors(rejected: InvalidToken, scope: InsufficientScope, unavailable: Unavailable) -> None:
+    assert_type(rejected.status, int)
+    assert_type(rejected.code, str)
+    assert_type(rejected.reason, str)
+    assert_type(scope.scopes, tuple[str, ...])
+    assert_type(unavailable.retry_after, int)
+
+
+def the_user(user: TokenUser) -> None:
+    assert_type(user.is_authenticated, bool)
+
+
+def the_fake_issuer(issuer: FakeIssuer) -> None:
+    assert_type(issuer.token(sub="auth0|1", scope="a"), str)
+    assert_type(issuer.settings(REALM="here"), dict[str, Any])
