@@ -128,6 +128,17 @@ def test_parameters_in_the_address_are_refused(issuer):
     assert answer.json()["error"] == "invalid_request"
 
 
+def test_only_the_audience_may_be_in_the_address(issuer):
+    """Swagger UI repeats there what it added to the authorization request."""
+    body = b"grant_type=client_credentials"
+
+    known = issuer.post("/token?audience=https://api.example.test", body, BASIC)
+    unknown = issuer.post("/token?audience=https://other.test", body, BASIC)
+
+    assert issuer.verified(known.json()["access_token"]).claims["aud"] == "https://api.example.test"
+    assert unknown.json()["error"] == "invalid_target"
+
+
 @pytest.mark.parametrize(
     ("content_type", "body"),
     [

@@ -167,7 +167,9 @@ def _is_loopback(host: str) -> bool:
 
 def _stop(*_: object) -> NoReturn:
     for name in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(name, signal.SIG_IGN)  # once is enough: the second would be a traceback
+        # Once is enough, and a second one would be a traceback. Not SIG_IGN: Python complains of a
+        # signal that came before its handler went.
+        signal.signal(name, lambda *_: None)
     raise KeyboardInterrupt
 
 
@@ -195,8 +197,7 @@ def _run(parser: argparse.ArgumentParser, given: argparse.Namespace) -> int:
     try:
         from .server import bind, serve
     except ModuleNotFoundError as missing:
-        package = str(missing.name).partition(".")[0]
-        return _fail(parser, f"{package} is not installed; pip install Authlib Django")
+        return _fail(parser, f"{str(missing.name).partition('.')[0]} is not installed; pip install Authlib")
     try:
         listener = bind(given.host, given.port)
     except OSError as error:

@@ -14,14 +14,10 @@ from typing import Any, ClassVar
 
 from authlib.common.security import generate_token
 from authlib.common.urls import add_params_to_uri
-from authlib.integrations.django_oauth2 import (
-    AuthorizationServer,
-)
+from authlib.integrations.django_oauth2 import AuthorizationServer
 from authlib.oauth2 import OAuth2Error
 from authlib.oauth2.rfc6749 import grants
-from authlib.oauth2.rfc6749.authenticate_client import (
-    authenticate_client_secret_basic,
-)
+from authlib.oauth2.rfc6749.authenticate_client import authenticate_client_secret_basic
 from authlib.oauth2.rfc6749.errors import (
     InvalidClientError,
     InvalidGrantError,
