@@ -94,7 +94,8 @@ class IssuerKeys:
         self._on_refresh = on_refresh
         self._lock = threading.Lock()
         self._trusted: Trusted | None = None
-        self._attempts = 0
+        self._attempts = 0  # that have ended
+        self._in_flight = False
         self._failures = 0
         self._failure: str | None = None
         self._retry_at = -math.inf
@@ -119,20 +120,21 @@ class IssuerKeys:
         Yields only where it must fetch.
         """
         now = self._clock()
-        trusted = self.trusted
+        # The count is read before the keys that it is held against: an attempt that ends in between has brought newer ones.
+        attempts, trusted = self._attempts, self.trusted
         if trusted is None:
-            yield from self._refresh(now)
-            trusted = self.trusted
-        elif now - trusted.fetched_at >= trusted.life_seconds and now >= self._retry_at and not self._lock.locked():
+            yield from self._refresh(now, attempts)
+        elif now - trusted.fetched_at >= trusted.life_seconds and now >= self._retry_at and not self._in_flight:
             # One request renews an aged set; those beside it go on with the keys they know, and so does this one if the issuer fails.
-            yield from self._refresh(now, required=False)
-            trusted = self.trusted
+            yield Blocking(call=lambda: self._attempt(attempts, wait_seconds=0))
+        attempts, trusted = self._attempts, self.trusted
         if trusted is None:
             raise self._unavailable(now)
         if keys := _choose(trusted.keys, kid, algorithm):
             return keys
-        if self._policy.key_set is None and self._may_ask_for_unknown(now):
-            yield from self._refresh(now)
+        # After a rotation every request brings the new kid: those beside the one that asks wait for its answer, at no cost.
+        if self._policy.key_set is None and (self._in_flight or self._may_ask_for_unknown(now)):
+            yield from self._refresh(now, attempts)
             trusted = self.trusted
             if trusted is not None and (keys := _choose(trusted.keys, kid, algorithm)):
                 return keys
@@ -144,7 +146,7 @@ class IssuerKeys:
     def current(self) -> Flow[Trusted | None]:
         """What is trusted now, fetched if nothing is known yet. Raises Unavailable where it cannot be."""
         if self.trusted is None:
-            yield from self._refresh(self._clock())
+            yield from self._refresh(self._clock(), self._attempts)
         return self.trusted
 
     @property
@@ -161,31 +163,37 @@ class IssuerKeys:
         self._allowance, self._allowance_at = allowance - 1, now
         return True
 
-    def _refresh(self, now: float, *, required: bool = True) -> Flow[None]:
+    def _refresh(self, now: float, attempts_seen: int) -> Flow[None]:
         if now < self._retry_at:
             raise self._unavailable(now)
-        attempts = self._attempts
-        yield Blocking(call=lambda: self._attempt(attempts))
-        if required and self._failure is not None:
+        # The wait is bounded, so that a lock which was held while the process forked cannot hold the child for ever.
+        yield Blocking(call=lambda: self._attempt(attempts_seen, wait_seconds=FETCH_SECONDS + 1))
+        if self._failure is not None:
             raise self._unavailable(self._clock())
 
-    def _attempt(self, attempts_seen: int) -> None:
-        # The wait is bounded, so that a lock which was held while the process forked cannot hold the child for ever.
-        if not self._lock.acquire(timeout=FETCH_SECONDS + 1):
+    def _attempt(self, attempts_seen: int, *, wait_seconds: float) -> None:
+        if not self._lock.acquire(timeout=wait_seconds):
             return
         try:
-            if self._attempts != attempts_seen:
-                return  # Somebody has asked since: that answer, good or bad, is ours too.
-            self._attempts += 1
-            try:
-                trusted = self._load()
-            except Unavailable as error:
-                self._failed(error.reason)
-            else:
-                self._trusted, self._failures, self._failure, self._retry_at = trusted, 0, None, -math.inf
-                self._on_refresh(self._policy, trusted)
+            # Somebody has asked since, or was asking then: that answer, good or bad, is ours too.
+            if self._attempts == attempts_seen:
+                self._ask()
         finally:
             self._lock.release()
+
+    def _ask(self) -> None:
+        self._in_flight = True
+        try:
+            trusted = self._load()
+        except Unavailable as error:
+            self._failed(error.reason)
+        else:
+            self._trusted, self._failures, self._failure, self._retry_at = trusted, 0, None, -math.inf
+            self._on_refresh(self._policy, trusted)
+        finally:
+            # Counted at its end: who comes while it is in flight has seen the count before it, and does not ask again.
+            self._attempts += 1
+            self._in_flight = False
 
     def _failed(self, reason: str) -> None:
         self._failures += 1

@@ -1,0 +1,102 @@
+"""One issuer that signs, a verifier that trusts it, and two clocks that stand still until a test moves them."""
+
+import functools
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pytest
+from hypothesis import settings
+
+from resource_server.devissuer.signing import SigningKeys
+from resource_server.errors import AuthorizationError, InvalidToken, Unavailable
+from resource_server.testing import FakeIssuer
+from resource_server.tokens.access_token import AccessToken
+from resource_server.tokens.credentials import Credentials, parse_authorization
+from resource_server.tokens.flow import run
+from resource_server.tokens.http import Fetch
+from resource_server.tokens.issuer import IssuerKeys
+from resource_server.tokens.policy import Policy
+from resource_server.tokens.verifier import Verifier
+
+# A slow machine is no defect of a parser.
+settings.register_profile("tokens", deadline=None, max_examples=150)
+settings.load_profile("tokens")
+
+NOW = 1_800_000_000
+
+
+@functools.cache
+def _signing_keys(algorithm: str) -> SigningKeys:
+    return SigningKeys(algorithm)
+
+
+class Api:
+    """A resource server that trusts one issuer (or several), as far down as tokens go.
+
+    `now` is the time of day and `clock` the monotonic one, both in seconds. The keys are shared by all tests that do not ask for `own_keys`, for an RSA
+    key takes long to make; only tests with keys of their own may rotate.
+    """
+
+    def __init__(
+        self,
+        algorithm: str = "RS256",
+        *,
+        own_keys: bool = False,
+        others: Iterable[FakeIssuer] = (),
+        fetch: Fetch | None = None,
+        **policy: Any,
+    ) -> None:
+        self.now: float = NOW
+        self.clock = 5_000.0
+        self.issuer = FakeIssuer(algorithm=algorithm, now=lambda: self.now)
+        if not own_keys:
+            self.issuer.keys = _signing_keys(algorithm)
+        self.refreshed: list[int] = []
+        policies = [
+            Policy(**{"issuer": issuer.issuer, "audience": (issuer.audience,), **policy})
+            for issuer in (self.issuer, *others)
+        ]
+        self.verifier = Verifier(
+            policies,
+            fetch=fetch or self.issuer.fetch,
+            now=lambda: self.now,
+            clock=lambda: self.clock,
+            on_refresh=lambda _policy, trusted: self.refreshed.append(len(trusted.keys.keys)),
+        )
+
+    @property
+    def keys(self) -> IssuerKeys:
+        return self.verifier.issuers[0][1]
+
+    def token(self, **changes: Any) -> str:
+        return self.issuer.token(**changes)
+
+    def verify(self, token: str) -> AccessToken:
+        return run(self.verifier.verify(Credentials(unverified_token=token)))
+
+    def answer(self, header: str) -> AccessToken | None:
+        """What the whole way from the Authorization header on gives."""
+        credentials = parse_authorization(header)
+        return run(self.verifier.verify(credentials)) if credentials else None
+
+    def refusal(self, token: str) -> str:
+        """The reason why a token is refused; whatever it is, the error does not repeat the token."""
+        with pytest.raises(AuthorizationError) as caught:
+            self.answer(f"Bearer {token}")
+        error = caught.value
+        assert isinstance(error, InvalidToken | Unavailable)
+        assert not token or len(token) < 8 or token not in f"{error!s}{error!r}{error.__cause__!r}"
+        assert error.__suppress_context__ or error.__context__ is None
+        return error.reason
+
+
+@pytest.fixture
+def api() -> Api:
+    """An API that trusts an issuer with one RS256 key."""
+    return Api()
+
+
+@pytest.fixture(scope="session")
+def new_api() -> Callable[..., Api]:
+    """Makes an API with another algorithm, other rules or keys of its own."""
+    return Api

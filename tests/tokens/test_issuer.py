@@ -1,0 +1,711 @@
+"""One issuer's keys over time: found lazily, fetched once, never lost by a failure, gone when they are withdrawn."""
+
+import json
+import math
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from resource_server.devissuer.signing import SigningKeys
+from resource_server.errors import InvalidToken, Unavailable
+from resource_server.testing import FakeIssuer
+from resource_server.tokens.flow import run
+from resource_server.tokens.http import Document
+from resource_server.tokens.issuer import IssuerKeys, metadata_urls, parse_metadata
+from resource_server.tokens.policy import Policy
+
+MINUTE, HOUR, DAY = 60, 3600, 24 * 3600
+OPENID, OAUTH = metadata_urls("https://issuer.test/")
+JWKS = "https://issuer.test/jwks.json"
+
+
+@pytest.fixture
+def api(new_api: Any) -> Any:
+    """An API whose issuer has a key of its own, which may be rotated and withdrawn."""
+    return new_api("ES256", own_keys=True)
+
+
+class Gate:
+    """A fetch that stands still until it is let go, so that a test knows what happens beside it."""
+
+    def __init__(self, fetch: Callable[..., Document]) -> None:
+        self.fetch = fetch
+        self.closed = False
+        self.reached = threading.Event()
+        self.opened = threading.Event()
+        self.calls: list[str] = []
+
+    def __call__(self, url: str, /, *, seconds: float) -> Document:
+        self.calls.append(url)
+        if self.closed:
+            self.reached.set()
+            assert self.opened.wait(20), "the test never opened the gate"
+        return self.fetch(url, seconds=seconds)
+
+
+@contextmanager
+def threads(number: int) -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(number) as pool:
+        yield pool
+
+
+def keys_of(
+    issuer: FakeIssuer, fetch: Callable[..., Document], clock: Callable[[], float], **policy: Any
+) -> IssuerKeys:
+    return IssuerKeys(
+        Policy(issuer=issuer.issuer, audience=(issuer.audience,), **policy),
+        fetch=fetch,
+        clock=clock,
+        on_refresh=lambda _policy, _trusted: None,
+    )
+
+
+def forget(issuer: FakeIssuer) -> list[str]:
+    fetched = list(issuer.fetched)
+    issuer.fetched.clear()
+    return fetched
+
+
+# Where the keys are found
+
+
+def test_nothing_is_fetched_before_the_first_token(api: Any) -> None:
+    assert api.issuer.fetched == []
+    api.verify(api.token())
+    assert api.issuer.fetched == [OPENID, JWKS]
+
+
+def test_a_known_key_is_not_fetched_again(api: Any) -> None:
+    for _ in range(100):
+        api.verify(api.token())
+    assert api.issuer.fetched == [OPENID, JWKS]
+
+
+def test_metadata_addresses_of_an_issuer_with_a_path() -> None:
+    # OpenID Connect Discovery section 4 appends, RFC 8414 section 3.1 inserts.
+    assert metadata_urls("https://issuer.test/realms/a/") == (
+        "https://issuer.test/realms/a/.well-known/openid-configuration",
+        "https://issuer.test/.well-known/oauth-authorization-server/realms/a",
+    )
+
+
+def test_rfc_8414_metadata_are_asked_for_where_openid_answers_another_status(api: Any) -> None:
+    def fetch(url: str, /, *, seconds: float) -> Document:
+        document = api.issuer.fetch(url, seconds=seconds)
+        if url == OPENID:
+            raise Unavailable("fetch_status")
+        return document
+
+    keys = keys_of(api.issuer, fetch, lambda: 0.0)
+    assert run(keys.find(None, "ES256"))
+    assert api.issuer.fetched == [OPENID, OAUTH, JWKS]
+
+
+@pytest.mark.parametrize("reason", ["fetch_failed", "fetch_timeout", "document_too_large"])
+def test_rfc_8414_metadata_are_not_asked_of_a_server_that_does_not_answer(api: Any, reason: str) -> None:
+    api.issuer.failure = reason
+    assert api.refusal(api.token()) == reason
+    assert api.issuer.fetched == [OPENID]
+
+
+METADATA = {
+    "another issuer": ({"issuer": "https://evil.test/"}, "metadata_issuer_mismatch"),
+    "the issuer without its slash": ({"issuer": "https://issuer.test"}, "metadata_issuer_mismatch"),
+    "the issuer in capitals": ({"issuer": "https://ISSUER.test/"}, "metadata_issuer_mismatch"),
+    "no issuer": ({"issuer": None}, "metadata_issuer_mismatch"),
+    "a list with the issuer": ({"issuer": ["https://issuer.test/"]}, "metadata_issuer_mismatch"),
+    "no jwks_uri": ({"jwks_uri": None}, "address_not_allowed"),
+    "an http jwks_uri": ({"jwks_uri": "http://issuer.test/jwks.json"}, "address_not_allowed"),
+    "an http jwks_uri on loopback": ({"jwks_uri": "http://127.0.0.1/jwks.json"}, "address_not_allowed"),
+    "a file": ({"jwks_uri": "file:///etc/passwd"}, "address_not_allowed"),
+    "a relative jwks_uri": ({"jwks_uri": "/jwks.json"}, "address_not_allowed"),
+    "userinfo": ({"jwks_uri": "https://issuer.test@evil.test/"}, "address_not_allowed"),
+    "a jwks_uri that is a number": ({"jwks_uri": 1}, "address_not_allowed"),
+    "a jwks_uri with a line break": ({"jwks_uri": "https://issuer.test/\r\nHost: evil"}, "address_not_allowed"),
+}
+
+
+@pytest.mark.parametrize(("change", "reason"), METADATA.values(), ids=METADATA)
+def test_metadata_are_held_against_the_issuer(api: Any, change: dict[str, Any], reason: str) -> None:
+    metadata = {name: value for name, value in {**api.issuer.metadata(), **change}.items() if value is not None}
+    api.issuer.documents[OPENID] = json.dumps(metadata).encode()
+    assert api.refusal(api.token()) == reason
+    assert api.issuer.fetched == [OPENID]
+
+
+DOCUMENTS = {
+    "HTML": b"<html>sign in</html>",
+    "nothing": b"",
+    "a list": b"[]",
+    "a name twice": b'{"issuer":"https://evil.test/","issuer":"https://issuer.test/","jwks_uri":"https://issuer.test/jwks.json"}',
+    "a byte order mark": b"\xef\xbb\xbf{}",
+    "latin-1": b'{"issuer":"\xe9"}',
+    "gzip": b"\x1f\x8b\x08\x00\x00",
+}
+
+
+@pytest.mark.parametrize("body", DOCUMENTS.values(), ids=DOCUMENTS)
+@pytest.mark.parametrize("url", [OPENID, JWKS])
+def test_a_malformed_document_is_the_issuers_fault(api: Any, url: str, body: bytes) -> None:
+    api.issuer.documents[url] = body
+    assert api.refusal(api.token()) == "document_malformed"
+
+
+@pytest.mark.parametrize("body", [b'{"keys":{}}', b"{}", b'{"keys":null}', json.dumps({"keys": [{}] * 101}).encode()])
+def test_a_document_that_is_no_key_set_is_the_issuers_fault(api: Any, body: bytes) -> None:
+    api.issuer.documents[JWKS] = body
+    assert api.refusal(api.token()) == "document_malformed"
+
+
+@pytest.mark.parametrize("members", [[], [{"kty": "oct", "k": "c2VjcmV0"}]])
+def test_a_key_set_without_a_usable_key_replaces_nothing(api: Any, members: list[Any]) -> None:
+    api.verify(api.token())
+    api.issuer.documents[JWKS] = json.dumps({"keys": members}).encode()
+    api.clock += HOUR
+    api.verify(api.token())
+    assert api.keys.failure == "key_set_without_keys"
+
+
+def test_an_explicit_jwks_uri_is_the_only_address(new_api: Any) -> None:
+    api = new_api("ES256", jwks_uri=JWKS)
+    api.verify(api.token())
+    assert api.issuer.fetched == [JWKS]
+    assert api.keys.trusted.metadata is None
+
+
+def test_a_static_key_set_is_never_fetched_and_never_grows_old(new_api: Any) -> None:
+    keys = SigningKeys("ES256")
+    api = new_api("ES256", key_set=keys.jwks())
+    api.issuer.keys = keys
+    api.clock += 1000 * DAY
+    api.verify(api.token())
+    keys.rotate()
+    assert api.refusal(api.token()) == "key_unknown"
+    assert api.issuer.fetched == []
+
+
+def test_an_empty_static_key_set_trusts_nobody(new_api: Any) -> None:
+    api = new_api("ES256", key_set={"keys": []})
+    assert api.refusal(api.token()) == "key_unknown"
+    assert api.issuer.fetched == []
+
+
+def test_parse_metadata_gives_the_whole_document() -> None:
+    policy = Policy(issuer="https://issuer.test/", audience=("a",))
+    document = {"issuer": policy.issuer, "jwks_uri": JWKS, "token_endpoint": 7}
+    assert parse_metadata(Document(body=json.dumps(document).encode()), policy) == document
+
+
+def test_a_skipped_key_is_logged_without_its_value(api: Any, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "resource_server")
+    members = [{"kty": "oct", "k": "c2VjcmV0"}, *api.issuer.keys.jwks()["keys"]]
+    api.issuer.documents[JWKS] = json.dumps({"keys": members}).encode()
+    api.verify(api.token())
+    assert "key 0: kty is not RSA, EC or OKP; it is not used" in caplog.text
+    assert "c2VjcmV0" not in caplog.text
+
+
+# When they are asked for again
+
+
+@pytest.mark.parametrize(
+    ("cache_control", "life"),
+    [
+        ("", 10 * MINUTE),
+        ("public", 10 * MINUTE),
+        ("max-age=300", 300),
+        ("public, MAX-AGE=300", 300),
+        ('max-age="300"', 300),
+        ("max-age=0", MINUTE),
+        ("max-age=59", MINUTE),
+        ("max-age=61", 61),
+        ("max-age=999999", DAY),
+        ("max-age=99999999999999999999", DAY),
+        ("s-maxage=7200", 10 * MINUTE),
+        ("max-age=-1", 10 * MINUTE),
+        ("max-age=soon", 10 * MINUTE),
+        ("no-store", MINUTE),
+        ("No-Cache, max-age=7200", MINUTE),
+        ("max-age=7200, no-store", MINUTE),
+    ],
+)
+def test_a_key_set_lives_as_long_as_the_issuer_says_within_bounds(api: Any, cache_control: str, life: int) -> None:
+    def fetch(url: str, /, *, seconds: float) -> Document:
+        return Document(body=api.issuer.fetch(url, seconds=seconds).body, cache_control=cache_control)
+
+    keys = keys_of(api.issuer, fetch, lambda: api.clock)
+    kid = api.issuer.keys.current_kid
+    run(keys.find(kid, "ES256"))
+    forget(api.issuer)
+    api.clock += life - 1
+    run(keys.find(kid, "ES256"))
+    assert api.issuer.fetched == []
+    api.clock += 1
+    run(keys.find(kid, "ES256"))
+    assert api.issuer.fetched == [OPENID, JWKS]
+
+
+@given(cache_control=st.text(st.characters(max_codepoint=255)) | st.from_regex(r"max-age=\d+", fullmatch=True))
+def test_any_cache_control_gives_a_life_within_bounds(cache_control: str) -> None:
+    issuer = FakeIssuer()
+    issuer.keys = KEYS
+    moment = [0.0]
+
+    def fetch(url: str, /, *, seconds: float) -> Document:
+        return Document(body=issuer.fetch(url, seconds=seconds).body, cache_control=cache_control)
+
+    keys = keys_of(issuer, fetch, lambda: moment[0], jwks_uri=issuer.jwks_uri)
+    run(keys.find(None, "ES256"))
+    moment[0] = MINUTE - 1
+    run(keys.find(None, "ES256"))
+    assert len(issuer.fetched) == 1, "younger than the floor"
+    moment[0] = DAY
+    run(keys.find(None, "ES256"))
+    assert len(issuer.fetched) == 2, "older than the ceiling"
+
+
+KEYS = SigningKeys("ES256")
+
+
+def test_a_new_key_is_found_at_its_first_token(api: Any) -> None:
+    api.verify(api.token())
+    old, new = api.issuer.keys.current_kid, api.issuer.keys.rotate()
+    assert api.issuer.keys.current_kid == new
+    api.verify(api.token())
+    assert api.issuer.fetched == [OPENID, JWKS] * 2
+    api.verify(api.token(kid=old))
+
+
+def test_a_flood_of_unknown_kids_causes_two_refreshes_and_one_each_half_minute(api: Any) -> None:
+    api.verify(api.token())
+    forget(api.issuer)
+    for number in range(10_000):
+        with pytest.raises(InvalidToken, match="no key with this kid"):
+            run(api.keys.find(f"forged-{number}", "ES256"))
+    assert forget(api.issuer) == [OPENID, JWKS] * 2
+    for seconds, refreshes in ((29, 0), (1, 1), (29, 0), (1, 1), (300, 2), (0, 0)):
+        api.clock += seconds
+        for number in range(50):
+            assert api.refusal(api.token(header={"kid": f"forged-{number}"})) == "key_unknown"
+        assert forget(api.issuer) == [OPENID, JWKS] * refreshes
+
+
+def test_a_flood_of_unknown_kids_does_not_hinder_known_keys(api: Any) -> None:
+    api.verify(api.token())
+    for number in range(10):
+        api.refusal(api.token(header={"kid": f"forged-{number}"}))
+    forget(api.issuer)
+    api.verify(api.token())
+    assert api.issuer.fetched == []
+
+
+def test_a_withdrawn_key_is_refused_after_the_next_successful_refresh(api: Any) -> None:
+    old = api.issuer.keys.current_kid
+    api.verify(api.token(kid=old))
+    api.issuer.keys.rotate()
+    api.issuer.keys.withdraw(old)
+    api.verify(api.token(kid=old))  # nobody has told us yet
+    api.verify(api.token())
+    assert api.refusal(api.token(kid=old)) == "key_unknown"
+
+
+def test_a_withdrawn_key_is_refused_when_the_set_has_aged(api: Any) -> None:
+    old = api.issuer.keys.current_kid
+    api.verify(api.token(kid=old))
+    api.issuer.keys.rotate()
+    api.issuer.keys.withdraw(old)
+    api.clock += 10 * MINUTE
+    assert api.refusal(api.token(kid=old)) == "key_unknown"
+
+
+def test_a_new_key_under_an_old_kid_replaces_it(api: Any) -> None:
+    first, second = SigningKeys("ES256"), SigningKeys("ES256")
+    for keys in (first, second):
+        member = {**keys.jwks()["keys"][0], "kid": "the only name"}
+        api.issuer.documents[JWKS] = json.dumps({"keys": [member]}).encode()
+        api.clock += 10 * MINUTE
+        api.verify(keys.sign(api.issuer.claims(), header={"kid": "the only name"}))
+    assert api.refusal(first.sign(api.issuer.claims(), header={"kid": "the only name"})) == "signature_invalid"
+
+
+def test_each_successful_refresh_is_reported_once(api: Any) -> None:
+    api.verify(api.token())
+    api.issuer.keys.rotate()
+    api.verify(api.token())
+    api.issuer.failure = "fetch_failed"
+    api.clock += HOUR
+    api.verify(api.token())
+    assert api.refreshed == [1, 2]
+
+
+# While the issuer is down
+
+
+@pytest.mark.parametrize(
+    "reason", ["fetch_failed", "fetch_timeout", "fetch_status", "document_too_large", "address_not_allowed"]
+)
+def test_a_failed_fetch_never_loses_a_key(api: Any, reason: str) -> None:
+    api.verify(api.token())
+    api.issuer.failure = reason
+    for _ in range(24):
+        api.clock += HOUR
+        api.verify(api.token())
+        assert api.keys.failure == reason
+    api.clock += 10 * MINUTE  # 24 h after the set was last current
+    assert api.refusal(api.token()) == reason
+    assert api.keys.trusted is None
+
+
+def test_an_outage_may_last_to_the_second(api: Any) -> None:
+    api.verify(api.token())
+    api.issuer.failure = "fetch_failed"
+    api.clock += 10 * MINUTE + DAY - 1
+    api.verify(api.token())
+    api.clock += 1
+    assert api.refusal(api.token()) == "fetch_failed"
+
+
+def test_an_unknown_kid_while_the_issuer_is_down_is_no_verdict(api: Any) -> None:
+    api.verify(api.token())
+    api.issuer.failure = "fetch_failed"
+    api.issuer.keys.rotate()
+    for _ in range(5):
+        with pytest.raises(Unavailable) as caught:
+            api.verify(api.token())
+        assert caught.value.retry_after in (1, 2)
+    assert api.issuer.fetched == [OPENID, JWKS, OPENID]
+
+
+def test_attempts_at_an_issuer_that_is_down_back_off(api: Any) -> None:
+    api.issuer.failure = "fetch_failed"
+    pauses = []
+    for _ in range(12):
+        attempts = len(api.issuer.fetched)
+        with pytest.raises(Unavailable) as caught:
+            api.verify(api.token())
+        assert len(api.issuer.fetched) == attempts + 1
+        pause = caught.value.retry_after
+        assert isinstance(pause, int)
+        # Nothing is asked before the time that the caller was told, but for what rounding up adds.
+        api.clock += pause - 1.001
+        with pytest.raises(Unavailable) as caught:
+            api.verify(api.token())
+        assert caught.value.reason == "fetch_failed"
+        assert caught.value.retry_after in (1, 2)
+        assert len(api.issuer.fetched) == attempts + 1
+        api.clock += 1.001
+        pauses.append(pause)
+    for number, pause in enumerate(pauses):
+        steady = min(2**number, 60)
+        assert math.ceil(steady * 0.75) <= pause <= math.ceil(steady * 1.25)
+
+
+def test_an_aged_key_set_backs_off_too(api: Any) -> None:
+    api.verify(api.token())
+    forget(api.issuer)
+    api.issuer.failure = "fetch_failed"
+    api.clock += HOUR
+    for _ in range(100):
+        api.verify(api.token())
+    assert api.issuer.fetched == [OPENID]
+
+
+def test_the_pauses_of_processes_differ() -> None:
+    def pause() -> float:
+        issuer = FakeIssuer()
+        issuer.failure = "fetch_failed"
+        moment = [0.0]
+        keys = keys_of(issuer, issuer.fetch, lambda: moment[0])
+        for _ in range(6):
+            moment[0] += 100
+            with pytest.raises(Unavailable):
+                run(keys.current())
+        return keys._retry_at - moment[0]
+
+    assert len({pause() for _ in range(5)}) > 1
+
+
+def test_an_issuer_that_is_up_again_is_used_and_its_failures_are_forgotten(api: Any) -> None:
+    api.issuer.failure = "fetch_failed"
+    for _ in range(6):
+        api.refusal(api.token())
+        api.clock += 80
+    api.issuer.failure = None
+    api.verify(api.token())
+    assert api.keys.failure is None
+    api.issuer.failure = "fetch_failed"
+    api.clock += HOUR
+    api.verify(api.token())
+    api.clock += 1.3  # the first pause again, not the seventh
+    forget(api.issuer)
+    api.verify(api.token())
+    assert api.issuer.fetched == [OPENID]
+
+
+def test_a_key_made_during_the_outage_is_found_after_it(api: Any) -> None:
+    api.verify(api.token())
+    api.issuer.failure = "fetch_failed"
+    api.issuer.keys.rotate()
+    assert api.refusal(api.token()) == "fetch_failed"
+    api.issuer.failure = None
+    api.clock += 2
+    api.verify(api.token())
+
+
+def test_all_fetches_of_a_refresh_share_one_deadline(api: Any) -> None:
+    budgets = []
+
+    def fetch(url: str, /, *, seconds: float) -> Document:
+        budgets.append(seconds)
+        api.clock += 2
+        return api.issuer.fetch(url, seconds=seconds)
+
+    run(keys_of(api.issuer, fetch, lambda: api.clock).current())
+    assert budgets == [5, 3]
+
+
+def test_current_is_fetched_once_and_says_why_it_cannot_be(api: Any) -> None:
+    assert len(run(api.keys.current()).keys.keys) == 1
+    run(api.keys.current())
+    assert api.issuer.fetched == [OPENID, JWKS]
+    api.clock += 3 * DAY
+    api.issuer.failure = "fetch_status"
+    with pytest.raises(Unavailable) as caught:
+        run(api.keys.current())
+    assert caught.value.reason == "fetch_status"
+
+
+# A key that the last successful document lacked is not accepted, and one that it had is.
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["serve", "fail", "garbage", "empty"]),
+        st.frozensets(st.integers(0, 3), min_size=1),
+        st.sampled_from([0.0, 1.0, 5.0, 30.0, 80.0, 700.0]),
+    ),
+    min_size=1,
+    max_size=12,
+)
+POOL = [SigningKeys("ES256") for _ in range(4)]
+MEMBERS = [keys.jwks()["keys"][0] for keys in POOL]
+
+
+@given(steps=STEPS, presented=st.lists(st.integers(0, 3), min_size=12, max_size=12))
+@settings(max_examples=100)
+def test_the_last_successful_document_decides(
+    steps: list[tuple[str, frozenset[int], float]], presented: list[int]
+) -> None:
+    moment = [0.0]
+    state: dict[str, Any] = {"document": b"", "fails": False, "last": None, "served": frozenset()}
+
+    def fetch(url: str, /, *, seconds: float) -> Document:
+        if state["fails"]:
+            raise Unavailable("fetch_failed")
+        state["last"] = state["served"] if state["served"] is not None else state["last"]
+        return Document(body=state["document"])
+
+    issuer = FakeIssuer()
+    keys = keys_of(issuer, fetch, lambda: moment[0], jwks_uri=JWKS)
+    for (kind, served, wait), shown in zip(steps, presented, strict=False):
+        moment[0] += wait
+        state["fails"] = kind == "fail"
+        state["served"] = served if kind == "serve" else None
+        documents = {
+            "serve": json.dumps({"keys": [MEMBERS[number] for number in sorted(served)]}).encode(),
+            "empty": b'{"keys": []}',
+        }
+        state["document"] = documents.get(kind, b"{not json")
+        try:
+            found = run(keys.find(MEMBERS[shown]["kid"], "ES256"))
+        except InvalidToken as error:
+            assert error.reason == "key_unknown"
+            assert state["last"] is not None
+            assert shown not in state["last"], "a key that is published was refused"
+        except Unavailable:
+            assert state["last"] is None or shown not in state["last"], "a known key was lost"
+        else:
+            assert [key.kid for key in found] == [MEMBERS[shown]["kid"]]
+            assert shown in state["last"], "a withdrawn key was accepted"
+
+
+# Many at once
+
+
+def stepped(flow: Any) -> Any:
+    """The blocking call that a flow stands before."""
+    return next(flow)
+
+
+@pytest.mark.parametrize("failure", [None, "fetch_failed"], ids=["it succeeds", "it fails"])
+def test_fifty_first_requests_that_come_together_cause_one_refresh(new_api: Any, failure: str | None) -> None:
+    api = new_api("ES256", own_keys=True)
+    gate = Gate(api.issuer.fetch)
+    keys = keys_of(api.issuer, gate, lambda: api.clock)
+    api.issuer.failure = failure
+    together = threading.Barrier(50)
+
+    def request() -> str:
+        together.wait(20)
+        try:
+            return run(keys.find(api.issuer.keys.current_kid, "ES256"))[0].kty
+        except Unavailable as error:
+            return error.reason
+
+    with threads(50) as pool:
+        answers = [future.result(30) for future in [pool.submit(request) for _ in range(50)]]
+    assert set(answers) == {failure or "EC"}
+    assert gate.calls == ([OPENID] if failure else [OPENID, JWKS])
+
+
+@pytest.mark.parametrize("failure", [None, "fetch_failed"], ids=["it succeeds", "it fails"])
+def test_requests_that_come_while_the_first_refresh_is_in_flight_join_it(new_api: Any, failure: str | None) -> None:
+    api = new_api("ES256", own_keys=True)
+    gate = Gate(api.issuer.fetch)
+    gate.closed = True
+    keys = keys_of(api.issuer, gate, lambda: api.clock)
+    api.issuer.failure = failure
+    waiting = threading.Semaphore(0)
+
+    def request() -> str:
+        flow = keys.find(api.issuer.keys.current_kid, "ES256")
+        call = next(flow)
+        waiting.release()
+        call.call()
+        try:
+            flow.send(None)
+        except StopIteration as stop:
+            return stop.value[0].kty
+        except Unavailable as error:
+            return error.reason
+        raise AssertionError("it asked twice")
+
+    with threads(50) as pool:
+        futures = [pool.submit(request)]
+        assert gate.reached.wait(20)
+        futures += [pool.submit(request) for _ in range(49)]
+        for _ in range(50):
+            assert waiting.acquire(timeout=20)
+        gate.opened.set()
+        answers = [future.result(30) for future in futures]
+    assert set(answers) == {failure or "EC"}
+    assert gate.calls == ([OPENID] if failure else [OPENID, JWKS])
+
+
+def test_requests_with_a_new_key_join_the_refresh_that_brings_it(new_api: Any) -> None:
+    # After a rotation every request brings the new kid: none of them may be told that its token is invalid.
+    api = new_api("ES256", own_keys=True)
+    gate = Gate(api.issuer.fetch)
+    keys = keys_of(api.issuer, gate, lambda: api.clock)
+    run(keys.find(api.issuer.keys.current_kid, "ES256"))
+    kid = api.issuer.keys.rotate()
+    gate.closed = True
+    gate.calls.clear()
+    with threads(20) as pool:
+        futures = [pool.submit(lambda: run(keys.find(kid, "ES256")))]
+        assert gate.reached.wait(20)
+        flows = [keys.find(kid, "ES256") for _ in range(19)]
+        calls = [next(flow) for flow in flows]
+        futures += [pool.submit(call.call) for call in calls]
+        gate.opened.set()
+        for future in futures:
+            future.result(30)
+    assert futures[0].result()[0].kid == kid
+    for flow in flows:
+        with pytest.raises(StopIteration) as stop:
+            flow.send(None)
+        assert stop.value.value[0].kid == kid
+    assert gate.calls == [OPENID, JWKS]
+
+
+def test_unknown_kids_that_join_a_refresh_cost_none_of_their_own(new_api: Any) -> None:
+    api = new_api("ES256", own_keys=True)
+    gate = Gate(api.issuer.fetch)
+    keys = keys_of(api.issuer, gate, lambda: api.clock)
+    run(keys.find(api.issuer.keys.current_kid, "ES256"))
+    gate.calls.clear()
+    gate.closed = True
+    with threads(20) as pool:
+        first = pool.submit(lambda: run(keys.find("forged", "ES256")))
+        assert gate.reached.wait(20)
+        flows = [keys.find(f"forged-{number}", "ES256") for number in range(19)]
+        joined = [pool.submit(next(flow).call) for flow in flows]
+        gate.opened.set()
+        for future in joined:
+            future.result(30)
+        with pytest.raises(InvalidToken):
+            first.result(30)
+    for flow in flows:
+        with pytest.raises(InvalidToken):
+            flow.send(None)
+    assert gate.calls == [OPENID, JWKS]
+
+
+def test_a_known_key_never_waits_for_a_refresh_that_hangs(new_api: Any) -> None:
+    api = new_api("ES256", own_keys=True)
+    gate = Gate(api.issuer.fetch)
+    keys = keys_of(api.issuer, gate, lambda: api.clock)
+    kid = api.issuer.keys.current_kid
+    run(keys.find(kid, "ES256"))
+    gate.closed = True
+    with threads(2) as pool:
+        for seconds, other in ((1, "unknown"), (HOUR, kid)):  # refreshes for an unknown kid, and by age
+            api.clock += seconds
+            gate.reached.clear()
+            gate.opened.clear()
+            hanging = pool.submit(lambda name=other: run(keys.find(name, "ES256")))
+            assert gate.reached.wait(20)
+            with pytest.raises(StopIteration) as stop:
+                next(keys.find(kid, "ES256"))
+            assert stop.value.value[0].kid == kid
+            gate.opened.set()
+            assert (hanging.exception(30) is None) == (other == kid)
+
+
+def test_two_requests_that_find_the_set_aged_at_once_do_not_wait_for_one_another(new_api: Any) -> None:
+    # Both have seen that nobody is asking; the one that comes second must not stand behind the first.
+    api = new_api("ES256", own_keys=True)
+    gate = Gate(api.issuer.fetch)
+    keys = keys_of(api.issuer, gate, lambda: api.clock)
+    kid = api.issuer.keys.current_kid
+    run(keys.find(kid, "ES256"))
+    api.clock += HOUR
+    gate.closed = True
+    first, second = keys.find(kid, "ES256"), keys.find(kid, "ES256")
+    first_call, second_call = next(first), next(second)
+    with threads(2) as pool:
+        hanging = pool.submit(first_call.call)
+        assert gate.reached.wait(20)
+        try:
+            pool.submit(second_call.call).result(4)  # less than a fetch may take
+        finally:
+            gate.opened.set()
+        hanging.result(30)
+    with pytest.raises(StopIteration) as stop:
+        second.send(None)
+    assert stop.value.value[0].kid == kid
+
+
+def test_a_known_key_is_not_lost_when_another_request_fails_to_renew_the_set_just_before(new_api: Any) -> None:
+    # The other one's attempt ends between our look and our own attempt, which then is none.
+    api = new_api("ES256", own_keys=True)
+    kid = api.issuer.keys.current_kid
+    moment = [0.0]
+    keys = keys_of(api.issuer, api.issuer.fetch, lambda: moment[0])
+    run(keys.find(kid, "ES256"))
+    moment[0] = HOUR
+    api.issuer.failure = "fetch_failed"
+
+    flow = keys.find(kid, "ES256")
+    call = next(flow)
+    run(keys.find(kid, "ES256"))
+    call.call()
+    with pytest.raises(StopIteration) as stop:
+        flow.send(None)
+    assert stop.value.value[0].kid == kid
+    assert api.issuer.fetched == [OPENID, JWKS, OPENID]
