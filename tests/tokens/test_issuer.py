@@ -523,8 +523,7 @@ def test_the_last_successful_document_decides(
         state["document"] = documents.get(kind, b"{not json")
         try:
             found = run(keys.find(MEMBERS[shown]["kid"], "ES256"))
-        except InvalidToken as error:
-            assert error.reason == "key_unknown"
+        except InvalidToken:
             assert state["last"] is not None
             assert shown not in state["last"], "a key that is published was refused"
         except Unavailable:

@@ -1,0 +1,447 @@
+"""Each claim is compulsory or typed as its RFC says, and a token of another kind is never an access token."""
+
+import json
+from collections.abc import Callable
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+
+from resource_server.errors import AuthorizationError
+from resource_server.testing import FakeIssuer
+from resource_server.tokens.access_token import AccessToken
+
+NOW = 1_800_000_000  # as the fixtures' clock says
+SKEW = 30
+END_OF_9999 = 253_402_300_799
+
+
+@pytest.fixture
+def api(new_api: Callable[..., Any]) -> Any:
+    return new_api("ES256")
+
+
+def raw_token(api: Any, name: str, value: str) -> str:
+    """A good token with one claim written as these very characters, be they JSON or not."""
+    claims = api.issuer.claims()
+    claims.pop(name, None)
+    payload = f'{json.dumps(claims)[:-1]},"{name}":{value}}}'
+    header = {"alg": "ES256", "kid": api.issuer.keys.current_kid, "typ": "at+jwt"}
+    token: str = api.issuer.keys.sign_parts(json.dumps(header).encode(), payload.encode())
+    return token
+
+
+def outcome(api: Any, token: str) -> str | None:
+    """None where the token is accepted, or the reason."""
+    try:
+        api.verify(token)
+    except AuthorizationError as error:
+        return error.reason
+    return None
+
+
+ISSUERS = {
+    "another": ('"https://evil.test/"', "issuer_not_trusted"),
+    "without its slash": ('"https://issuer.test"', "issuer_not_trusted"),
+    "with two slashes": ('"https://issuer.test//"', "issuer_not_trusted"),
+    "a beginning": ('"https://issuer"', "issuer_not_trusted"),
+    "a longer one": ('"https://issuer.test/evil"', "issuer_not_trusted"),
+    "its host as a subdomain": ('"https://issuer.test.evil.test/"', "issuer_not_trusted"),
+    "capitals": ('"https://ISSUER.test/"', "issuer_not_trusted"),
+    "http": ('"http://issuer.test/"', "issuer_not_trusted"),
+    "no scheme": ('"issuer.test"', "issuer_not_trusted"),
+    "a default port": ('"https://issuer.test:443/"', "issuer_not_trusted"),
+    "userinfo": ('"https://issuer.test@evil.test/"', "issuer_not_trusted"),
+    "a trailing space": ('"https://issuer.test/ "', "issuer_not_trusted"),
+    "a Cyrillic letter": ('"https://\u0456ssuer.test/"', "issuer_not_trusted"),
+    "a trailing line break": ('"https://issuer.test/\\n"', "iss_malformed"),
+    "a trailing NUL": ('"https://issuer.test/\\u0000"', "iss_malformed"),
+    "empty": ('""', "iss_malformed"),
+    "null": ("null", "iss_malformed"),
+    "a list": ('["https://issuer.test/"]', "iss_malformed"),
+    "an object": ('{"https://issuer.test/":1}', "iss_malformed"),
+    "a number": ("1", "iss_malformed"),
+    "true": ("true", "iss_malformed"),
+}
+
+
+@pytest.mark.parametrize(("value", "reason"), ISSUERS.values(), ids=ISSUERS)
+def test_the_issuer_is_compared_exactly(api: Any, value: str, reason: str) -> None:
+    assert api.refusal(raw_token(api, "iss", value)) == reason
+    assert api.issuer.fetched == []
+
+
+def test_an_issuer_that_is_trusted_with_a_slash_is_not_the_one_without(new_api: Callable[..., Any]) -> None:
+    other = FakeIssuer("https://issuer.test", algorithm="ES256")
+    api = new_api("ES256", others=[other])
+    assert len(api.verifier.issuers) == 2
+    other.keys = api.issuer.keys
+    api.verify(api.token())
+
+
+AUDIENCES = {
+    "the one": ('"https://api.test/"', None),
+    "a list of it": ('["https://api.test/"]', None),
+    "a list with others, last": ('["https://a.test/","https://api.test/"]', None),
+    "a list with others, first": ('["https://api.test/","https://a.test/"]', None),
+    "twice": ('["https://api.test/","https://api.test/"]', None),
+    "another": ('"https://other.test/"', "audience_not_accepted"),
+    "others": ('["https://a.test/","https://b.test/"]', "audience_not_accepted"),
+    "without its slash": ('"https://api.test"', "audience_not_accepted"),
+    "a beginning": ('"https://api"', "audience_not_accepted"),
+    "a longer one": ('"https://api.test/v2"', "audience_not_accepted"),
+    "capitals": ('"HTTPS://API.TEST/"', "audience_not_accepted"),
+    "joined by a space": ('"https://api.test/ https://other.test/"', "audience_not_accepted"),
+    "joined by a comma": ('"https://api.test/,https://other.test/"', "audience_not_accepted"),
+    "a wildcard": ('"*"', "audience_not_accepted"),
+    "the empty string": ('""', "audience_not_accepted"),
+    "a list of the empty string": ('[""]', "audience_not_accepted"),
+    "a list within a list": ('[["https://api.test/"]]', "aud_malformed"),
+    "an empty list": ("[]", "aud_malformed"),
+    "a list with a number beside it": ('["https://api.test/",1]', "aud_malformed"),
+    "a list with null beside it": ('["https://api.test/",null]', "aud_malformed"),
+    "null": ("null", "aud_malformed"),
+    "true": ("true", "aud_malformed"),
+    "zero": ("0", "aud_malformed"),
+    "a number": ("1.5", "aud_malformed"),
+    "an object with its name": ('{"https://api.test/":true}', "aud_malformed"),
+    "an object": ("{}", "aud_malformed"),
+}
+
+
+@pytest.mark.parametrize(("value", "reason"), AUDIENCES.values(), ids=AUDIENCES)
+def test_the_audience_has_to_name_this_api(api: Any, value: str, reason: str | None) -> None:
+    assert outcome(api, raw_token(api, "aud", value)) == reason
+
+
+def test_any_one_of_several_audiences_is_enough(new_api: Callable[..., Any]) -> None:
+    api = new_api("ES256", audience=("a", "b"))
+    assert api.verify(api.token(aud="b")).audience == ("b",)
+    assert api.verify(api.token(aud=["c", "a"])).audience == ("c", "a")
+    assert api.refusal(api.token(aud="ab")) == "audience_not_accepted"
+    assert api.refusal(api.token(aud=["c"])) == "audience_not_accepted"
+
+
+@pytest.mark.parametrize("claim", ["iss", "aud", "exp", "sub"])
+def test_a_compulsory_claim_is_missed(api: Any, claim: str) -> None:
+    assert api.refusal(api.token(**{claim: None})) == f"{claim}_missing"
+
+
+@pytest.mark.parametrize("claim", ["iat", "nbf", "jti", "client_id", "scope"])
+def test_an_optional_claim_is_not_missed(api: Any, claim: str) -> None:
+    api.verify(api.token(**{claim: None}))
+
+
+# RFC 7519 section 2: a NumericDate is a JSON number of seconds.
+NO_DATES = {
+    "a string": f'"{NOW}"',
+    "an ISO date": '"2027-01-15T08:00:00Z"',
+    "the empty string": '""',
+    "true": "true",
+    "false": "false",
+    "null": "null",
+    "a list": f"[{NOW}]",
+    "an object": "{}",
+    "negative": "-1",
+    "a little negative": "-0.000001",
+    "beyond the year 9999": str(END_OF_9999 + 1),
+    "a fraction beyond the year 9999": f"{END_OF_9999}.5",
+    "milliseconds": str(NOW * 1000),
+    "huge": "1e300",
+    "a huge integer": "9" * 400,
+}
+NO_NUMBERS = {
+    "NaN": "NaN",
+    "Infinity": "Infinity",
+    "-Infinity": "-Infinity",
+    "1e309": "1e309",
+    "-1e309": "-1e309",
+    "5000 digits": "9" * 5000,
+}
+
+
+@pytest.mark.parametrize("value", NO_DATES.values(), ids=NO_DATES)
+@pytest.mark.parametrize("claim", ["exp", "nbf", "iat"])
+def test_a_date_that_is_none_is_refused(api: Any, claim: str, value: str) -> None:
+    assert api.refusal(raw_token(api, claim, value)) == f"{claim}_malformed"
+    assert api.issuer.fetched == []
+
+
+@pytest.mark.parametrize("value", NO_NUMBERS.values(), ids=NO_NUMBERS)
+@pytest.mark.parametrize("claim", ["exp", "nbf", "iat", "anything"])
+def test_a_number_that_is_none_spoils_the_payload(api: Any, claim: str, value: str) -> None:
+    assert api.refusal(raw_token(api, claim, value)) == "payload_malformed"
+
+
+# RFC 7519 section 4.1.4: on or after exp it is over; section 4.1.5: on nbf it begins. The skew widens both.
+MOMENTS = {
+    "exp, a second left": ("exp", NOW - SKEW + 1, None),
+    "exp, a moment left": ("exp", NOW - SKEW + 0.001, None),
+    "exp, at the second": ("exp", NOW - SKEW, "token_expired"),
+    "exp, a moment over": ("exp", NOW - SKEW - 0.001, "token_expired"),
+    "exp, at the second, as a float": ("exp", float(NOW - SKEW), "token_expired"),
+    "exp, 1970": ("exp", 0, "token_expired"),
+    "exp, minus zero": ("exp", -0.0, "token_expired"),
+    "exp, the end of 9999": ("exp", END_OF_9999, None),
+    "exp, in exponent notation": ("exp", 1.9e9, None),
+    "nbf, at the second": ("nbf", NOW + SKEW, None),
+    "nbf, a moment before": ("nbf", NOW + SKEW + 0.001, "token_not_yet_valid"),
+    "nbf, a second before": ("nbf", NOW + SKEW + 1, "token_not_yet_valid"),
+    "nbf, 1970": ("nbf", 0, None),
+    "iat, at the second": ("iat", NOW + SKEW, None),
+    "iat, a moment before": ("iat", NOW + SKEW + 0.001, "token_issued_in_future"),
+    "iat, a year before": ("iat", NOW + 31_536_000, "token_issued_in_future"),
+    "iat, 1970": ("iat", 0, None),
+}
+
+
+@pytest.mark.parametrize(("claim", "value", "reason"), MOMENTS.values(), ids=MOMENTS)
+def test_a_token_is_good_for_its_time_and_the_skew_to_the_second(
+    api: Any, claim: str, value: float, reason: str | None
+) -> None:
+    assert outcome(api, api.token(**{claim: value})) == reason
+
+
+@pytest.mark.parametrize("skew", [0, 300])
+def test_the_skew_is_the_policys(new_api: Callable[..., Any], skew: int) -> None:
+    api = new_api("ES256", clock_skew_seconds=skew)
+    assert outcome(api, api.token(exp=NOW - skew)) == "token_expired"
+    assert outcome(api, api.token(exp=NOW - skew + 1)) is None
+    assert outcome(api, api.token(nbf=NOW + skew)) is None
+    assert outcome(api, api.token(nbf=NOW + skew + 1)) == "token_not_yet_valid"
+
+
+def test_a_token_expires_while_its_key_is_known(api: Any) -> None:
+    token = api.token(exp=NOW + 10)
+    api.verify(token)
+    api.now += 10 + SKEW
+    assert api.refusal(token) == "token_expired"
+
+
+SUBJECTS = {
+    "Auth0's": ('"auth0|5f7c8ec7c33c6c004bbafe82"', None),
+    "an e-mail address": ('"ada@example.test"', None),
+    "with spaces": ('"ada lovelace"', None),
+    "other scripts": ('"\u0410\u0434\u0430 \U0001f600"', None),
+    "255 characters": (f'"{"s" * 255}"', None),
+    "255 characters beyond the BMP": ('"' + "\U0001f600" * 255 + '"', None),
+    "a pair of surrogates": ('"\\ud83d\\ude00"', None),
+    "256 characters": (f'"{"s" * 256}"', "sub_malformed"),
+    "empty": ('""', "sub_malformed"),
+    "null": ("null", "sub_malformed"),
+    "a number": ("42", "sub_malformed"),
+    "true": ("true", "sub_malformed"),
+    "a list": ('["ada"]', "sub_malformed"),
+    "an object": ('{"id":"ada"}', "sub_malformed"),
+    "NUL": ('"ada\\u0000"', "sub_malformed"),
+    "a line break": ('"ada\\nadmin"', "sub_malformed"),
+    "a carriage return": ('"\\rada"', "sub_malformed"),
+    "escape": ('"\\u001b[31mada"', "sub_malformed"),
+    "delete": ('"ada\\u007f"', "sub_malformed"),
+    "a C1 control": ('"ada\\u0085"', "sub_malformed"),
+    "a lone surrogate": ('"\\ud800"', "payload_malformed"),
+    "a lone low surrogate": ('"ada\\udc00"', "payload_malformed"),
+}
+
+
+@pytest.mark.parametrize(("value", "reason"), SUBJECTS.values(), ids=SUBJECTS)
+def test_the_subject_is_a_printable_name(api: Any, value: str, reason: str | None) -> None:
+    assert outcome(api, raw_token(api, "sub", value)) == reason
+    if reason is None:
+        assert api.verify(raw_token(api, "sub", value)).subject == json.loads(value)
+
+
+@pytest.mark.parametrize("value", ["null", "1", "true", "[]", '["a"]', "{}", '""', '"a\\u0000"', '"a\\n"'])
+@pytest.mark.parametrize(
+    ("claim", "reason"),
+    [
+        ("client_id", "client_id_malformed"),
+        ("azp", "client_id_malformed"),
+        ("cid", "client_id_malformed"),
+        ("appid", "client_id_malformed"),
+        ("jti", "jti_malformed"),
+    ],
+)
+def test_other_names_are_printable_strings_too(api: Any, claim: str, reason: str, value: str) -> None:
+    assert api.refusal(raw_token(api, claim, value)) == reason
+
+
+def test_the_client_is_the_first_that_is_named(api: Any) -> None:
+    names = ("client_id", "azp", "cid", "appid")
+    for number, name in enumerate(names):
+        claims = dict.fromkeys(names[:number]) | {later: later for later in names[number:]}
+        assert api.verify(api.token(**claims)).client_id == name
+    assert api.verify(api.token(client_id=None)).client_id is None
+
+
+SCOPES: dict[str, tuple[dict[str, Any], set[str]]] = {
+    "absent": ({}, set()),
+    "empty": ({"scope": ""}, set()),
+    "one": ({"scope": "read"}, {"read"}),
+    "two": ({"scope": "read write"}, {"read", "write"}),
+    "twice": ({"scope": "read read"}, {"read"}),
+    "more spaces": ({"scope": "  read   write "}, {"read", "write"}),
+    "a list": ({"scope": ["read", "write"]}, {"read", "write"}),
+    "an empty list": ({"scope": []}, set()),
+    "a list of the empty string": ({"scope": [""]}, set()),
+    "a list whose member has a space": ({"scope": ["read write"]}, {"read write"}),
+    "separated by a tab": ({"scope": "read\twrite"}, {"read\twrite"}),
+    "separated by a line break": ({"scope": "read\nwrite"}, {"read\nwrite"}),
+    "separated by a no-break space": ({"scope": "read\u00a0write"}, {"read\u00a0write"}),
+    "separated by a comma": ({"scope": "read,write"}, {"read,write"}),
+    "scp, a string": ({"scp": "read write"}, {"read", "write"}),
+    "scp, a list": ({"scp": ["read", "write"]}, {"read", "write"}),
+    "both": ({"scope": "read", "scp": ["admin"]}, {"read"}),
+    "an empty scope and scp": ({"scope": "", "scp": "admin"}, set()),
+    "permissions": ({"permissions": ["admin"]}, set()),
+    "scopes": ({"scopes": ["admin"]}, set()),
+    "Scope": ({"Scope": "admin"}, set()),
+}
+
+
+@pytest.mark.parametrize(("claims", "scopes"), SCOPES.values(), ids=SCOPES)
+def test_scopes_are_separated_by_a_space_and_by_nothing_else(api: Any, claims: Any, scopes: set[str]) -> None:
+    assert api.verify(api.token(**claims)).scopes == scopes
+
+
+@pytest.mark.parametrize("value", ["null", "1", "true", "{}", '{"read":true}', '["read",1]', '[["read"]]', "[null]"])
+@pytest.mark.parametrize("claim", ["scope", "scp"])
+def test_a_scope_of_another_kind_is_refused(api: Any, claim: str, value: str) -> None:
+    assert api.refusal(raw_token(api, claim, value)) == "scope_malformed"
+
+
+def test_a_malformed_scp_beside_a_good_scope_is_refused(api: Any) -> None:
+    assert api.refusal(api.token(scope="read", scp=1)) == "scope_malformed"
+
+
+@pytest.mark.parametrize(
+    "value", ["null", "{}", "[]", '""', "false", "0", '{"jkt":"x"}', '{"x5t#S256":"x"}', '{"kid":"x"}']
+)
+def test_a_bound_token_is_refused_whatever_it_is_bound_to(api: Any, value: str) -> None:
+    assert api.refusal(raw_token(api, "cnf", value)) == "proof_not_supported"
+
+
+OTHER_TOKENS = {
+    "an ID token's nonce": {"nonce": "n"},
+    "an ID token's at_hash": {"at_hash": "h"},
+    "an ID token's c_hash": {"c_hash": "h"},
+    "an ID token's s_hash": {"s_hash": "h"},
+    "an empty nonce": {"nonce": ""},
+    "Cognito's ID token": {"token_use": "id"},
+    "token_use in another case": {"token_use": "Access"},
+    "token_use false": {"token_use": False},
+    "Keycloak's ID token": {"typ": "ID"},
+    "Keycloak's refresh token": {"typ": "Refresh"},
+    "Keycloak's offline token": {"typ": "Offline"},
+    "Keycloak's logout token": {"typ": "Logout"},
+    "typ in another case": {"typ": "bearer"},
+    "typ a list": {"typ": ["Bearer"]},
+    "a logout token": {"events": {"http://schemas.openid.net/event/backchannel-logout": {}}},
+    "a security event": {"events": {}},
+}
+
+
+@pytest.mark.parametrize("claims", OTHER_TOKENS.values(), ids=OTHER_TOKENS)
+@pytest.mark.parametrize("header", [{"typ": "JWT"}, {"typ": None}, {"typ": "application/JWT"}], ids=str)
+@pytest.mark.parametrize("token_types", [("jwt",), ("at+jwt", "jwt")], ids=str)
+def test_a_token_of_another_kind_is_no_access_token(
+    new_api: Callable[..., Any], token_types: tuple[str, ...], header: dict[str, Any], claims: dict[str, Any]
+) -> None:
+    api = new_api("ES256", token_types=token_types)
+    assert api.refusal(api.token(header=header, **claims)) == "not_an_access_token"
+
+
+@pytest.mark.parametrize("claim", ["nonce", "at_hash", "events", "token_use", "typ"])
+def test_null_betrays_another_kind_as_well(new_api: Callable[..., Any], claim: str) -> None:
+    api = new_api("ES256", token_types=("jwt",))
+    claims = json.dumps({**api.issuer.claims(), claim: None}).encode()
+    header = json.dumps({"alg": "ES256", "kid": api.issuer.keys.current_kid}).encode()
+    assert api.refusal(api.issuer.keys.sign_parts(header, claims)) == "not_an_access_token"
+
+
+def test_the_access_tokens_of_issuers_that_say_jwt_are_accepted(new_api: Callable[..., Any]) -> None:
+    api = new_api("ES256", token_types=("jwt",))
+    for claims in ({}, {"token_use": "access"}, {"typ": "Bearer"}, {"auth_time": NOW, "acr": "1", "azp": "client"}):
+        api.verify(api.token(header={"typ": "JWT"}, **claims))
+
+
+def test_the_explicit_type_speaks_for_itself(api: Any) -> None:
+    # RFC 9068 section 2.1: at+jwt is no ID token, whatever claims the issuer adds.
+    api.verify(api.token(nonce="n", token_use="id"))
+
+
+# What a permission reads
+
+
+def test_the_access_token_is_what_was_signed(api: Any) -> None:
+    token = api.verify(
+        api.token(scope="read", aud=["https://api.test/", "b"], nbf=NOW, roles=[{"name": "a", "n": [1]}])
+    )
+    assert isinstance(token, AccessToken)
+    assert token.issuer == "https://issuer.test/"
+    assert token.subject == "auth0|ada"
+    assert token.audience == ("https://api.test/", "b")
+    assert token.client_id == "client"
+    assert (token.issued_at, token.expires_at) == (NOW, NOW + 600)
+    assert token.claims["roles"] == (MappingProxyType({"name": "a", "n": (1,)}),)
+
+
+def test_the_claims_cannot_be_changed_at_any_depth(api: Any) -> None:
+    claims = api.verify(api.token(roles=[{"names": ["a"]}])).claims
+    with pytest.raises(TypeError):
+        claims["sub"] = "admin"
+    with pytest.raises(TypeError):
+        claims["roles"][0]["names"] = ()
+    assert isinstance(claims["roles"], tuple)
+    assert isinstance(claims["roles"][0]["names"], tuple)
+    with pytest.raises(AttributeError):
+        api.verify(api.token()).subject = "admin"
+
+
+def test_neither_token_nor_person_is_in_a_repr(api: Any) -> None:
+    token = api.token(email="ada@example.test")
+    text = repr(api.verify(token))
+    assert text == "<AccessToken of https://issuer.test/>"
+
+
+def test_identities_are_told_apart(api: Any) -> None:
+    # Where the one ends and the other begins is part of it, and so is every character.
+    def token(issuer: str, subject: str) -> AccessToken:
+        return AccessToken(
+            issuer=issuer,
+            subject=subject,
+            audience=(),
+            scopes=frozenset(),
+            client_id=None,
+            issued_at=None,
+            expires_at=0,
+            claims={},
+        )
+
+    pairs = [("a", "bc"), ("ab", "c"), ("A", "bc"), ("a", "bC"), ("1:a", "bc"), ("a", "auth0|1"), ("a", "auth0.1")]
+    identities = {token(*pair).identity for pair in pairs}
+    assert len(identities) == len(pairs)
+    assert all(len(identity) == 64 for identity in identities)
+    assert token("a", "bc").identity == token("a", "bc").identity
+
+
+MACHINES: dict[str, tuple[dict[str, Any], bool]] = {
+    "a person": ({}, False),
+    "RFC 9068: the subject is the client": ({"sub": "client"}, True),
+    "Auth0: <id>@clients": ({"sub": "client@clients"}, True),
+    "Auth0: another client": ({"sub": "other@clients"}, False),
+    "Auth0: gty": ({"gty": "client-credentials"}, True),
+    "Auth0: another gty": ({"gty": "password"}, False),
+    "Entra ID: idtyp": ({"idtyp": "app"}, True),
+    "Entra ID: a person": ({"idtyp": "user"}, False),
+    "Keycloak": ({"preferred_username": "service-account-client"}, True),
+    "Keycloak, in capitals": ({"client_id": "Client", "preferred_username": "service-account-client"}, True),
+    "Keycloak: a person who calls herself so": ({"preferred_username": "service-account-other"}, False),
+    "no client named": ({"client_id": None, "preferred_username": "service-account-none"}, False),
+    "gty of another kind": ({"gty": ["client-credentials"]}, False),
+}
+
+
+@pytest.mark.parametrize(("claims", "machine"), MACHINES.values(), ids=MACHINES)
+def test_a_machine_is_told_from_a_person(api: Any, claims: dict[str, Any], machine: bool) -> None:
+    assert api.verify(api.token(**claims)).is_machine is machine
