@@ -19,7 +19,7 @@ LOCK_FILES = sorted((ROOT / "requirements").glob("*.txt"))
 # What must stand in no file, and an example of each that the pattern must find.
 FORBIDDEN = {
     "registry address": (
-        r"(?i)\bpypi\.(?:org|python\.org)/simple|\bpythonhosted\.org/packages|--(?:extra-)?index-url[ =]\S|--find-links[ =]\S|fil[e]:///",
+        r"(?i)\bpypi\.(?:org|python\.org)/simple|\bpythonhosted\.org/packages|--(?:extra-)?index-url[ =]\S|--find-links[ =]\S|fil[e]://\S*(?:simple|wheels|pypi)",
         "--index" + "-url https://example.com",
     ),
     "path of a machine": (r"(?<![\w.~/:-])/(?:root|home|Users|work|opt|tmp)/\w", "see /home/" + "ada/project"),
