@@ -1,0 +1,42 @@
+"""The names that users may rely on; a change here is a change for them."""
+
+import ast
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[1] / "src" / "resource_server"
+NAMES = {
+    "resource_server": ["AccessToken", "TokenUser", "auth0_issuer", "requires_any_scope", "requires_scope"],
+    "resource_server.drf": [
+        "AccessTokenAuthentication",
+        "AuthorizationFailed",
+        "RequiresAnyScope",
+        "RequiresScope",
+        "require",
+    ],
+    "resource_server.errors": [
+        "AuthorizationError",
+        "InsufficientScope",
+        "InvalidRequest",
+        "InvalidToken",
+        "NoCredentials",
+        "Rejected",
+        "Unavailable",
+        "reasons",
+    ],
+    "resource_server.signals": ["keys_refreshed", "token_accepted", "token_rejected", "user_provisioned"],
+    "resource_server.testing": ["FakeIssuer"],
+}
+
+
+@pytest.mark.parametrize("module", NAMES)
+def test_the_public_names_are_these(module):
+    assert sorted(import_module(module).__all__) == NAMES[module]
+
+
+@pytest.mark.parametrize("path", sorted(SOURCE.rglob("*.py")), ids=lambda path: str(path.relative_to(SOURCE)))
+def test_every_module_says_what_it_is_for(path):
+    if "migrations" not in path.parts:
+        assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
