@@ -104,21 +104,6 @@ def test_http_is_for_loopback_while_debug_is_on(settings, issuer):
     assert [check.id for check in server_checks()] == ["resource_server.E004"]
 
 
-def test_w001_names_the_classes_that_come_first(settings):
-    settings.ROOT_URLCONF = "tests.edges.views"
-
-    (check,) = server_checks()
-    assert check.id == "resource_server.W001"
-    assert check.msg.startswith("SessionAuthentication before AccessTokenAuthentication (")
-
-
-def test_w002_misses_the_slash_of_auth0(settings):
-    settings.RESOURCE_SERVER = {**GOOD, "ISSUER": "https://tenant.eu.auth0.com"}
-
-    (check,) = server_checks()
-    assert (check.id, "https://tenant.eu.auth0.com/" in check.hint) == ("resource_server.W002", True)
-
-
 @pytest.mark.parametrize(
     "domain",
     ["tenant.eu.auth0.com", " Tenant.EU.auth0.com ", "https://tenant.eu.auth0.com", "https://tenant.eu.auth0.com/"],

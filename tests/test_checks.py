@@ -1,0 +1,140 @@
+"""`manage.py check` as a project meets it: through Django's registry, with nothing fetched."""
+
+import re
+from pathlib import Path
+
+import pytest
+from django.core.checks import run_checks
+from django.urls import include, path
+from rest_framework.authentication import BasicAuthentication, SessionAuthentication
+from rest_framework.views import APIView
+
+import resource_server
+from resource_server.drf import AccessTokenAuthentication
+from resource_server.testing import FakeIssuer
+
+GOOD = {"ISSUER": "https://issuer.test/", "AUDIENCE": "https://api.test/"}
+
+
+class Ours(AccessTokenAuthentication):
+    """A project's own subclass."""
+
+
+class SessionBefore(APIView):
+    authentication_classes = [SessionAuthentication, AccessTokenAuthentication]
+
+
+class BothBefore(APIView):
+    authentication_classes = [BasicAuthentication, SessionAuthentication, Ours]
+
+
+class OursFirst(APIView):
+    authentication_classes = [AccessTokenAuthentication, SessionAuthentication, BasicAuthentication]
+
+
+class SessionAlone(APIView):
+    authentication_classes = [SessionAuthentication]
+
+
+class Anyone(APIView):
+    authentication_classes = []
+
+
+class Routes:
+    """A URLconf."""
+
+    def __init__(self, *views):
+        self.urlpatterns = [path(f"{view.__name__}/", view.as_view()) for view in views]
+        self.urlpatterns.append(path("plain/", lambda request: None))
+
+
+def messages():
+    return [message for message in run_checks() if message.id.startswith("resource_server.")]
+
+
+@pytest.fixture
+def project(settings):
+    """Sets RESOURCE_SERVER and the views of a project, whose issuer is down."""
+    issuer = FakeIssuer()
+    issuer.failure = "fetch_failed"
+
+    def configure(value, *views):
+        settings.RESOURCE_SERVER = value
+        settings.ROOT_URLCONF = Routes(*views)
+
+    with issuer.serving():
+        yield configure
+    assert issuer.fetched == []
+
+
+def test_a_good_project_is_told_nothing(project):
+    project(GOOD, OursFirst, SessionAlone, Anyone)
+    assert messages() == []
+
+
+def test_each_problem_is_an_error_of_its_own(project):
+    project({"ISSUR": "x", "ALGORITHMS": ["none"]})
+    found = messages()
+    assert [message.id for message in found] == [
+        f"resource_server.{number}" for number in ("E002", "E003", "E005", "E007")
+    ]
+    assert all(message.is_serious() and message.hint for message in found)
+    assert found[0].hint == "Did you mean ISSUER?"
+
+
+@pytest.mark.parametrize("users", ["no.such.function", "tests.test_checks.missing", "resource_server.conf.KEYS"])
+def test_a_broken_path_of_users_is_an_error(project, users):
+    project({**GOOD, "USERS": users})
+    assert [message.id for message in messages()] == ["resource_server.E016"]
+
+
+def test_provision_without_its_app_is_an_error(project, settings):
+    settings.INSTALLED_APPS = [app for app in settings.INSTALLED_APPS if app != "resource_server.accounts"]
+    project({**GOOD, "USERS": "provision"})
+    assert [message.id for message in messages()] == ["resource_server.E015"]
+
+
+def test_a_class_before_ours_is_a_warning(project):
+    project(GOOD, SessionBefore)
+    [warning] = messages()
+    assert warning.id == "resource_server.W001"
+    assert not warning.is_serious()
+    assert "SessionAuthentication before AccessTokenAuthentication (SessionBefore)" in warning.msg
+    assert warning.hint == "Put resource_server.drf.AccessTokenAuthentication first."
+
+
+def test_each_order_is_warned_of_once(project):
+    project(GOOD, SessionBefore, type("Again", (SessionBefore,), {}), BothBefore, OursFirst)
+    found = messages()
+    assert [message.id for message in found] == ["resource_server.W001"] * 2
+    assert "BasicAuthentication and SessionAuthentication before" in found[1].msg
+
+
+def test_an_included_view_is_found(project, settings):
+    project(GOOD)
+    settings.ROOT_URLCONF.urlpatterns.append(path("v1/", include(([path("a", SessionBefore.as_view())], "v1"))))
+    assert [message.id for message in messages()] == ["resource_server.W001"]
+
+
+def test_auth0_without_its_slash_is_a_warning(project):
+    project({**GOOD, "ISSUER": "https://tenant.eu.auth0.com"})
+    [warning] = messages()
+    assert warning.id == "resource_server.W002"
+    assert "https://tenant.eu.auth0.com is an Auth0 tenant without the slash" in warning.msg
+    assert "https://tenant.eu.auth0.com/ " in warning.hint
+
+
+@pytest.mark.parametrize("issuer", ["https://tenant.eu.auth0.com/", "https://notauth0.com", "https://x.test/realm"])
+def test_another_issuer_is_not_warned_of(project, issuer):
+    project({**GOOD, "ISSUER": issuer})
+    assert messages() == []
+
+
+def test_ids_are_unique():
+    source = "".join(
+        (Path(resource_server.__file__).parent / name).read_text(encoding="utf-8") for name in ("conf.py", "users.py")
+    )
+    # One number, one meaning: E004 alone is written twice, for an address and for its query; E016 for the two ways a path fails.
+    numbers = re.findall(r'"(E\d{3})"', source)
+    assert {number for number in numbers if numbers.count(number) > 1} == {"E004", "E016"}
+    assert set(numbers) == {f"E{number:03}" for number in range(1, 17)}
