@@ -5,7 +5,7 @@ import logging
 import pytest
 from asgiref.sync import async_to_sync
 from django.contrib.auth.models import Group
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.test import AsyncClient, Client, RequestFactory
 from django.views.debug import ExceptionReporter
 from hypothesis import HealthCheck, given, strategies
@@ -187,3 +187,34 @@ def test_a_class_that_is_no_view_cannot_be_decorated():
         @requires_scope("read")
         class NoView:
             pass
+
+
+def test_decorators_that_are_stacked_verify_once(issuer, received):
+    @requires_scope("read")
+    @requires_scope("write")
+    def view(request):
+        return HttpResponse(request.auth.subject)
+
+    def answer(scope):
+        return view(RequestFactory().get("/", headers={"Authorization": f"Bearer {issuer.token(scope=scope)}"}))
+
+    assert answer("read write").content == b"auth0|ada"
+    assert [kind for kind, *_ in received] == ["refreshed", "accepted"]
+    assert answer("read").status_code == answer("write").status_code == 403
+
+
+def test_what_is_trusted_can_be_read(issuer):
+    (trusted,) = authentication.trusted_issuers()
+
+    assert (trusted.issuer, trusted.audience, trusted.token_types) == (issuer.issuer, (issuer.audience,), ("at+jwt",))
+    assert [(key.kid, key.kty, key.algorithms) for key in trusted.keys] == [
+        (issuer.keys.current_kid, "RSA", ("RS256",))
+    ]
+    assert (trusted.metadata["jwks_uri"], trusted.error) == (issuer.jwks_uri, None)
+
+
+def test_what_is_trusted_of_an_issuer_that_is_down(issuer):
+    issuer.failure = "fetch_timeout"
+    (trusted,) = authentication.trusted_issuers()
+
+    assert (trusted.keys, trusted.metadata, trusted.error) == ((), None, "fetch_timeout")
