@@ -1,9 +1,10 @@
 """What is Django REST Framework's own: orders of classes, permissions that compose, throttles, the browsable API."""
 
 from itertools import permutations
+from types import SimpleNamespace
 
 import pytest
-from django.contrib.auth.models import Group
+from django.contrib.auth.models import AnonymousUser, Group
 from django.http import HttpResponseForbidden
 from django.test import RequestFactory
 from rest_framework.authentication import BasicAuthentication, SessionAuthentication
@@ -206,3 +207,13 @@ def test_a_subclass_of_ours_serves_alike(issuer):
     assert (response.status_code, response["WWW-Authenticate"]) == (401, BARE)
     response = call(authorization=f"Bearer {FakeIssuer().token()}", authentication_classes=[Ours])
     assert response.status_code == 401
+
+
+def test_another_packages_token_is_no_access_token(issuer):
+    class Foreign(SessionAuthentication):
+        def authenticate(self, request):
+            return AnonymousUser(), SimpleNamespace(scopes=frozenset({"read"}))
+
+    response = call(authentication_classes=[AccessTokenAuthentication, Foreign], permission_classes=[READ])
+
+    assert (response.status_code, response.data["reason"]) == (403, "token_missing")
