@@ -9,14 +9,12 @@ import ipaddress
 import socket
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from resource_server.errors import Unavailable
-
-if TYPE_CHECKING:
-    from urllib3.connection import HTTPConnection
 
 __all__ = ["FETCH_SECONDS", "MAX_DOCUMENT_BYTES", "Document", "Fetch", "address_problem", "fetch"]
 
@@ -93,7 +91,7 @@ class _Exchange:
         self._url = url
         self._seconds = seconds
         self._deadline = time.monotonic() + seconds
-        self._connections: list[HTTPConnection] = []
+        self._sockets: list[socket.socket] = []
         self._document: Document | None = None
         self._error: Unavailable | None = None
 
@@ -104,9 +102,9 @@ class _Exchange:
         if self._document is not None:
             return self._document
         # A shut socket ends a worker that is still reading, so that threads do not gather behind a server that drips.
-        for connection in self._connections:
-            with contextlib.suppress(OSError, AttributeError):
-                connection.sock.shutdown(socket.SHUT_RDWR)
+        for opened in self._sockets:
+            with contextlib.suppress(OSError):
+                opened.shutdown(socket.SHUT_RDWR)
         raise self._error or Unavailable("fetch_timeout")
 
     def _work(self) -> None:
@@ -123,7 +121,7 @@ class _Exchange:
 
         timeout = urllib3.Timeout(total=self._seconds)
         pool = urllib3.connection_from_url(self._url, timeout=timeout, retries=False)
-        pool.ConnectionCls = _recording(pool.ConnectionCls, self._connections)
+        pool.ConnectionCls = _reporting(pool.ConnectionCls, self._opened)
         headers = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "django-resource-server"}
         # Origin form (RFC 9112 section 3.2.1): given the whole address, urllib3 sends it all, and simple servers answer 404.
         target = urllib3.util.parse_url(self._url).request_uri
@@ -139,6 +137,12 @@ class _Exchange:
                 response.close()
         return Document(body=body, cache_control=response.headers.get("Cache-Control", ""))
 
+    def _opened(self, opened: socket.socket) -> None:
+        # The socket itself: the connection forgets it as soon as the headers say that it is to be closed, while the body is still read from it.
+        self._sockets.append(opened)
+        if time.monotonic() >= self._deadline:
+            raise TimeoutError  # nobody waits any more who could shut it
+
     def _read(self, response: Any) -> bytes:
         body = bytearray()
         # read1 returns what one read of the socket brings, so that the deadline is looked at between any two packets.
@@ -151,10 +155,10 @@ class _Exchange:
         return bytes(body)
 
 
-def _recording(connection_class: Any, connections: list[Any]) -> Any:
-    class Recorded(connection_class):  # type: ignore[misc] # the class is chosen by the scheme, at run time
+def _reporting(connection_class: Any, opened: Callable[[socket.socket], None]) -> Any:
+    class Reporting(connection_class):  # type: ignore[misc] # the class is chosen by the scheme, at run time
         def connect(self) -> None:
-            connections.append(self)
             super().connect()
+            opened(self.sock)
 
-    return Recorded
+    return Reporting

@@ -1,0 +1,473 @@
+"""One document of a server of any temper: within the deadline, within the size, over one plain request, leaving no thread behind."""
+
+import datetime
+import gzip
+import ipaddress
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from resource_server.errors import Unavailable
+from resource_server.tokens.http import MAX_DOCUMENT_BYTES, Document, address_problem, fetch
+
+Handler = Callable[[socket.socket], None]
+SHORT = 0.3
+
+
+class Server:
+    """A TCP server on loopback that hands each connection to a function, in a thread."""
+
+    def __init__(self, handler: Handler, context: ssl.SSLContext | None = None) -> None:
+        self.requests: list[bytes] = []
+        self.connections = 0
+        self._handler = handler
+        self._context = context
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._socket.getsockname()[1]
+        self._threads = [threading.Thread(target=self._accept, daemon=True)]
+        self._threads[0].start()
+
+    def url(self, path: str = "/jwks.json") -> str:
+        return f"http{'s' if self._context else ''}://127.0.0.1:{self.port}{path}"
+
+    def close(self) -> None:
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+        for thread in self._threads:
+            thread.join(10)
+            assert not thread.is_alive()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = self._socket.accept()
+                self.connections += 1
+                thread = threading.Thread(target=self._serve, args=(connection,), daemon=True)
+                self._threads.append(thread)
+                thread.start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        connection.settimeout(10)
+        with connection, suppress(OSError):
+            if self._context:
+                connection = self._context.wrap_socket(connection, server_side=True)
+            with connection:
+                self.requests.append(self._request(connection))
+                self._handler(connection)
+
+    @staticmethod
+    def _request(connection: socket.socket) -> bytes:
+        request = b""
+        while b"\r\n\r\n" not in request and (received := connection.recv(65536)):
+            request += received
+        return request
+
+
+@contextmanager
+def serving(handler: Handler, context: ssl.SSLContext | None = None) -> Iterator[Server]:
+    server = Server(handler, context)
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture(autouse=True)
+def _no_thread_is_left_behind() -> Iterator[None]:
+    yield
+    for thread in threading.enumerate():
+        if thread.name == "resource-server-fetch":
+            thread.join(5)
+            assert not thread.is_alive(), "a worker outlived its caller by five seconds"
+
+
+def sends(answer: bytes) -> Handler:
+    return lambda connection: connection.sendall(answer)
+
+
+def until_shut(connection: socket.socket) -> None:
+    """Hold a connection open until the other side ends it."""
+    with suppress(OSError):
+        while connection.recv(65536):
+            pass
+
+
+def drips(start: bytes, drop: bytes) -> Handler:
+    """Send a beginning, and then a little again and again, each time well before a read would time out."""
+
+    def handler(connection: socket.socket) -> None:
+        connection.sendall(start)
+        connection.settimeout(0.02)
+        with suppress(ConnectionError):
+            while True:
+                connection.sendall(drop)
+                try:
+                    if not connection.recv(1):
+                        return
+                except TimeoutError:
+                    continue
+
+    return handler
+
+
+def refusal(url: str, seconds: float = SHORT) -> str:
+    with pytest.raises(Unavailable) as caught:
+        fetch(url, seconds=seconds)
+    assert "127.0.0.1" not in str(caught.value)
+    return caught.value.reason
+
+
+OK = b"HTTP/1.1 200 OK\r\n"
+
+ANSWERS = {
+    "with a length": (OK + b"Content-Length: 2\r\n\r\n{}", Document(body=b"{}")),
+    "until it closes": (OK + b"\r\n{}", Document(body=b"{}")),
+    "HTTP/1.0": (b"HTTP/1.0 200 OK\r\n\r\n{}", Document(body=b"{}")),
+    "chunked": (OK + b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n1;x=y\r\n}\r\n0\r\n\r\n", Document(body=b"{}")),
+    "empty": (OK + b"Content-Length: 0\r\n\r\n", Document(body=b"")),
+    "with Cache-Control": (
+        OK + b"cache-control: max-age=60\r\nContent-Length: 2\r\n\r\n{}",
+        Document(body=b"{}", cache_control="max-age=60"),
+    ),
+    "with Cache-Control twice": (
+        OK + b"Cache-Control: public\r\nCache-Control: max-age=60\r\nContent-Length: 2\r\n\r\n{}",
+        Document(body=b"{}", cache_control="public, max-age=60"),
+    ),
+    "with a continuation first": (b"HTTP/1.1 100 Continue\r\n\r\n" + OK + b"Content-Length: 2\r\n\r\n{}", Document(body=b"{}")),
+    "of another type": (OK + b"Content-Type: text/html\r\nContent-Length: 2\r\n\r\n{}", Document(body=b"{}")),
+    "more than its length": (OK + b"Content-Length: 2\r\n\r\n{}HTTP/1.1 500 x\r\n\r\n", Document(body=b"{}")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("answer", "document"), ANSWERS.values(), ids=ANSWERS)
+def test_a_document_is_fetched(answer: bytes, document: Document) -> None:
+    with serving(sends(answer)) as server:
+        assert fetch(server.url(), seconds=5) == document
+
+
+def test_one_plain_request_is_sent() -> None:
+    with serving(sends(OK + b"Content-Length: 2\r\n\r\n{}")) as server:
+        fetch(server.url("/tenant/jwks.json?v=1"), seconds=5)
+        assert server.connections == 1
+        (request,) = server.requests
+    line, *fields = request.decode().removesuffix("\r\n\r\n").split("\r\n")
+    assert line == "GET /tenant/jwks.json?v=1 HTTP/1.1"
+    assert sorted(fields) == [
+        "Accept-Encoding: identity",
+        "Accept: application/json",
+        f"Host: 127.0.0.1:{server.port}",
+        "User-Agent: django-resource-server",
+    ]
+
+
+def test_a_compressed_body_is_not_unpacked() -> None:
+    # Nobody asked for it, and a bomb would be within the limit as long as it is packed.
+    packed = gzip.compress(b"0" * 10_000_000)
+    head = OK + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(packed)
+    with serving(sends(head + packed)) as server:
+        assert fetch(server.url(), seconds=5).body == packed
+
+
+@pytest.mark.parametrize("status", [201, 204, 206, 301, 302, 303, 304, 307, 308, 400, 401, 404, 429, 500, 503])
+def test_only_status_200_is_an_answer_and_a_redirect_is_not_followed(status: int) -> None:
+    with serving(sends(b"")) as elsewhere:
+        head = (
+            f"HTTP/1.1 {status} Whatever\r\nLocation: {elsewhere.url()}\r\nRetry-After: 0\r\nContent-Length: 2\r\n\r\n"
+        )
+        with serving(sends(head.encode() + b"{}")) as server:
+            assert refusal(server.url(), 5) == "fetch_status"
+            assert server.connections == 1
+        assert elsewhere.connections == 0
+
+
+BROKEN = {
+    "closed at once": b"",
+    "a cut status line": b"HTTP/1.1 2",
+    "garbage": b"\x00\xff\xfe garbage\r\n\r\n",
+    "another protocol": b"SSH-2.0-OpenSSH_9.2\r\n",
+    "a status that is no number": b"HTTP/1.1 OK OK\r\n\r\n",
+    "cut headers": OK + b"Content-Length: 2\r\n",
+    "a cut body": OK + b"Content-Length: 3\r\n\r\n{}",
+    "cut chunks": OK + b"Transfer-Encoding: chunked\r\n\r\n5\r\n{}",
+    "a chunk without an end": OK + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n",
+    "a chunk size that is no number": OK + b"Transfer-Encoding: chunked\r\n\r\nxx\r\n{}\r\n0\r\n\r\n",
+    "an endless header line": OK + b"X: " + b"x" * 200_000,
+    "a thousand headers": OK + b"X: x\r\n" * 1000 + b"\r\n",
+}
+
+
+@pytest.mark.parametrize("answer", BROKEN.values(), ids=BROKEN)
+def test_a_broken_answer_is_a_failure(answer: bytes) -> None:
+    with serving(sends(answer)) as server:
+        assert refusal(server.url(), 5) == "fetch_failed"
+
+
+def test_a_document_has_at_most_256_kibibytes() -> None:
+    for head in (OK + b"\r\n", OK + b"Content-Length: %d\r\n\r\n" % MAX_DOCUMENT_BYTES):
+        with serving(sends(head + b"x" * MAX_DOCUMENT_BYTES)) as server:
+            assert len(fetch(server.url(), seconds=5).body) == 256 * 1024
+    for head in (OK + b"\r\n", OK + b"Content-Length: %d\r\n\r\n" % (MAX_DOCUMENT_BYTES + 1)):
+        with serving(sends(head + b"x" * (MAX_DOCUMENT_BYTES + 1))) as server:
+            assert refusal(server.url(), 5) == "document_too_large"
+
+
+def test_an_endless_document_is_left_as_soon_as_it_is_too_large() -> None:
+    sent = 0
+
+    def handler(connection: socket.socket) -> None:
+        nonlocal sent
+        connection.sendall(OK + b"\r\n")
+        while True:
+            connection.sendall(b"x" * 65536)
+            sent += 65536
+
+    with serving(handler) as server:
+        assert refusal(server.url(), 5) == "document_too_large"
+    assert sent < 64 * 2**20  # what the sockets' buffers took
+
+
+HANGING: dict[str, Handler] = {
+    "no answer": until_shut,
+    "dripping status line": drips(b"", b"H"),
+    "dripping headers": drips(OK, b"X"),
+    "one header after another": drips(OK, b"X: y\r\n"),
+    "dripping body": drips(OK + b"Content-Length: 1000000\r\n\r\n", b"x"),
+    "dripping body, to be closed": drips(OK + b"Connection: close\r\nContent-Length: 1000000\r\n\r\n", b"x"),
+    "dripping chunks": drips(OK + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
+    "a dripping chunk size": drips(OK + b"Transfer-Encoding: chunked\r\n\r\n", b"0"),
+    "a dripping chunk size, to be closed": drips(OK + b"Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n", b"0"),
+    "dripping trailers, to be closed": drips(
+        OK + b"Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", b"X"
+    ),
+    "one continuation after another": drips(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "half a body, then nothing": lambda connection: (
+        connection.sendall(OK + b"Content-Length: 9\r\n\r\n{"),
+        until_shut(connection),
+    )[0],
+}
+
+
+@pytest.mark.parametrize("handler", HANGING.values(), ids=HANGING)
+def test_the_deadline_holds_whatever_the_server_does(handler: Handler) -> None:
+    with serving(handler) as server:
+        started = time.monotonic()
+        assert refusal(server.url()) == "fetch_timeout"
+        assert SHORT - 0.05 <= time.monotonic() - started < SHORT + 2
+        # The autouse fixture sees that the worker ends; the server sees it too, before it is closed.
+
+
+def test_a_connection_that_is_refused_is_a_failure(free_port: Callable[[], int]) -> None:
+    assert refusal(f"http://127.0.0.1:{free_port()}/", 5) == "fetch_failed"
+
+
+def test_a_connection_that_nobody_accepts_ends_at_the_deadline() -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full, socket.socket() as first, socket.socket() as second:
+        for filler in (first, second):
+            filler.setblocking(False)
+            with suppress(BlockingIOError):
+                filler.connect(full.getsockname())
+        assert refusal(f"http://127.0.0.1:{full.getsockname()[1]}/") == "fetch_timeout"
+
+
+def certificate(folder: Path, name: str = "localhost") -> ssl.SSLContext:
+    """A server's TLS settings with a certificate that nobody but itself has signed."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+    now = datetime.datetime.now(datetime.UTC)
+    signed = (
+        x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + datetime.timedelta(hours=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.DNSName(name), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]),
+            critical=False,
+        )
+        .sign(key, hashes.SHA256())
+    )
+    path = folder / "server.pem"
+    path.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        + signed.public_bytes(serialization.Encoding.PEM)
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(path)
+    return context
+
+
+def test_a_self_signed_certificate_is_refused_before_anything_is_sent(tmp_path: Path) -> None:
+    with serving(sends(OK + b"Content-Length: 2\r\n\r\n{}"), certificate(tmp_path)) as server:
+        assert refusal(server.url(), 5) == "fetch_failed"
+        assert server.connections == 1
+        assert server.requests == []
+
+
+def test_a_certificate_that_the_system_trusts_is_accepted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The refusal above is about trust, not about TLS as such.
+    context = certificate(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "server.pem"))
+    with serving(sends(OK + b"Content-Length: 2\r\n\r\n{}"), context) as server:
+        assert fetch(server.url(), seconds=5).body == b"{}"
+
+
+def test_a_dripping_tls_server_is_left_at_the_deadline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    context = certificate(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "server.pem"))
+    with serving(drips(OK, b"X"), context) as server:
+        assert refusal(server.url()) == "fetch_timeout"
+
+
+def test_a_server_that_never_answers_to_tls_is_left_at_the_deadline() -> None:
+    with serving(until_shut) as server:
+        assert refusal(server.url().replace("http:", "https:")) == "fetch_timeout"
+
+
+def test_a_server_that_answers_to_tls_with_something_else_is_a_failure() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def answer() -> None:
+            connection, _ = listening.accept()
+            with connection:
+                connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+                until_shut(connection)
+
+        thread = threading.Thread(target=answer, daemon=True)
+        thread.start()
+        assert refusal(f"https://127.0.0.1:{listening.getsockname()[1]}/", 5) == "fetch_failed"
+        thread.join(10)
+
+
+def test_no_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(sends(OK + b"Content-Length: 4\r\n\r\nevil")) as proxy:
+        for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+            monkeypatch.setenv(name, proxy.url("/"))
+        with serving(sends(OK + b"Content-Length: 2\r\n\r\n{}")) as server:
+            assert fetch(server.url(), seconds=5).body == b"{}"
+        assert proxy.connections == 0
+
+
+# Which addresses may be fetched
+
+
+ADDRESSES = {
+    "https://issuer.test/jwks.json": None,
+    "https://issuer.test": None,
+    "https://issuer.test:8443/a?b=c": None,
+    "https://[::1]/": None,
+    "https://10.0.0.1/": None,
+    "http://localhost:9000": None,
+    "http://127.0.0.1:9000/": None,
+    "http://127.1.2.3/": None,
+    "http://[::1]:9000/": None,
+    "http://issuer.test/": "is http",
+    "http://10.0.0.1/": "is http",
+    "http://0.0.0.0/": "is http",
+    "http://localhost.evil.test/": "is http",
+    "http://127.0.0.1.evil.test/": "is http",
+    "http://127.1/": "is http",
+    "http://2130706433/": "is http",
+    "http://169.254.169.254/": "is http",
+    "http://[::ffff:10.0.0.1]/": "is http",
+    "http://evil.test/?http://localhost": "is http",
+    "HTTPS://issuer.test/": "has no scheme",
+    "https:/issuer.test": "has no scheme",
+    "https:issuer.test": "has no scheme",
+    "//issuer.test/": "has no scheme",
+    "issuer.test": "has no scheme",
+    "/jwks.json": "has no scheme",
+    "": "has no scheme",
+    "file:///etc/passwd": "has no scheme",
+    "ftp://issuer.test/": "has no scheme",
+    "gopher://issuer.test/": "has no scheme",
+    "data:application/json,{}": "has no scheme",
+    "javascript:alert(1)": "has no scheme",
+    "unix:///run/docker.sock": "has no scheme",
+    "https://": "has no host",
+    "https:///path": "has no host",
+    "https://:443/": "has no host",
+    "https://user@issuer.test/": "holds a user name",
+    "https://user:pass@issuer.test/": "holds a user name",
+    "https://:@issuer.test/": "holds a user name",
+    "https://@issuer.test/": "holds a user name",
+    "http://127.0.0.1@evil.test/": "holds a user name",
+    "https://issuer.test#@evil.test/": "holds a fragment",
+    "https://issuer.test/#": "holds a fragment",
+    "https://issuer.test/a#b": "holds a fragment",
+    "https://issuer.test:port/": "is not a URL",
+    "https://issuer.test:99999/": "is not a URL",
+    "https://issuer.test:-1/": "is not a URL",
+    "https://[::1/": "is not a URL",
+    "https://issuer.test/a b": "is not a URL",
+    " https://issuer.test/": "is not a URL",
+    "https://issuer.test/\r\nHost: evil": "is not a URL",
+    "https://issuer.test/\t": "is not a URL",
+    "https://issuer.test/\x00": "is not a URL",
+    "https://\u0456ssuer.test/": "is not a URL",
+    "https://issuer.test/\u00e9": "is not a URL",
+    "https://issuer.test/" + "a" * 1981: "is not a URL",
+}
+
+
+@pytest.mark.parametrize(("url", "problem"), ADDRESSES.items(), ids=[repr(url[:60]) for url in ADDRESSES])
+def test_which_addresses_may_be_fetched(url: str, problem: str | None) -> None:
+    found = address_problem(url, http_on_loopback=True)
+    assert found is None if problem is None else (found or "").startswith(problem)
+    if url.startswith("http://"):
+        assert (address_problem(url, http_on_loopback=False) or "").startswith(problem or "is http")
+    else:
+        assert address_problem(url, http_on_loopback=False) == found
+
+
+@pytest.mark.parametrize("url", [None, 1, True, b"https://issuer.test/", ["https://issuer.test/"], {}])
+def test_what_is_no_text_is_no_address(url: object) -> None:
+    assert address_problem(url, http_on_loopback=True) == "is not a URL"
+
+
+def test_an_address_has_at_most_2000_characters() -> None:
+    url = "https://issuer.test/".ljust(2000, "a")
+    assert address_problem(url, http_on_loopback=False) is None
+    assert address_problem(url + "a", http_on_loopback=False) == "is not a URL"
+
+
+@given(
+    st.text()
+    | st.from_regex(r"https?://[\[\]@:/?#.%\\a-z0-9-]{0,30}", fullmatch=True)
+    | st.text(st.sampled_from("htps:/@[]#?.%\\127.0localhost\t\n ")).map(lambda rest: f"http://{rest}"),
+    st.booleans(),
+)
+@example("http://[127.0.0.1]evil.test/", True)
+@example("http://evil.test[::1]/", True)
+@example("http://127.0.0.1\\@evil.test/", True)
+@example("https://[v1.x]/", False)
+def test_any_text_is_an_https_or_loopback_address_or_has_a_problem(url: str, development: bool) -> None:
+    problem = address_problem(url, http_on_loopback=development)
+    if problem is not None:
+        assert isinstance(problem, str)
+        return
+    assert url.startswith(("https://", "http://"))
+    assert "@" not in url.split("/")[2].split("?", maxsplit=1)[0]
+    if url.startswith("http://"):
+        assert development
+        assert connects_to_loopback(url)
+
+
+def connects_to_loopback(url: str) -> bool:
+    """What the library that connects makes of an address, whatever we made of it."""
+    import urllib3
+
+    try:
+        host = urllib3.util.parse_url(url).host
+    except urllib3.exceptions.LocationParseError:
+        return True  # it goes nowhere
+    host = (host or "").strip("[]")
+    return host == "localhost" or ipaddress.ip_address(host).is_loopback
