@@ -1,4 +1,4 @@
-"""An OAuth 2.0 resource server for Django and Django REST Framework: it decides whether the access token in a request gives the right to what is asked.
+"""An OAuth 2.0 resource server for Django: it decides whether an access token gives the right to what is asked.
 
 The way of a request, and the file of each step::
 
@@ -9,8 +9,8 @@ The way of a request, and the file of each step::
     right                   requirements.py          scopes
     answer                  challenge.py             status, WWW-Authenticate, body
 
-`authentication.py` is the one door to the first four; `drf.py` and `decorators.py` are the edges that views are written with. Importing this package
-reads no settings, imports no models, opens no socket and starts no thread.
+`authentication.py` is the one door to the first four; `drf.py` and `decorators.py` are the edges that views are
+written with. Importing this package reads no settings, imports no models, opens no socket and starts no thread.
 """
 
 from resource_server.conf import auth0_issuer

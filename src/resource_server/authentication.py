@@ -1,6 +1,7 @@
 """The one door: HttpRequest -> (user, AccessToken), or None where no token was sent. Every edge comes through here.
 
-The settings are read on the first request, and again after `override_settings`. Signals and the log line of a refusal are here.
+The settings are read on the first request, and again after `override_settings`. Signals and the log line of a refusal
+are here.
 """
 
 import logging
@@ -137,7 +138,8 @@ def demand(request: HttpRequest, requirement: Requirement, token: object) -> Flo
 def report(request: HttpRequest, error: AuthorizationError) -> Flow[None]:
     """Tell the log and the receivers of `token_rejected` why a request is refused, in the same words for every edge."""
     level = logging.WARNING if isinstance(error, Unavailable) else logging.INFO
-    # The path is what a log needs to find the call; the query may hold secrets, and %r keeps a line break from forging a line.
+    # The path is what a log needs to find the call; the query may hold secrets, and %r keeps a line break from
+    # forging a line.
     arguments = (error.reason, error, request.method, request.path)
     logger.log(level, "%s: %s (%s %r)", *arguments, extra={"reason": error.reason})
     yield from _send(signals.token_rejected, request=request, error=error)
@@ -209,7 +211,8 @@ def _authorization(request: HttpRequest) -> str | None:
 
 
 def _send(signal: Signal, **arguments: Any) -> Flow[None]:
-    # Receivers may ask the database, so an async caller must not run them in its event loop; without receivers there is nothing to wait for.
+    # Receivers may ask the database, so an async caller must not run them in its event loop; without receivers there
+    # is nothing to wait for.
     if signal.receivers:
         yield Blocking(call=lambda: signal.send_robust(ResourceServer, **arguments), thread_sensitive=True)
 

@@ -1,7 +1,7 @@
 """The one settings dict, `RESOURCE_SERVER` -> Config and what is wrong with it.
 
-Nothing is read at import. `parse` finds all problems at once; `checks.py` shows them to `manage.py check`, and a request that meets them is answered
-with 503, for it is not the caller's fault.
+Nothing is read at import. `parse` finds all problems at once; `checks.py` shows them to `manage.py check`, and a
+request that meets them is answered with 503, for it is not the caller's fault.
 """
 
 import difflib
@@ -48,7 +48,8 @@ class Problem:
 def auth0_issuer(domain: str) -> str:
     """The issuer of an Auth0 tenant: `tenant.eu.auth0.com` -> `https://tenant.eu.auth0.com/`, with the slash that Auth0's tokens have.
 
-    Also takes the domain as people paste it, with `https://` or a slash. Raises ValueError for anything that is not a host name.
+    Also takes the domain as people paste it, with `https://` or a slash. Raises ValueError for anything that is not a
+    host name.
     """
     host = domain.strip().lower().removeprefix("https://").removesuffix("/")
     if _HOST.fullmatch(host) is None:

@@ -1,7 +1,8 @@
 """`requires_scope` and `requires_any_scope` for views of every kind.
 
-On a plain Django view, function or class, sync or async, the decorator verifies the token itself and sets `request.user` and `request.auth`. In Django
-REST Framework it reads what the authentication class verified, and refuses where none did. It never reads an unverified token.
+On a plain Django view, function or class, sync or async, the decorator verifies the token itself and sets
+`request.user` and `request.auth`. In Django REST Framework it reads what the authentication class verified, and
+refuses where none did. It never reads an unverified token.
 """
 
 from collections.abc import Callable
@@ -27,9 +28,10 @@ View = TypeVar("View", bound=Callable[..., Any])
 def requires_scope(*scopes: str) -> Callable[[View], View]:
     """Admit only requests whose verified access token has all of the scopes.
 
-    Without a token: 401; without a scope: 403, with a challenge that names the scopes (RFC 6750 section 3). A session or a password has no
-    scopes. Raises ValueError, when the view is defined, for no scope or for what cannot be one. A plain Django view so decorated is exempt
-    from the CSRF check, because a bearer token is sent by the caller and never by the browser alone.
+    Without a token: 401; without a scope: 403, with a challenge that names the scopes (RFC 6750 section 3). A session
+    or a password has no scopes. Raises ValueError, when the view is defined, for no scope or for what cannot be one.
+    A plain Django view so decorated is exempt from the CSRF check, because a bearer token is sent by the caller and
+    never by the browser alone.
     """
     return _decorator(Scopes(scopes))
 

@@ -44,7 +44,8 @@ class AuthorizationFailed(APIException):
 class AccessTokenAuthentication(BaseAuthentication):
     """Bearer access tokens (RFC 6750 section 2.1): `request.user`, and `request.auth` as an AccessToken.
 
-    Requests without a bearer token are left to the other authentication classes. A bad token is refused, also on views that admit anyone.
+    Requests without a bearer token are left to the other authentication classes. A bad token is refused, also on
+    views that admit anyone.
     """
 
     def authenticate(self, request: Request) -> authentication.Authenticated | None:
@@ -60,8 +61,9 @@ class AccessTokenAuthentication(BaseAuthentication):
         return challenge(authentication.realm())
 
     def _lead_the_challenge(self, request: Request) -> None:
-        # DRF asks the first class for the challenge, and answers 403 where that has none, as SessionAuthentication. On this view object, which serves
-        # this request alone, ours is put first; the authenticators of the request are made already, so nothing is authenticated in another order.
+        # DRF asks the first class for the challenge, and answers 403 where that has none, as SessionAuthentication.
+        # On this view object, which serves this request alone, ours is put first; the authenticators of the request
+        # are made already, so nothing is authenticated in another order.
         view = request.parser_context.get("view")
         classes = getattr(view, "authentication_classes", ())
         if view is not None and type(self) in classes:
@@ -113,8 +115,8 @@ def _permission(requirement: Requirement) -> type[BasePermission]:
 
 
 def _explain(view: "APIView", requirement: Requirement) -> None:
-    # A permission answers yes or no, and only the view learns whether `|` found another way. So this view object, which serves this request
-    # alone, is told how to say no, should it come to that.
+    # A permission answers yes or no, and only the view learns whether `|` found another way. So this view object,
+    # which serves this request alone, is told how to say no, should it come to that.
     ours = view.permission_denied
 
     def permission_denied(request: Request, message: str | None = None, code: str | None = None) -> None:

@@ -10,8 +10,9 @@
     │   └── InsufficientScope    403  insufficient_scope
     └── Unavailable              503  no verdict was reached; the caller is not at fault
 
-Imports nothing of Django or of this package. A leaf has a `code` (that of the RFC), a `status` (HTTP) and a table of its reasons: a
-reason is a stable slug for logs and tests, its message is for a person. Neither ever holds a value out of a token.
+Imports nothing of Django or of this package. A leaf has a `code` (that of the RFC), a `status` (HTTP) and a table of
+its reasons: a reason is a stable slug for logs and tests, its message is for a person. Neither ever holds a value out
+of a token.
 """
 
 from collections.abc import Mapping
@@ -32,7 +33,8 @@ __all__ = [
 class AuthorizationError(Exception):
     """No right was found; `reason` says why, `str()` says it to a person.
 
-    Raises KeyError when made with a reason that its class does not list: a slug is never invented at the place that raises.
+    Raises KeyError when made with a reason that its class does not list: a slug is never invented at the place that
+    raises.
     """
 
     code: ClassVar[str | None] = None

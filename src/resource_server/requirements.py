@@ -1,6 +1,7 @@
 """What an endpoint asks of a verified token, as data (RFC 6749 section 3.3, RFC 6750 section 3.1).
 
-A requirement reads an AccessToken and nothing else. `check` returns nothing or raises: there is no answer that could be taken for a yes by mistake.
+A requirement reads an AccessToken and nothing else. `check` returns nothing or raises: there is no answer that could
+be taken for a yes by mistake.
 """
 
 import re

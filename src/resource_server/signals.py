@@ -5,7 +5,8 @@
 - `keys_refreshed`: `issuer`, `kids` (tuple); a key set was fetched
 - `user_provisioned`: `user`, `token`; the person's first request, inside the transaction that makes the user
 
-What a receiver raises is logged by Django and changes no answer, but for `user_provisioned`, where it undoes the user and is raised.
+What a receiver raises is logged by Django and changes no answer, but for `user_provisioned`, where it undoes the user
+and is raised.
 """
 
 from django.dispatch import Signal

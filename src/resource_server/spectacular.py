@@ -38,9 +38,10 @@ _ANSWERS: Mapping[str, tuple[str, str, str]] = {
 class AccessTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call] # registers by being defined
     """Describes `AccessTokenAuthentication`: the authorization code flow of the issuer, where its metadata are known.
 
-    They are not where the key set is configured by hand, or the issuer is down: then it is a plain bearer token, and the
-    next description that is made may say more. `SPECTACULAR_SETTINGS["OAUTH2_SCOPES"]` (name to description) says which
-    scopes can be asked for; without it, those that the issuer lists. Does not check: whether a client may use the flow.
+    They are not where the key set is configured by hand, or the issuer is down: then it is a plain bearer token, and
+    the next description that is made may say more. `SPECTACULAR_SETTINGS["OAUTH2_SCOPES"]` (name to description) says
+    which scopes can be asked for; without it, those that the issuer lists. Does not check: whether a client may use
+    the flow.
     """
 
     target_class = "resource_server.drf.AccessTokenAuthentication"

@@ -1,7 +1,8 @@
 """A verified token -> `request.user`.
 
-Identity is (issuer, subject), never an e-mail address or a name (OpenID Connect Core section 5.7). A machine's token has no person behind it
-and gets a TokenUser whatever the setting says. `is_active` is read on each request; staff and superuser never come from a token.
+Identity is (issuer, subject), never an e-mail address or a name (OpenID Connect Core section 5.7). A machine's token
+has no person behind it and gets a TokenUser whatever the setting says. `is_active` is read on each request; staff and
+superuser never come from a token.
 """
 
 from collections.abc import Callable, Iterable
@@ -27,8 +28,8 @@ UserFinder = Callable[[AccessToken], Any]
 class TokenUser:
     """Whoever a token speaks for, person or machine, without a database row.
 
-    Has what Django and DRF ask of a user: `is_authenticated`, a `pk` that throttles can count by, `has_perm` (always False: rights come from
-    scopes). It cannot be saved, nor be the value of a foreign key.
+    Has what Django and DRF ask of a user: `is_authenticated`, a `pk` that throttles can count by, `has_perm` (always
+    False: rights come from scopes). It cannot be saved, nor be the value of a foreign key.
     """
 
     is_active = True

@@ -9,7 +9,8 @@ __all__ = ["Account"]
 class Account(models.Model):
     """One person of one issuer, and the user made for them.
 
-    `identity` is the digest of (issuer, subject) that is looked up: it tells `abc` from `ABC` under any collation, and fits every index.
+    `identity` is the digest of (issuer, subject) that is looked up: it tells `abc` from `ABC` under any collation,
+    and fits every index.
     """
 
     identity = models.CharField(max_length=64, unique=True, editable=False)

@@ -1,7 +1,8 @@
 """Finds the user of a token, and makes one on the person's first request.
 
-Race-safe: two first requests at once make one user, because `identity` is unique in the database. The user has no password that works, no staff rights, and a
-name made from the identity, so that nobody takes over a user who was there before.
+Race-safe: two first requests at once make one user, because `identity` is unique in the database. The user has no
+password that works, no staff rights, and a name made from the identity, so that nobody takes over a user who was
+there before.
 """
 
 from typing import Any
@@ -23,7 +24,8 @@ def provision(token: AccessToken) -> Any:
         try:
             account = _create(token)
         except IntegrityError:
-            # Another request made the account between the two queries; anything else is an error of the database, and shows again here.
+            # Another request made the account between the two queries; anything else is an error of the database, and
+            # shows again here.
             account = _find(token)
             if account is None:
                 raise

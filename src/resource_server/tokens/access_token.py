@@ -8,7 +8,8 @@ from typing import Any
 
 __all__ = ["AccessToken", "access_token"]
 
-# Who asked for the token: RFC 9068 section 2.2, OpenID Connect Core section 2, and the names of Okta and of Entra ID (version 1).
+# Who asked for the token: RFC 9068 section 2.2, OpenID Connect Core section 2, and the names of Okta and of Entra ID
+# (version 1).
 CLIENT_CLAIMS = ("client_id", "azp", "cid", "appid")
 
 
@@ -16,8 +17,9 @@ CLIENT_CLAIMS = ("client_id", "azp", "cid", "appid")
 class AccessToken:
     """The claims of a token whose signature, issuer, audience, lifetime and type were verified. Only the verifier makes one.
 
-    Dates are seconds since 1970 (RFC 7519 section 2, NumericDate). `claims` are all claims, read-only to any depth: lists are tuples. The
-    token as it was sent is not kept, and the repr holds no claim of a person. Holding an AccessToken says nothing about scopes.
+    Dates are seconds since 1970 (RFC 7519 section 2, NumericDate). `claims` are all claims, read-only to any depth:
+    lists are tuples. The token as it was sent is not kept, and the repr holds no claim of a person. Holding an
+    AccessToken says nothing about scopes.
     """
 
     issuer: str
@@ -41,8 +43,9 @@ class AccessToken:
     def is_machine(self) -> bool:
         """Whether a client got the token for itself, with no person behind it (RFC 6749 section 4.4, RFC 9068 section 2.2).
 
-        True where the subject is the client, as RFC 9068 says, and for what issuers say in ways of their own: Auth0 (`<id>@clients`, `gty`),
-        Entra ID (`idtyp`), Keycloak (a service account). An issuer that names no client cannot be told apart, and counts as a person.
+        True where the subject is the client, as RFC 9068 says, and for what issuers say in ways of their own: Auth0
+        (`<id>@clients`, `gty`), Entra ID (`idtyp`), Keycloak (a service account). An issuer that names no client
+        cannot be told apart, and counts as a person.
         """
         client, claims = self.client_id, self.claims
         if client is not None and self.subject in (client, f"{client}@clients"):

@@ -1,7 +1,7 @@
 """The Authorization header -> the bearer token in it, or none (RFC 6750 section 2.1, RFC 9110 section 11.4).
 
-Only this header is read: a token in the query or in the body (RFC 6750 sections 2.2 and 2.3) is no credential here, for it ends up
-in logs and histories. Nothing of the token itself is judged but its alphabet and its size.
+Only this header is read: a token in the query or in the body (RFC 6750 sections 2.2 and 2.3) is no credential here,
+for it ends up in logs and histories. Nothing of the token itself is judged but its alphabet and its size.
 """
 
 import re
@@ -29,8 +29,8 @@ class Credentials:
 def parse_authorization(header: str | None) -> Credentials | None:
     """The bearer token in an Authorization header; None where the header is absent, blank or of another scheme.
 
-    Raises InvalidToken (`credentials_malformed`, `token_too_large`) and InvalidRequest (`credentials_repeated`: servers join repeated
-    headers with a comma). Does not check that the token is a JWT.
+    Raises InvalidToken (`credentials_malformed`, `token_too_large`) and InvalidRequest (`credentials_repeated`:
+    servers join repeated headers with a comma). Does not check that the token is a JWT.
     """
     if not header:
         return None

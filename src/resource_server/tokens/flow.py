@@ -1,7 +1,8 @@
 """One logic for sync and async callers: a generator that yields its rare blocking calls.
 
-A `Flow` computes; where it must block (a key set has to be fetched, a user read) it yields a `Blocking` call and gets the result back.
-`run` makes the call where it stands, `arun` awaits it in a thread. A flow that never yields costs an async caller no thread.
+A `Flow` computes; where it must block (a key set has to be fetched, a user read) it yields a `Blocking` call and gets
+the result back. `run` makes the call where it stands, `arun` awaits it in a thread. A flow that never yields costs an
+async caller no thread.
 """
 
 from collections.abc import Callable, Generator

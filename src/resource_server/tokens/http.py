@@ -1,7 +1,8 @@
 """The only socket: fetches one document of an issuer, within hard limits.
 
-https only (http on loopback where development allows it), no redirects, no content encoding, a size limit, and a deadline for the whole of it: name
-look-up, connection, TLS, headers and every byte of the body. The work is done in a thread of its own, so that no server can hold the caller longer.
+https only (http on loopback where development allows it), no redirects, no content encoding, a size limit, and a
+deadline for the whole of it: name look-up, connection, TLS, headers and every byte of the body. The work is done in a
+thread of its own, so that no server can hold the caller longer.
 """
 
 import contextlib
@@ -123,7 +124,8 @@ class _Exchange:
         pool = urllib3.connection_from_url(self._url, timeout=timeout, retries=False)
         pool.ConnectionCls = _reporting(pool.ConnectionCls, self._opened)
         headers = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "django-resource-server"}
-        # Origin form (RFC 9112 section 3.2.1): given the whole address, urllib3 sends it all, and simple servers answer 404.
+        # Origin form (RFC 9112 section 3.2.1): given the whole address, urllib3 sends it all, and simple servers
+        # answer 404.
         target = urllib3.util.parse_url(self._url).request_uri
         with pool:
             response = pool.request(
@@ -138,7 +140,8 @@ class _Exchange:
         return Document(body=body, cache_control=response.headers.get("Cache-Control", ""))
 
     def _opened(self, opened: socket.socket) -> None:
-        # The socket itself: the connection forgets it as soon as the headers say that it is to be closed, while the body is still read from it.
+        # The socket itself: the connection forgets it as soon as the headers say that it is to be closed, while the
+        # body is still read from it.
         self._sockets.append(opened)
         if time.monotonic() >= self._deadline:
             raise TimeoutError  # nobody waits any more who could shut it

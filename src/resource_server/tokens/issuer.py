@@ -1,7 +1,8 @@
 """One issuer: where its metadata is, which keys it has now, and when to ask again (RFC 8414, OpenID Connect Discovery 1.0).
 
-Nothing is fetched before the first token that deserves it. One fetch is in flight at a time, and those who wait for it share its outcome. A key set is
-replaced by a successful fetch and by nothing else: a failed one never loses a key, and a key that a successful one lacks is gone.
+Nothing is fetched before the first token that deserves it. One fetch is in flight at a time, and those who wait for
+it share its outcome. A key set is replaced by a successful fetch and by nothing else: a failed one never loses a key,
+and a key that a successful one lacks is gone.
 """
 
 import logging
@@ -25,14 +26,17 @@ __all__ = ["IssuerKeys", "Trusted", "metadata_urls", "parse_metadata"]
 
 logger = logging.getLogger("resource_server")
 
-# How long a key set is current: what the issuer says, within these; STALE_SECONDS is how long known keys outlive an outage.
+# How long a key set is current: what the issuer says, within these; STALE_SECONDS is how long known keys outlive an
+# outage.
 LIFE_SECONDS = 600
 MIN_LIFE_SECONDS = 60
 MAX_LIFE_SECONDS = 24 * 3600
 STALE_SECONDS = 24 * 3600
-# After a failed attempt the next waits 1, 2, 4 ... 60 seconds, give or take a quarter, so that processes do not ask in step.
+# After a failed attempt the next waits 1, 2, 4 ... 60 seconds, give or take a quarter, so that processes do not ask
+# in step.
 MAX_BACKOFF_SECONDS = 60
-# Attempts that unknown kids may cause: anybody can send one, so they are counted (RFC 8725 section 3.10 warns of fetches on demand).
+# Attempts that unknown kids may cause: anybody can send one, so they are counted (RFC 8725 section 3.10 warns of
+# fetches on demand).
 UNKNOWN_KID_ATTEMPTS = 2
 UNKNOWN_KID_REFILL_SECONDS = 30
 
@@ -66,8 +70,8 @@ def metadata_urls(issuer: str) -> tuple[str, str]:
 def parse_metadata(document: Document, policy: Policy) -> dict[str, Any]:
     """The metadata in a document, with a `jwks_uri` that may be fetched.
 
-    Raises Unavailable: `document_malformed`, `metadata_issuer_mismatch` (RFC 8414 section 3.3: else a server could answer for another issuer),
-    `address_not_allowed`. Does not check members that concern clients.
+    Raises Unavailable: `document_malformed`, `metadata_issuer_mismatch` (RFC 8414 section 3.3: else a server could
+    answer for another issuer), `address_not_allowed`. Does not check members that concern clients.
     """
     metadata = _parse(document)
     if metadata.get("issuer") != policy.issuer:
@@ -116,29 +120,33 @@ class IssuerKeys:
     def find(self, kid: str | None, algorithm: str) -> Flow[tuple[VerificationKey, ...]]:
         """The keys that a token with this header may be signed with, never an empty tuple; without `kid` exactly one.
 
-        Raises InvalidToken (`key_unknown`, `kid_missing`) where the issuer's keys are known and none fits, and Unavailable where they are not.
-        Yields only where it must fetch.
+        Raises InvalidToken (`key_unknown`, `kid_missing`) where the issuer's keys are known and none fits, and
+        Unavailable where they are not. Yields only where it must fetch.
         """
         now = self._clock()
-        # The count is read before the keys that it is held against: an attempt that ends in between has brought newer ones.
+        # The count is read before the keys that it is held against: an attempt that ends in between has brought newer
+        # ones.
         attempts, trusted = self._attempts, self.trusted
         if trusted is None:
             yield from self._refresh(now, attempts)
         elif now - trusted.fetched_at >= trusted.life_seconds and now >= self._retry_at and not self._in_flight:
-            # One request renews an aged set; those beside it go on with the keys they know, and so does this one if the issuer fails.
+            # One request renews an aged set; those beside it go on with the keys they know, and so does this one if
+            # the issuer fails.
             yield Blocking(call=lambda: self._attempt(attempts, wait_seconds=0))
         attempts, trusted = self._attempts, self.trusted
         if trusted is None:
             raise self._unavailable(now)
         if keys := _choose(trusted.keys, kid, algorithm):
             return keys
-        # After a rotation every request brings the new kid: those beside the one that asks wait for its answer, at no cost.
+        # After a rotation every request brings the new kid: those beside the one that asks wait for its answer, at no
+        # cost.
         if self._policy.key_set is None and (self._in_flight or self._may_ask_for_unknown(now)):
             yield from self._refresh(now, attempts)
             trusted = self.trusted
             if trusted is not None and (keys := _choose(trusted.keys, kid, algorithm)):
                 return keys
-        # The issuer may have made this key while it could not be reached: then there is no verdict, and it is not the caller's fault.
+        # The issuer may have made this key while it could not be reached: then there is no verdict, and it is not the
+        # caller's fault.
         if self._failure is not None:
             raise self._unavailable(now)
         raise InvalidToken("key_unknown")
@@ -155,7 +163,8 @@ class IssuerKeys:
         return self._failure
 
     def _may_ask_for_unknown(self, now: float) -> bool:
-        # A token bucket that counts attempts. A race between threads costs a fetch or two, and the lock below joins those.
+        # A token bucket that counts attempts. A race between threads costs a fetch or two, and the lock below joins
+        # those.
         refilled = self._allowance + (now - self._allowance_at) / UNKNOWN_KID_REFILL_SECONDS
         allowance = min(refilled, float(UNKNOWN_KID_ATTEMPTS))
         if allowance < 1 or now < self._retry_at:
@@ -230,7 +239,8 @@ class IssuerKeys:
         try:
             document = self._fetch_by(deadline, openid)
         except Unavailable as error:
-            # Only an answer says that there is no such document; a server that cannot be reached has none of the other form either.
+            # Only an answer says that there is no such document; a server that cannot be reached has none of the
+            # other form either.
             if error.reason != "fetch_status":
                 raise
             document = self._fetch_by(deadline, oauth)
@@ -259,7 +269,8 @@ def _parse(document: Document) -> dict[str, Any]:
 
 
 def _life(cache_control: str) -> float:
-    # RFC 9111 section 5.2.2, within our floor and ceiling: a key set that is never cached would be fetched for every request.
+    # RFC 9111 section 5.2.2, within our floor and ceiling: a key set that is never cached would be fetched for every
+    # request.
     if re.search(r"\bno-(?:store|cache)\b", cache_control, re.IGNORECASE):
         return MIN_LIFE_SECONDS
     max_age = _MAX_AGE.search(cache_control)

@@ -1,8 +1,8 @@
 """A compact JWT -> verified claims: parse, judge, verify (RFC 7515, RFC 7519, RFC 8725, RFC 9068).
 
-`parse` reads bytes that anybody may have made. `judge` holds header and claims against the issuer's policy; it is cheap and pure, and only ever
-refuses, so it comes before the key is looked for. `verify_signature` is the step that makes them true. Nothing in a token is followed: `jwk`,
-`jku`, `x5u` and `x5c` are not read (RFC 8725 section 3.10).
+`parse` reads bytes that anybody may have made. `judge` holds header and claims against the issuer's policy; it is
+cheap and pure, and only ever refuses, so it comes before the key is looked for. `verify_signature` is the step that
+makes them true. Nothing in a token is followed: `jwk`, `jku`, `x5u` and `x5c` are not read (RFC 8725 section 3.10).
 """
 
 import base64
@@ -50,7 +50,8 @@ class UnverifiedToken:
 def parse(token: str) -> UnverifiedToken:
     """The header, claims and signature of a JWS in compact serialisation (RFC 7515 section 3.1).
 
-    Raises InvalidToken: `token_malformed`, `token_encrypted`, `header_malformed`, `payload_malformed`. Verifies nothing.
+    Raises InvalidToken: `token_malformed`, `token_encrypted`, `header_malformed`, `payload_malformed`. Verifies
+    nothing.
     """
     segments = token.split(".")
     if len(segments) == 5:
@@ -105,7 +106,8 @@ def verify_signature(token: UnverifiedToken, keys: Iterable[VerificationKey]) ->
 
 
 def _decode(segment: str) -> bytes:
-    # RFC 7515 section 2: base64url without padding. Only the one canonical form, or one token would have many spellings.
+    # RFC 7515 section 2: base64url without padding. Only the one canonical form, or one token would have many
+    # spellings.
     raw = segment.encode("ascii")
     decoded = binascii.a2b_base64(raw.translate(_TO_BASE64) + b"=" * (-len(raw) % 4))
     if base64.urlsafe_b64encode(decoded).rstrip(b"=") != raw:
@@ -124,7 +126,8 @@ def _object(document: bytes, reason: str) -> dict[str, Any]:
 
 
 def _judge_header(header: dict[str, Any], policy: Policy) -> None:
-    # RFC 7515 section 4.1.11: an extension that is not understood must be refused, and we understand none; b64: RFC 7797; zip: RFC 7516.
+    # RFC 7515 section 4.1.11: an extension that is not understood must be refused, and we understand none; b64: RFC
+    # 7797; zip: RFC 7516.
     if "crit" in header or "b64" in header or "zip" in header:
         raise InvalidToken("header_not_supported")
     # RFC 8725 section 3.1: the verifier says which algorithms there are, the token only names one of them.
@@ -178,8 +181,9 @@ def _judge_names(claims: dict[str, Any]) -> None:
 
 
 def _refuse_other_tokens(claims: dict[str, Any]) -> None:
-    # A token without a type of its own may be any kind, so what belongs to another kind alone betrays it: an ID token (OpenID Connect
-    # Core sections 2 and 3.1.3.6, 3.3.2.11), a logout or event token (RFC 8417), and the words of Cognito and of Keycloak for it.
+    # A token without a type of its own may be any kind, so what belongs to another kind alone betrays it: an ID token
+    # (OpenID Connect Core sections 2 and 3.1.3.6, 3.3.2.11), a logout or event token (RFC 8417), and the words of
+    # Cognito and of Keycloak for it.
     if (
         any(name in claims for name in ("nonce", "at_hash", "c_hash", "s_hash", "events"))
         or claims.get("token_use", "access") != "access"

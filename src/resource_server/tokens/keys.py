@@ -1,7 +1,8 @@
 """A JWK Set -> the keys in it that may verify an access token (RFC 7517, RFC 7518 section 6, RFC 8037).
 
-Keys are read one by one: a key that is private, symmetric, weak, broken, unknown or meant for encryption is skipped alone, with a reason, and
-the good keys beside it serve. The algorithms of a key are fixed here, from its type, curve and `alg`, before any token is seen.
+Keys are read one by one: a key that is private, symmetric, weak, broken, unknown or meant for encryption is skipped
+alone, with a reason, and the good keys beside it serve. The algorithms of a key are fixed here, from its type, curve
+and `alg`, before any token is seen.
 """
 
 from collections.abc import Mapping
@@ -65,7 +66,8 @@ class KeySet:
 def parse_key_set(document: Mapping[str, Any]) -> KeySet:
     """The keys of a JWK Set (RFC 7517 section 5).
 
-    Raises ValueError where there is no list of at most 100 keys. Does not check `x5c`, `x5t` or `x5u`: trust is in where the set was found.
+    Raises ValueError where there is no list of at most 100 keys. Does not check `x5c`, `x5t` or `x5u`: trust is in
+    where the set was found.
     """
     members = document.get("keys")
     if not isinstance(members, list | tuple) or len(members) > MAX_KEYS:

@@ -33,9 +33,9 @@ def media_type(typ: str) -> str:
 class Policy:
     """The rules for one issuer.
 
-    `issuer` is compared exactly. A token needs one of `audience`, one of `algorithms`, and one of `token_types` (in the form of
-    `media_type`; `jwt` also admits a token without `typ`). Keys come from `key_set`, or from `jwks_uri`, or are discovered.
-    `http_on_loopback` admits http addresses on this machine, for development.
+    `issuer` is compared exactly. A token needs one of `audience`, one of `algorithms`, and one of `token_types` (in
+    the form of `media_type`; `jwt` also admits a token without `typ`). Keys come from `key_set`, or from `jwks_uri`,
+    or are discovered. `http_on_loopback` admits http addresses on this machine, for development.
     """
 
     issuer: str

@@ -1,7 +1,8 @@
 """JSON as a security document must be: one reading, or none (RFC 8259 section 4, RFC 7515 section 10.12).
 
-Two parsers that read one document in two ways are how a signed claim says one thing to the issuer and another to us. So: UTF-8 without a
-byte order mark, no member name twice, no NaN or Infinity, no number that overflows, no lone surrogate, no deep nesting.
+Two parsers that read one document in two ways are how a signed claim says one thing to the issuer and another to us.
+So: UTF-8 without a byte order mark, no member name twice, no NaN or Infinity, no number that overflows, no lone
+surrogate, no deep nesting.
 """
 
 import json

@@ -25,8 +25,8 @@ def _ignore(_policy: Policy, _trusted: Trusted) -> None:
 class Verifier:
     """Verifies access tokens of the given issuers. Threads may share one; nothing is fetched when it is made.
 
-    `fetch` brings documents, `now` is the time in seconds since 1970, `clock` a clock that never goes back, and `on_refresh` is told of each successful
-    refresh, in the thread that made it.
+    `fetch` brings documents, `now` is the time in seconds since 1970, `clock` a clock that never goes back, and
+    `on_refresh` is told of each successful refresh, in the thread that made it.
     """
 
     def __init__(
@@ -48,8 +48,8 @@ class Verifier:
     def verify(self, credentials: Credentials) -> Flow[AccessToken]:
         """The verified token, as a flow for `run` or `arun`; it yields only where keys must be fetched.
 
-        Raises InvalidToken, or Unavailable where no verdict was reached. Does not judge scopes, and does not ask the issuer whether it has
-        revoked the token.
+        Raises InvalidToken, or Unavailable where no verdict was reached. Does not judge scopes, and does not ask the
+        issuer whether it has revoked the token.
         """
         token = parse(credentials.unverified_token)
         policy, keys = self._issuer(token.issuer())
