@@ -1,10 +1,11 @@
 """Finds the user of a token, and makes one on the person's first request.
 
 Race-safe: two first requests at once make one user, because `identity` is unique in the database. The user has no
-password that works, no staff rights, and a name made from the identity, so that nobody takes over a user who was
-there before.
+password that works and no staff rights. Its name is drawn at random, so that it is nobody's who was there before, and
+nobody can take it first.
 """
 
+import secrets
 from typing import Any
 
 from django.contrib.auth import get_user_model
@@ -39,7 +40,7 @@ def _find(token: AccessToken) -> Account | None:
 def _create(token: AccessToken) -> Account:
     user_model, identity = get_user_model(), token.identity
     with transaction.atomic():
-        user = user_model(**{user_model.USERNAME_FIELD: f"token-{identity[:40]}"})
+        user = user_model(**{user_model.USERNAME_FIELD: f"token-{secrets.token_hex(16)}"})
         user.set_unusable_password()
         user.save()
         account = Account.objects.create(identity=identity, issuer=token.issuer, subject=token.subject, user=user)
