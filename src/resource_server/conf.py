@@ -52,9 +52,10 @@ def auth0_issuer(domain: str) -> str:
     host name.
     """
     host = domain.strip().lower().removeprefix("https://").removesuffix("/")
-    if _HOST.fullmatch(host) is None:
+    issuer = f"https://{host}/"
+    if _HOST.fullmatch(host) is None or address_problem(issuer, http_on_loopback=False):
         raise ValueError(f"not an Auth0 domain, such as tenant.eu.auth0.com: {domain!r}")
-    return f"https://{host}/"
+    return issuer
 
 
 def parse(settings: object, *, debug: bool) -> tuple[Config | None, list[Problem]]:

@@ -515,7 +515,7 @@ def test_what_is_still_one_json_object_is_accepted(es256: Any) -> None:
     # The limits above are no tighter than they say.
     header = {"alg": "ES256", "kid": es256.issuer.keys.current_kid, "typ": "at+jwt"}
     deep: Any = 1
-    for _ in range(30):
+    for _ in range(31):
         deep = [deep]
     claims = es256.issuer.claims(deep=deep, large=10**4000, emoji="\U0001f600", many=[[]] * 100, backslash="\\ud800")
     payload = f" \t\r\n{json.dumps(claims)}\n".encode()

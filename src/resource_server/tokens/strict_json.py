@@ -52,14 +52,17 @@ def _float(digits: str) -> float:
     return value
 
 
-def _depth(value: object) -> int:
-    depth, level = 0, [value]
+def _depth(value: dict[str, Any]) -> int:
+    """How many objects and lists stand within one another."""
+    depth = 0
+    level: list[Any] = [value]
     while level:
         depth += 1
         level = [
             child
             for parent in level
-            for child in (parent.values() if isinstance(parent, dict) else parent if isinstance(parent, list) else ())
+            for child in (parent.values() if isinstance(parent, dict) else parent)
+            if isinstance(child, dict | list)
         ]
     return depth
 
