@@ -1,7 +1,7 @@
 # Works with GNU make 3.81 and a POSIX shell. Variables given to make (make demo ONCE=1) reach the commands as environment.
 
 UV = uv
-LOCK = $(UV) pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
+LOCK = $(UV) pip compile --quiet --upgrade --universal --generate-hashes --no-strip-extras --no-emit-index-url --no-emit-find-links \
 	--custom-compile-command "make lock"
 
 .PHONY: help demo test lint bench lock clean venv
