@@ -1,10 +1,11 @@
 """What one issuer is trusted with: the rules that its tokens are judged by. Data only; `conf.py` makes it from the settings."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, field
+from typing import Final
 
-__all__ = ["ALGORITHMS", "Policy", "media_type"]
+from resource_server.tokens.keys import KeySet
+
+__all__ = ["ALGORITHMS", "SYMMETRIC_ALGORITHMS", "ClaimNames", "Policy", "media_type"]
 
 # RFC 7518 section 3.1, RFC 8037, RFC 9864. Asymmetric only: with a shared secret, whoever verifies can also sign.
 ALGORITHMS: Final = (
@@ -20,6 +21,8 @@ ALGORITHMS: Final = (
     "EdDSA",
     "Ed25519",
 )
+# RFC 7518 section 3.2. Only ever for an issuer whose secret is configured, and then nothing else is.
+SYMMETRIC_ALGORITHMS: Final = ("HS256", "HS384", "HS512")
 
 
 def media_type(typ: str) -> str:
@@ -30,12 +33,28 @@ def media_type(typ: str) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimNames:
+    """The names under which an issuer's tokens say who, for whom, what for and through which client (RFC 9068 section 2.2).
+
+    `scope` and `client_id` are looked for in this order, and the first that is there counts.
+    """
+
+    subject: str = "sub"
+    audience: str = "aud"
+    scope: tuple[str, ...] = ("scope", "scp")  # `scp` is Okta's and Entra ID's name for it
+    # RFC 9068 section 2.2, OpenID Connect Core section 2, and the names of Okta and of Entra ID (version 1).
+    client_id: tuple[str, ...] = ("client_id", "azp", "cid", "appid")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """The rules for one issuer.
 
     `issuer` is compared exactly. A token needs one of `audience`, one of `algorithms`, and one of `token_types` (in
-    the form of `media_type`; `jwt` also admits a token without `typ`). Keys come from `key_set`, or from `jwks_uri`,
-    or are discovered. `http_on_loopback` admits http addresses on this machine, for development.
+    the form of `media_type`; `jwt` also admits a token without `typ`). Keys are those of `key_set`, or come from
+    `jwks_uri`, or are discovered; while the issuer is down, keys whose life has ended serve `stale_seconds` longer.
+    `http_on_loopback` admits http addresses on this machine, for development. `users` is not read here: it says how
+    a token becomes `request.user`.
     """
 
     issuer: str
@@ -43,6 +62,9 @@ class Policy:
     algorithms: tuple[str, ...] = ALGORITHMS
     token_types: tuple[str, ...] = ("at+jwt",)
     clock_skew_seconds: int = 30
+    claim_names: ClaimNames = field(default_factory=ClaimNames)
     jwks_uri: str | None = None
-    key_set: Mapping[str, Any] | None = None
+    key_set: KeySet | None = None
+    stale_seconds: int = 24 * 3600
     http_on_loopback: bool = False
+    users: str = "token"
