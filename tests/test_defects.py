@@ -14,7 +14,7 @@ from rest_framework.permissions import IsAuthenticated
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from resource_server import TokenUser, authentication, requires_scope
+from resource_server import TokenUser, authentication, requires_scope, server
 from resource_server.drf import AccessTokenAuthentication
 from resource_server.errors import InvalidToken, Unavailable
 from resource_server.testing import FakeIssuer
@@ -76,7 +76,7 @@ class PrivateScoped(SessionFirst):
 
 
 def test_keys_are_not_fetched_before_the_first_token(issuer):
-    authentication.configure()
+    server.configure()
     answer()
     assert issuer.fetched == []
 

@@ -11,9 +11,9 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from resource_server import AccessToken, TokenUser, auth0_issuer, requires_any_scope, requires_scope
-from resource_server.authentication import TrustedIssuer, trusted_issuers
 from resource_server.drf import AccessTokenAuthentication, RequiresAnyScope, RequiresScope
 from resource_server.errors import InsufficientScope, InvalidToken, Unavailable
+from resource_server.server import TrustedIssuer, trusted_issuers
 from resource_server.testing import FakeIssuer
 
 

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.core import checks
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from resource_server.authentication import configure
+from resource_server.server import configure
 
 __all__ = ["check_auth0_slash", "check_authentication_order", "check_settings"]
 
@@ -51,7 +51,7 @@ def check_authentication_order(app_configs: Sequence[AppConfig] | None = None, *
 def check_auth0_slash(app_configs: Sequence[AppConfig] | None = None, **_: Any) -> list[checks.CheckMessage]:
     """W002: an Auth0 tenant without the slash that ends its issuer, so that no token of it would pass."""
     server, _problems = configure()
-    issuers = [policy.issuer for policy, _keys in server.verifier.issuers] if server is not None else []
+    issuers = [issuer.policy.issuer for issuer in server.verifier.issuers] if server is not None else []
     return [
         checks.Warning(
             f"RESOURCE_SERVER: ISSUER {issuer} is an Auth0 tenant without the slash at the end that its tokens have.",

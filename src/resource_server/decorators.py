@@ -13,7 +13,7 @@ from typing import Any, TypeVar, cast
 from django.http import HttpRequest, HttpResponseBase, JsonResponse
 from django.utils.cache import patch_vary_headers
 
-from resource_server import authentication
+from resource_server import authentication, server
 from resource_server.challenge import body, headers
 from resource_server.errors import AuthorizationError, NoCredentials
 from resource_server.requirements import AnyScope, Requirement, Scopes
@@ -141,7 +141,7 @@ def _enter(request: HttpRequest, requirement: Requirement) -> Flow[JsonResponse 
             token = authenticated[1]
         yield from authentication.demand(request, requirement, token)
     except AuthorizationError as error:
-        return _vary(JsonResponse(body(error), status=error.status, headers=headers(authentication.realm(), error)))
+        return _vary(JsonResponse(body(error), status=error.status, headers=headers(server.realm(), error)))
     return None
 
 

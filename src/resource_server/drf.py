@@ -11,7 +11,7 @@ from rest_framework.exceptions import APIException
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
-from resource_server import authentication
+from resource_server import authentication, server
 from resource_server.challenge import body, challenge, headers
 from resource_server.errors import AuthorizationError, InsufficientScope, NoCredentials, Unavailable
 from resource_server.requirements import AnyScope, Requirement, Scopes
@@ -37,7 +37,7 @@ class AuthorizationFailed(APIException):
         self.error = error
         self.status_code = error.status
         # DRF's exception handler makes the headers from these two.
-        self.auth_header = headers(authentication.realm(), error).get("WWW-Authenticate")
+        self.auth_header = headers(server.realm(), error).get("WWW-Authenticate")
         self.wait = error.retry_after if isinstance(error, Unavailable) else None
 
 
@@ -58,7 +58,7 @@ class AccessTokenAuthentication(BaseAuthentication):
         return authenticated
 
     def authenticate_header(self, request: Request) -> str:
-        return challenge(authentication.realm())
+        return challenge(server.realm())
 
     def _lead_the_challenge(self, request: Request) -> None:
         # DRF asks the first class for the challenge, and answers 403 where that has none, as SessionAuthentication.

@@ -168,10 +168,11 @@ class Unavailable(AuthorizationError):
         "document_malformed": "a document of the issuer is malformed",
         "metadata_issuer_mismatch": "metadata of the issuer name another issuer",
         "key_set_without_keys": "key set of the issuer holds no usable key",
+        "issuer_lookup_failed": "settings of the issuer cannot be looked up now",
         "settings_invalid": "settings of the resource server are invalid; see manage.py check",
     }
 
-    def __init__(self, reason: str, *, retry_after: int = 5) -> None:
+    def __init__(self, reason: str, *, retry_after: int = 1) -> None:
         super().__init__(reason)
         self.retry_after = max(1, retry_after)
 

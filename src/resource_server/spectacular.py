@@ -12,9 +12,9 @@ from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.settings import spectacular_settings
 from rest_framework.permissions import AND
 
-from resource_server.authentication import TrustedIssuer, trusted_issuers
 from resource_server.errors import Unavailable
 from resource_server.requirements import AnyScope, Requirement
+from resource_server.server import TrustedIssuer, trusted_issuers
 
 __all__ = ["AccessTokenScheme", "describe_access"]
 

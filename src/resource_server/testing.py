@@ -17,8 +17,8 @@ from typing import Any
 
 from resource_server.devissuer.signing import SigningKeys
 from resource_server.errors import Unavailable
+from resource_server.tokens.discovery import metadata_urls
 from resource_server.tokens.http import Document
-from resource_server.tokens.issuer import metadata_urls
 
 __all__ = ["FakeIssuer"]
 
@@ -76,7 +76,7 @@ class FakeIssuer:
         """The discovery document."""
         return {"issuer": self.issuer, "jwks_uri": self.jwks_uri}
 
-    def fetch(self, url: str, /, *, seconds: float) -> Document:
+    def fetch(self, url: str, /, *, seconds: float, known: Document | None = None, public: bool = False) -> Document:
         """The document at an address of this issuer. Raises Unavailable where there is none, and `failure` where that is set."""
         self.fetched.append(url)
         if self.failure is not None:
@@ -92,10 +92,10 @@ class FakeIssuer:
     @contextmanager
     def serving(self) -> Iterator["FakeIssuer"]:
         """Let this project fetch from here, and forget what it knew of issuers, before and after."""
-        from resource_server import authentication  # needs Django; the rest of this file does not
+        from resource_server import server  # needs Django; the rest of this file does not
 
-        authentication.fetch_with(self.fetch)
+        server.fetch_with(self.fetch)
         try:
             yield self
         finally:
-            authentication.fetch_with(None)
+            server.fetch_with(None)

@@ -6,6 +6,7 @@ superuser never come from a token.
 """
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NoReturn
 
@@ -14,15 +15,21 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import ObjectDoesNotExist, ValidationError
 from django.utils.module_loading import import_string
 
-from resource_server.conf import Problem
 from resource_server.errors import InvalidToken
+from resource_server.policies import Problem
 from resource_server.tokens.access_token import AccessToken
 from resource_server.tokens.flow import Blocking, Flow
+from resource_server.user_rows import UserRows
 
 __all__ = ["TokenUser", "UserFinder", "find_user", "user_finder"]
 
-# How a person's token becomes a user of the database; None is nobody. It may block.
-UserFinder = Callable[[AccessToken], Any]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserFinder:
+    """How a person's token becomes a user: a function that may block, where None is nobody; and the rows that it has read lately."""
+
+    find: Callable[[AccessToken], Any]
+    rows: UserRows | None = None
 
 
 class TokenUser:
@@ -102,34 +109,42 @@ class TokenUser:
         return hash(self.pk)
 
 
-def user_finder(users: str) -> tuple[UserFinder | None, list[Problem]]:
-    """The function behind the setting USERS, None for `token`; and what keeps it from working."""
+def user_finder(users: str, rows: UserRows | None) -> tuple[UserFinder | None, list[Problem]]:
+    """What stands behind the setting USERS, None for `token`; and what keeps it from working.
+
+    `rows` are not for a function of the project's own: its answer may depend on more than who the subject is.
+    """
     if users == "token":
         return None, []
     if users == "lookup":
-        return _lookup, []
+        return UserFinder(find=_lookup, rows=rows), []
     if users == "provision":
         if not apps.is_installed("resource_server.accounts"):
             hint = 'Add "resource_server.accounts" to INSTALLED_APPS and run manage.py migrate.'
             return None, [_problem("E015", "is provision, which needs the app resource_server.accounts", hint)]
         from resource_server.accounts.provision import provision  # a model, so not before the apps are ready
 
-        return provision, []
+        return UserFinder(find=provision, rows=rows), []
     try:
-        finder: Any = import_string(users)
+        function: Any = import_string(users)
     except Exception as error:  # noqa: BLE001 - a module of the project is run here, which may fail in any way
         return None, [_problem("E016", "is a dotted path that cannot be imported", f"{type(error).__name__}: {error}")]
-    if not callable(finder):
+    if not callable(function):
         hint = "Name a function that takes an AccessToken and answers a user or None."
         return None, [_problem("E016", "is a dotted path to something that is no function", hint)]
-    return finder, []
+    return UserFinder(find=function), []
 
 
 def find_user(token: AccessToken, finder: UserFinder | None) -> Flow[Any]:
     """The user that a token speaks for. Raises InvalidToken (`user_unknown`, `user_inactive`). Yields where a database is asked."""
     if finder is None or token.is_machine:
         return TokenUser(token)
-    user = yield Blocking(call=lambda: finder(token), thread_sensitive=True)
+    rows = finder.rows
+    user = rows.get(token.issuer, token.subject) if rows is not None else None
+    if user is None:
+        user = yield Blocking(call=lambda: finder.find(token), thread_sensitive=True)
+        if rows is not None:
+            rows.add(token.issuer, token.subject, user)
     if user is None:
         raise InvalidToken("user_unknown")
     if not getattr(user, "is_active", False):

@@ -14,7 +14,7 @@ from resource_server.tokens.access_token import AccessToken
 from resource_server.tokens.credentials import Credentials, parse_authorization
 from resource_server.tokens.flow import run
 from resource_server.tokens.http import Fetch
-from resource_server.tokens.issuer import IssuerKeys
+from resource_server.tokens.issuer import IssuerKeys, KeyEvent
 from resource_server.tokens.policy import Policy
 from resource_server.tokens.verifier import Verifier
 
@@ -51,7 +51,7 @@ class Api:
         self.issuer = FakeIssuer(algorithm=algorithm, now=lambda: self.now)
         if not own_keys:
             self.issuer.keys = _signing_keys(algorithm)
-        self.refreshed: list[int] = []
+        self.events: list[KeyEvent] = []
         policies = [
             Policy(**{"issuer": issuer.issuer, "audience": (issuer.audience,), **policy})
             for issuer in (self.issuer, *others)
@@ -61,23 +61,27 @@ class Api:
             fetch=fetch or self.issuer.fetch,
             now=lambda: self.now,
             clock=lambda: self.clock,
-            on_refresh=lambda _policy, trusted: self.refreshed.append(len(trusted.keys.keys)),
+            later=lambda seconds, call: None,  # without a background requests do its work
+            on_event=self._tell,
         )
 
     @property
     def keys(self) -> IssuerKeys:
-        return self.verifier.issuers[0][1]
+        return self.verifier.issuers[0].keys
+
+    def _tell(self, event: KeyEvent) -> None:
+        self.events.append(event)
 
     def token(self, **changes: Any) -> str:
         return self.issuer.token(**changes)
 
     def verify(self, token: str) -> AccessToken:
-        return run(self.verifier.verify(Credentials(unverified_token=token)))
+        return run(self.verifier.verify(Credentials(unverified_token=token)))[0]
 
     def answer(self, header: str) -> AccessToken | None:
         """What the whole way from the Authorization header on gives."""
         credentials = parse_authorization(header)
-        return run(self.verifier.verify(credentials)) if credentials else None
+        return run(self.verifier.verify(credentials))[0] if credentials else None
 
     def refusal(self, token: str) -> str:
         """The reason why a token is refused; whatever it is, the error does not repeat the token."""

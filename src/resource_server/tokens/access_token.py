@@ -60,7 +60,7 @@ class AccessToken:
         return f"<AccessToken of {self.issuer}>"
 
 
-def access_token(claims: dict[str, Any]) -> AccessToken:
+def access_token(claims: dict[str, Any], _names: Any = None) -> AccessToken:
     """The token that verified claims make. The claims must have passed `jwt.judge`, and their signature `jwt.verify_signature`."""
     audience = claims["aud"]
     return AccessToken(

@@ -1,88 +1,102 @@
-"""One issuer: where its metadata is, which keys it has now, and when to ask again (RFC 8414, OpenID Connect Discovery 1.0).
+"""One issuer: which keys it has now, and when to ask again (RFC 8414, OpenID Connect Discovery 1.0, RFC 9111).
 
-Nothing is fetched before the first token that deserves it. One fetch is in flight at a time, and those who wait for
-it share its outcome. A key set is replaced by a successful fetch and by nothing else: a failed one never loses a key,
-and a key that a successful one lacks is gone.
+Nothing is fetched before the first token that deserves it. After that the set is renewed in the background, ahead of
+its end. One refresh is in flight at a time, and those who need it share its outcome. A key set is replaced by a
+successful refresh and by nothing else: a failed one never loses a key, and a key that a successful one lacks is gone.
 """
 
 import logging
 import math
 import random
-import re
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
-from urllib.parse import urlsplit
+from typing import Any, Literal
 
 from resource_server.errors import InvalidToken, Unavailable
+from resource_server.tokens.background import Later
+from resource_server.tokens.discovery import Discovery, Found
 from resource_server.tokens.flow import Blocking, Flow
-from resource_server.tokens.http import FETCH_SECONDS, Document, Fetch, address_problem
-from resource_server.tokens.keys import KeySet, VerificationKey, parse_key_set
+from resource_server.tokens.forked import on_fork
+from resource_server.tokens.http import FETCH_SECONDS, Fetch
+from resource_server.tokens.keys import KeySet, VerificationKey
 from resource_server.tokens.policy import Policy
-from resource_server.tokens.strict_json import parse_object
 
-__all__ = ["IssuerKeys", "Trusted", "metadata_urls", "parse_metadata"]
+__all__ = ["IssuerKeys", "KeyEvent", "Trusted"]
 
 logger = logging.getLogger("resource_server")
 
-# How long a key set is current: what the issuer says, within these; STALE_SECONDS is how long known keys outlive an
-# outage.
-LIFE_SECONDS = 600
-MIN_LIFE_SECONDS = 60
-MAX_LIFE_SECONDS = 24 * 3600
-STALE_SECONDS = 24 * 3600
-# After a failed attempt the next waits 1, 2, 4 ... 60 seconds, give or take a quarter, so that processes do not ask
-# in step.
+# A set is renewed when four fifths of its life are over, give or take a twentieth, so that processes do not ask in
+# step. An issuer that nobody has asked about for an hour is left in peace.
+AHEAD = 0.8
+JITTER = 0.05
+UNUSED_SECONDS = 3600
+# Where the background is this late, a request does its work.
+LATE_SECONDS = 1.0
+# After a failed attempt the next waits 1, 2, 4 ... 60 seconds, give or take a quarter; longer where the issuer asks for
+# it, though not so long that it could lock us out.
 MAX_BACKOFF_SECONDS = 60
+MAX_RETRY_AFTER_SECONDS = 600
 # Attempts that unknown kids may cause: anybody can send one, so they are counted (RFC 8725 section 3.10 warns of
-# fetches on demand).
+# fetches on demand), and a kid that an attempt has not brought causes no other for a while.
 UNKNOWN_KID_ATTEMPTS = 2
 UNKNOWN_KID_REFILL_SECONDS = 30
-
-_MAX_AGE = re.compile(r"(?:^|[\s,])max-age\s*=\s*\"?(\d{1,9})\"?", re.IGNORECASE)
+UNKNOWN_KID_SECONDS = 60
+# Unknown kids wait for a refresh that is under way only in its first seconds: an issuer that is slow must not let
+# forged tokens fill all threads.
+JOIN_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trusted:
-    """What one successful refresh brought: the keys, the metadata (None where it was not asked), and when by the monotonic clock."""
+    """What one successful refresh brought: the keys, the metadata (None where it was not asked), and when by the monotonic clock.
+
+    `since` says of each key, by `kid` and thumbprint, when this process first had it.
+    """
 
     keys: KeySet
     metadata: Mapping[str, Any] | None
     fetched_at: float
     life_seconds: float
+    since: Mapping[tuple[str | None, str], float]
+
+    @property
+    def current_until(self) -> float:
+        """When the life of the set is over; after that it serves while the issuer is down."""
+        return self.fetched_at + self.life_seconds
 
 
-def metadata_urls(issuer: str) -> tuple[str, str]:
-    """Where an issuer's metadata may be: OpenID Connect Discovery section 4, then RFC 8414 section 3.1.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyEvent:
+    """What happened to an issuer's keys, for the log and for receivers of signals.
 
-    OpenID's form comes first because nearly every issuer has it, so that nearly every cold start is one request.
+    `failed` and `stale` have a `reason`; `repeated` is a failure after another for the same reason.
     """
-    parts = urlsplit(issuer)
-    path = parts.path.rstrip("/")
-    origin = f"{parts.scheme}://{parts.netloc}"
-    return (
-        f"{origin}{path}/.well-known/openid-configuration",
-        f"{origin}/.well-known/oauth-authorization-server{path}",
-    )
+
+    kind: Literal["started", "refreshed", "failed", "stale", "added", "withdrawn"]
+    issuer: str
+    kids: tuple[str | None, ...] = ()
+    reason: str | None = None
+    repeated: bool = False
 
 
-def parse_metadata(document: Document, policy: Policy) -> dict[str, Any]:
-    """The metadata in a document, with a `jwks_uri` that may be fetched.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Flight:
+    """A refresh that is being made."""
 
-    Raises Unavailable: `document_malformed`, `metadata_issuer_mismatch` (RFC 8414 section 3.3: else a server could
-    answer for another issuer), `address_not_allowed`. Does not check members that concern clients.
-    """
-    metadata = _parse(document)
-    if metadata.get("issuer") != policy.issuer:
-        raise Unavailable("metadata_issuer_mismatch")
-    if address_problem(metadata.get("jwks_uri"), http_on_loopback=policy.http_on_loopback):
-        raise Unavailable("address_not_allowed")
-    return metadata
+    started_at: float
+    ended: threading.Event
 
 
 class IssuerKeys:
-    """The keys of one issuer. Threads share one instance; reading a known key takes no lock."""
+    """The keys of one issuer. Threads share one instance; reading a known key takes no lock and never waits.
+
+    `clock` never goes back; `later` makes calls in the background; `on_event` is told of each event, in the thread
+    that caused it.
+    """
+
+    _flight: _Flight | None
+    _look_at: float
 
     def __init__(
         self,
@@ -90,164 +104,238 @@ class IssuerKeys:
         *,
         fetch: Fetch,
         clock: Callable[[], float],
-        on_refresh: Callable[[Policy, Trusted], None],
+        later: Later,
+        on_event: Callable[[KeyEvent], None],
     ) -> None:
         self._policy = policy
-        self._fetch = fetch
+        self._discovery = Discovery(policy, fetch=fetch, clock=clock)
         self._clock = clock
-        self._on_refresh = on_refresh
-        self._lock = threading.Lock()
+        self._later = later
+        self._on_event = on_event
         self._trusted: Trusted | None = None
+        # The set of the last successful refresh, to see whether what was verified with one still holds; and when it is
+        # trusted no longer if no other comes, by the monotonic clock.
+        self.key_set = policy.key_set
+        self.ends_at = -math.inf
+        self._asked_at = -math.inf
         self._attempts = 0  # that have ended
-        self._in_flight = False
         self._failures = 0
         self._failure: str | None = None
         self._retry_at = -math.inf
+        self._is_stale = False
+        self._is_shared = False  # another process has fetched what is trusted
         self._allowance = float(UNKNOWN_KID_ATTEMPTS)
         self._allowance_at = -math.inf
-        if policy.key_set is not None:
-            keys = parse_key_set(policy.key_set)
-            self._trusted = Trusted(keys=keys, metadata=None, fetched_at=0.0, life_seconds=math.inf)
+        self._unknown: dict[tuple[str | None, str], float] = {}
+        self._reset()
+        if policy.key_set is None:
+            on_fork(self._reset)
+        else:
+            self._trusted = Trusted(
+                keys=policy.key_set, metadata=None, fetched_at=self._clock(), life_seconds=math.inf, since={}
+            )
+            self._look_at = self.ends_at = math.inf
 
     @property
     def trusted(self) -> Trusted | None:
-        """What is trusted now; None before the first successful refresh, and when an outage has outlasted STALE_SECONDS."""
+        """What is trusted now; None before the first successful refresh, and when an outage has outlasted the policy's `stale_seconds`."""
         trusted = self._trusted
-        if trusted is None or self._clock() - trusted.fetched_at >= trusted.life_seconds + STALE_SECONDS:
-            return None
-        return trusted
-
-    def find(self, kid: str | None, algorithm: str) -> Flow[tuple[VerificationKey, ...]]:
-        """The keys that a token with this header may be signed with, never an empty tuple; without `kid` exactly one.
-
-        Raises InvalidToken (`key_unknown`, `kid_missing`) where the issuer's keys are known and none fits, and
-        Unavailable where they are not. Yields only where it must fetch.
-        """
-        now = self._clock()
-        # The count is read before the keys that it is held against: an attempt that ends in between has brought newer
-        # ones.
-        attempts, trusted = self._attempts, self.trusted
-        if trusted is None:
-            yield from self._refresh(now, attempts)
-        elif now - trusted.fetched_at >= trusted.life_seconds and now >= self._retry_at and not self._in_flight:
-            # One request renews an aged set; those beside it go on with the keys they know, and so does this one if
-            # the issuer fails.
-            yield Blocking(call=lambda: self._attempt(attempts, wait_seconds=0))
-        attempts, trusted = self._attempts, self.trusted
-        if trusted is None:
-            raise self._unavailable(now)
-        if keys := _choose(trusted.keys, kid, algorithm):
-            return keys
-        # After a rotation every request brings the new kid: those beside the one that asks wait for its answer, at no
-        # cost.
-        if self._policy.key_set is None and (self._in_flight or self._may_ask_for_unknown(now)):
-            yield from self._refresh(now, attempts)
-            trusted = self.trusted
-            if trusted is not None and (keys := _choose(trusted.keys, kid, algorithm)):
-                return keys
-        # The issuer may have made this key while it could not be reached: then there is no verdict, and it is not the
-        # caller's fault.
-        if self._failure is not None:
-            raise self._unavailable(now)
-        raise InvalidToken("key_unknown")
-
-    def current(self) -> Flow[Trusted | None]:
-        """What is trusted now, fetched if nothing is known yet. Raises Unavailable where it cannot be."""
-        if self.trusted is None:
-            yield from self._refresh(self._clock(), self._attempts)
-        return self.trusted
+        return trusted if trusted is not None and self._clock() < self.ends_at else None
 
     @property
     def failure(self) -> str | None:
         """The reason of the last attempt, if it failed."""
         return self._failure
 
-    def _may_ask_for_unknown(self, now: float) -> bool:
-        # A token bucket that counts attempts. A race between threads costs a fetch or two, and the lock below joins
-        # those.
+    def find(self, kid: str | None, algorithm: str) -> Flow[tuple[VerificationKey, ...]]:
+        """The keys that a token with this header may be signed with, never an empty tuple; without `kid` exactly one.
+
+        Raises InvalidToken (`key_unknown`, `kid_missing`) where the issuer's keys are known and none fits, and
+        Unavailable where they are not. Yields only where it must wait for a refresh.
+        """
+        now = self._asked_at = self._clock()
+        # The count is read before the keys that it is held against: an attempt that ends in between has brought newer
+        # ones.
+        attempts, trusted = self._attempts, self._trusted
+        if trusted is None or now >= self._look_at:
+            yield from self._look(now, attempts)
+            attempts, trusted = self._attempts, self.trusted
+            if trusted is None:
+                raise self._unavailable(now)
+        return _choose(trusted.keys, kid, algorithm) or (yield from self._find_unknown(kid, algorithm, attempts))
+
+    def current(self) -> Flow[Trusted | None]:
+        """What is trusted now, fetched if nothing is known yet. Raises Unavailable where it cannot be."""
+        if self.trusted is None:
+            yield from self._refresh(self._clock(), self._attempts, join_seconds=math.inf)
+        return self.trusted
+
+    def refresh_ahead(self) -> None:
+        """Renew the set before its life is over, or try again after a failure. For the background; it blocks."""
+        self._is_scheduled = False
+        now = self._clock()
+        if self._trusted is None or now - self._asked_at >= UNUSED_SECONDS:
+            return
+        due_at = self._retry_at if self._failure is not None else self._due_at
+        if now < due_at:
+            self._schedule(due_at - now)
+        else:
+            self._attempt(self._attempts, join_seconds=0)
+
+    def _look(self, now: float, attempts: int) -> Flow[None]:
+        """Think about keys that are not simply good: there are none, or their life is over, or the process has forked."""
+        trusted = self.trusted
+        if trusted is None:
+            yield from self._refresh(now, attempts, join_seconds=math.inf)
+        elif now < trusted.current_until:
+            self._look_at = trusted.current_until
+            self._schedule(self._due_at - now)
+        elif self._flight is None and now >= self._retry_at + LATE_SECONDS:
+            # The background has not asked when it was due: the process slept, or nobody had use for the keys, or
+            # threads do not run here. One request waits for the issuer, and goes on with the keys it knows if that
+            # fails; those beside it go on at once.
+            yield Blocking(call=lambda: self._attempt(attempts, join_seconds=0))
+
+    def _find_unknown(self, kid: str | None, algorithm: str, attempts: int) -> Flow[tuple[VerificationKey, ...]]:
+        """Ask the issuer for a key that its set lacks, as far as attempts for unknown kids are left."""
+        # Twice, for what another process has fetched may be older than the key; that costs no attempt.
+        for _ in range(2):
+            now, is_mine = self._clock(), self._flight is None
+            if self._policy.key_set is not None or (is_mine and not self._may_ask_for(kid, algorithm, now)):
+                break
+            # After a rotation every request brings the new kid: those beside the one that asks wait for its answer.
+            yield from self._refresh(now, attempts, join_seconds=JOIN_SECONDS)
+            attempts, trusted = self._attempts, self.trusted
+            if trusted is not None and (keys := _choose(trusted.keys, kid, algorithm)):
+                return keys
+            if is_mine and self._is_shared:
+                self._allowance += 1
+                continue
+            if is_mine:
+                # A handful: as many as there are attempts in that time.
+                kept = {asked: at for asked, at in self._unknown.items() if now - at < UNKNOWN_KID_SECONDS}
+                self._unknown = {**kept, (kid, algorithm): now}
+            break
+        # The issuer may have made this key while it could not be reached: then there is no verdict, and it is not the
+        # caller's fault.
+        if self._failure is not None:
+            raise self._unavailable(self._clock())
+        raise InvalidToken("key_unknown")
+
+    def _may_ask_for(self, kid: str | None, algorithm: str, now: float) -> bool:
+        # A token bucket that counts attempts. A race between threads costs a fetch or two, and those are joined.
         refilled = self._allowance + (now - self._allowance_at) / UNKNOWN_KID_REFILL_SECONDS
         allowance = min(refilled, float(UNKNOWN_KID_ATTEMPTS))
-        if allowance < 1 or now < self._retry_at:
+        asked_at = self._unknown.get((kid, algorithm), -math.inf)
+        if allowance < 1 or now < self._retry_at or now - asked_at < UNKNOWN_KID_SECONDS:
             return False
         self._allowance, self._allowance_at = allowance - 1, now
         return True
 
-    def _refresh(self, now: float, attempts_seen: int) -> Flow[None]:
+    def _refresh(self, now: float, attempts: int, *, join_seconds: float) -> Flow[None]:
+        """Have a refresh made, or wait for the one in flight. Raises Unavailable where it fails or takes too long."""
         if now < self._retry_at:
             raise self._unavailable(now)
-        # The wait is bounded, so that a lock which was held while the process forked cannot hold the child for ever.
-        yield Blocking(call=lambda: self._attempt(attempts_seen, wait_seconds=FETCH_SECONDS + 1))
-        if self._failure is not None:
+        yield Blocking(call=lambda: self._attempt(attempts, join_seconds=join_seconds))
+        if self._failure is not None or self._attempts == attempts:
             raise self._unavailable(self._clock())
 
-    def _attempt(self, attempts_seen: int, *, wait_seconds: float) -> None:
-        if not self._lock.acquire(timeout=wait_seconds):
+    def _attempt(self, attempts: int, *, join_seconds: float) -> None:
+        """Ask the issuer, unless somebody has since `attempts` was counted; or wait for somebody who is asking now."""
+        with self._lock:
+            if self._attempts != attempts:
+                return
+            flight = self._flight
+            if is_mine := flight is None:
+                flight = self._flight = _Flight(started_at=self._clock(), ended=threading.Event())
+        if not is_mine:
+            # Counted from its start: whoever comes late has less to wait.
+            left = min(join_seconds, FETCH_SECONDS + 1) - (self._clock() - flight.started_at)
+            flight.ended.wait(max(left, 0))
             return
         try:
-            # Somebody has asked since, or was asking then: that answer, good or bad, is ours too.
-            if self._attempts == attempts_seen:
-                self._ask()
-        finally:
-            self._lock.release()
-
-    def _ask(self) -> None:
-        self._in_flight = True
-        try:
-            trusted = self._load()
-        except Unavailable as error:
-            self._failed(error.reason)
-        else:
-            self._trusted, self._failures, self._failure, self._retry_at = trusted, 0, None, -math.inf
-            self._on_refresh(self._policy, trusted)
+            self._ask()
         finally:
             # Counted at its end: who comes while it is in flight has seen the count before it, and does not ask again.
-            self._attempts += 1
-            self._in_flight = False
+            with self._lock:
+                self._attempts += 1
+                self._flight = None
+            flight.ended.set()
 
-    def _failed(self, reason: str) -> None:
+    def _ask(self) -> None:
+        self._tell("started")
+        try:
+            found = self._discovery.find()
+        except Unavailable as error:
+            self._failed(error.reason, error.retry_after)
+        else:
+            self._succeeded(found)
+
+    def _succeeded(self, found: Found) -> None:
+        before, now = self._trusted, self._clock()
+        since = {(key.kid, key.thumbprint): now - found.held_seconds for key in found.keys.keys}
+        known = before.since if before is not None else {}
+        trusted = Trusted(
+            keys=found.keys,
+            metadata=found.metadata,
+            fetched_at=now - found.held_seconds,
+            life_seconds=found.life_seconds,
+            since={key: known.get(key, at) for key, at in since.items()},
+        )
+        # First of all: from here on a key that this set lacks is refused.
+        self.ends_at = trusted.current_until + self._policy.stale_seconds
+        self._trusted, self.key_set = trusted, trusted.keys
+        self._is_shared = found.held_seconds > 0
+        self._look_at = trusted.current_until
+        share = AHEAD + random.uniform(-JITTER, JITTER)  # noqa: S311 - jitter
+        self._due_at = trusted.fetched_at + share * trusted.life_seconds
+        for kind, kids in (
+            ("added", tuple(kid for kid, thumbprint in since if (kid, thumbprint) not in known)),
+            ("withdrawn", tuple(kid for kid, thumbprint in known if (kid, thumbprint) not in since)),
+        ):
+            if kids:
+                self._tell(kind, kids=kids)
+        if found.failure is not None:
+            self._failed(found.failure, 1)
+            return
+        self._failures, self._failure, self._retry_at, self._is_stale = 0, None, -math.inf, False
+        self._schedule(self._due_at - now)
+        self._tell("refreshed", kids=tuple(kid for kid, _thumbprint in since))
+
+    def _failed(self, reason: str, retry_after: int) -> None:
+        repeated = reason == self._failure
         self._failures += 1
         self._failure = reason
         pause = min(2.0 ** min(self._failures - 1, 30), MAX_BACKOFF_SECONDS) * random.uniform(0.75, 1.25)  # noqa: S311 - jitter
-        self._retry_at = self._clock() + pause
-        logger.warning("keys of issuer %s not refreshed: %s", self._policy.issuer, reason)
+        now = self._clock()
+        self._retry_at = now + max(pause, min(retry_after, MAX_RETRY_AFTER_SECONDS))
+        self._tell("failed", reason=reason, repeated=repeated)
+        trusted = self.trusted
+        if trusted is None:
+            return
+        self._schedule(self._retry_at - now)
+        if now >= trusted.current_until:
+            self._look_at = min(self._retry_at + LATE_SECONDS, self.ends_at)
+            if not self._is_stale:
+                self._is_stale = True
+                self._tell("stale", reason=reason, kids=tuple(key.kid for key in trusted.keys.keys))
 
-    def _load(self) -> Trusted:
-        deadline = self._clock() + FETCH_SECONDS
-        metadata = None
-        jwks_uri = self._policy.jwks_uri
-        if jwks_uri is None:
-            metadata = self._load_metadata(deadline)
-            jwks_uri = metadata["jwks_uri"]
-        document = self._fetch_by(deadline, jwks_uri)
-        try:
-            keys = parse_key_set(_parse(document))
-        except ValueError:
-            raise Unavailable("document_malformed") from None
-        for skipped in keys.skipped:
-            logger.info("issuer %s: %s; it is not used", self._policy.issuer, skipped)
-        if not keys.keys:
-            raise Unavailable("key_set_without_keys")
-        return Trusted(
-            keys=keys,
-            metadata=metadata,
-            fetched_at=self._clock(),
-            life_seconds=_life(document.cache_control),
-        )
+    def _schedule(self, seconds: float) -> None:
+        # One call at a time is under way, however many attempts fail.
+        if not self._is_scheduled:
+            self._is_scheduled = True
+            self._later(max(seconds, 0.0), self.refresh_ahead)
 
-    def _load_metadata(self, deadline: float) -> dict[str, Any]:
-        openid, oauth = metadata_urls(self._policy.issuer)
-        try:
-            document = self._fetch_by(deadline, openid)
-        except Unavailable as error:
-            # Only an answer says that there is no such document; a server that cannot be reached has none of the
-            # other form either.
-            if error.reason != "fetch_status":
-                raise
-            document = self._fetch_by(deadline, oauth)
-        return parse_metadata(document, self._policy)
+    def _tell(self, kind: Any, **details: Any) -> None:
+        self._on_event(KeyEvent(kind=kind, issuer=self._policy.issuer, **details))
 
-    def _fetch_by(self, deadline: float, url: str) -> Document:
-        return self._fetch(url, seconds=max(deadline - self._clock(), 0.001))
+    def _reset(self) -> None:
+        """What a forked child starts with: the keys, but no lock that another thread holds, and no thread that asks."""
+        self._lock = threading.Lock()
+        self._flight = None
+        self._is_scheduled = False
+        # Before this time a known key needs no thought.
+        self._look_at = -math.inf
 
     def _unavailable(self, now: float) -> Unavailable:
         wait = self._retry_at - now
@@ -256,22 +344,6 @@ class IssuerKeys:
 
 def _choose(keys: KeySet, kid: str | None, algorithm: str) -> tuple[VerificationKey, ...]:
     candidates = keys.candidates(kid, algorithm)
-    if kid is None and len(candidates) > 1:
+    if kid is None and len(candidates) > 1 and not keys.any_kid:
         raise InvalidToken("kid_missing")
     return candidates
-
-
-def _parse(document: Document) -> dict[str, Any]:
-    try:
-        return parse_object(document.body)
-    except ValueError:
-        raise Unavailable("document_malformed") from None
-
-
-def _life(cache_control: str) -> float:
-    # RFC 9111 section 5.2.2, within our floor and ceiling: a key set that is never cached would be fetched for every
-    # request.
-    if re.search(r"\bno-(?:store|cache)\b", cache_control, re.IGNORECASE):
-        return MIN_LIFE_SECONDS
-    max_age = _MAX_AGE.search(cache_control)
-    return min(max(int(max_age[1]), MIN_LIFE_SECONDS), MAX_LIFE_SECONDS) if max_age else LIFE_SECONDS

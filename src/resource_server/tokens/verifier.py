@@ -6,66 +6,97 @@ Cheap and pure checks first, so that a hopeless token costs no fetch; the Access
 import time
 from collections.abc import Callable, Iterable
 
-from resource_server.errors import InvalidToken
 from resource_server.tokens.access_token import AccessToken, access_token
+from resource_server.tokens.background import Later, background
+from resource_server.tokens.cache import MAX_AGE_SECONDS, VerifiedToken, VerifiedTokens, digest
 from resource_server.tokens.credentials import Credentials
 from resource_server.tokens.flow import Flow
 from resource_server.tokens.http import Fetch, fetch
-from resource_server.tokens.issuer import IssuerKeys, Trusted
+from resource_server.tokens.issuer import IssuerKeys, KeyEvent
+from resource_server.tokens.issuers import Issuer, Issuers, PolicyOf
 from resource_server.tokens.jwt import judge, parse, verify_signature
 from resource_server.tokens.policy import Policy
 
-__all__ = ["Verifier"]
+__all__ = ["TOKEN_CACHE_SIZE", "Verifier"]
+
+TOKEN_CACHE_SIZE = 10_000
 
 
-def _ignore(_policy: Policy, _trusted: Trusted) -> None:
+def _ignore(_event: KeyEvent) -> None:
     return None
 
 
 class Verifier:
     """Verifies access tokens of the given issuers. Threads may share one; nothing is fetched when it is made.
 
-    `fetch` brings documents, `now` is the time in seconds since 1970, `clock` a clock that never goes back, and
-    `on_refresh` is told of each successful refresh, in the thread that made it.
+    `policies` are always trusted, `policy_of` is asked for other issuers. `token_cache` is how many verified tokens
+    are remembered, 0 for none. `fetch` brings documents, `now` is the time in seconds since 1970, `clock` a clock that
+    never goes back, `later` makes calls in the background, and `on_event` is told what happens to keys, in the thread
+    in which it does.
     """
 
     def __init__(
         self,
         policies: Iterable[Policy],
         *,
+        policy_of: PolicyOf | None = None,
+        token_cache: int = TOKEN_CACHE_SIZE,
         fetch: Fetch = fetch,
         now: Callable[[], float] = time.time,
         clock: Callable[[], float] = time.monotonic,
-        on_refresh: Callable[[Policy, Trusted], None] = _ignore,
+        later: Later = background.later,
+        on_event: Callable[[KeyEvent], None] = _ignore,
     ) -> None:
         self._now = now
-        # Keys belong to their issuer: there is no set that two of them share.
-        self._issuers = {
-            policy.issuer: (policy, IssuerKeys(policy, fetch=fetch, clock=clock, on_refresh=on_refresh))
-            for policy in policies
-        }
+        self._clock = clock
+        self._seen = VerifiedTokens(token_cache) if token_cache else None
+        self._issuers = Issuers(
+            policies,
+            policy_of=policy_of,
+            keys_of=lambda policy: IssuerKeys(policy, fetch=fetch, clock=clock, later=later, on_event=on_event),
+            clock=clock,
+        )
 
-    def verify(self, credentials: Credentials) -> Flow[AccessToken]:
-        """The verified token, as a flow for `run` or `arun`; it yields only where keys must be fetched.
+    def verify(self, credentials: Credentials) -> Flow[tuple[AccessToken, Policy]]:
+        """The verified token and the policy that it has met, as a flow for `run` or `arun`; it yields only where keys must be fetched.
 
         Raises InvalidToken, or Unavailable where no verdict was reached. Does not judge scopes, and does not ask the
         issuer whether it has revoked the token.
         """
-        token = parse(credentials.unverified_token)
-        policy, keys = self._issuer(token.issuer())
-        judge(token, policy, self._now())
+        unverified_token, key = credentials.unverified_token, b""
+        if self._seen is not None:
+            key = digest(unverified_token)
+            if seen := self._seen.get(key, self._now(), self._clock()):
+                return seen.token, seen.issuer.policy
+        token = parse(unverified_token)
+        issuer = yield from self._issuers.find(token.issuer())
+        now = self._now()
+        judge(token, issuer.policy, now)
         header = token.unverified_header
-        candidates = yield from keys.find(header.get("kid"), header["alg"])
-        verify_signature(token, candidates)
-        return access_token(token.unverified_claims)
+        kid, algorithm = header.get("kid"), header["alg"]
+        keys = yield from issuer.keys.find(kid, algorithm)
+        verify_signature(token, keys)
+        verified = access_token(token.unverified_claims, issuer.policy.claim_names)
+        key_set = issuer.keys.key_set
+        # Should another thread have brought another set meanwhile, the verdict is good, and not kept.
+        if self._seen is not None and key_set is not None and key_set.candidates(kid, algorithm) == keys:
+            clock = self._clock()
+            seen = VerifiedToken(
+                token=verified,
+                issuer=issuer,
+                key_set=key_set,
+                not_before=now,
+                expires_at=verified.expires_at + issuer.policy.clock_skew_seconds,
+                good_until=min(clock + MAX_AGE_SECONDS, issuer.keys.ends_at),
+            )
+            self._seen.add(key, seen, clock)
+        return verified, issuer.policy
+
+    def issuer(self, unverified_issuer: str) -> Flow[Issuer]:
+        """What is trusted of an issuer. Raises InvalidToken (`issuer_not_trusted`), or what the function for issuers raises."""
+        return self._issuers.find(unverified_issuer)
 
     @property
-    def issuers(self) -> tuple[tuple[Policy, IssuerKeys], ...]:
-        """What is trusted, and the keys of each."""
-        return tuple(self._issuers.values())
-
-    def _issuer(self, unverified_issuer: str) -> tuple[Policy, IssuerKeys]:
-        try:
-            return self._issuers[unverified_issuer]
-        except KeyError:
-            raise InvalidToken("issuer_not_trusted") from None
+    def issuers(self) -> tuple[Issuer, ...]:
+        """What is trusted now, and the keys of each; of those that a function knows, those that were asked for lately."""
+        return tuple(self._issuers)

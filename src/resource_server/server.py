@@ -1,0 +1,336 @@
+"""The settings -> the one ResourceServer of a process: its verifier, how it finds users, its realm.
+
+Made on the first request, and again after `override_settings`. What happens to keys is told to the log and to
+receivers of signals here.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from django.conf import settings
+from django.core.cache import caches
+from django.core.signals import setting_changed
+from django.dispatch import receiver
+from django.utils.crypto import salted_hmac
+from django.utils.module_loading import import_string
+
+from resource_server import conf, signals, users
+from resource_server.errors import Unavailable
+from resource_server.policies import Problem, parse_policy
+from resource_server.tokens.documents import SharedDocuments
+from resource_server.tokens.flow import run
+from resource_server.tokens.http import Fetch, fetch
+from resource_server.tokens.issuer import KeyEvent
+from resource_server.tokens.issuers import Issuer, PolicyOf
+from resource_server.tokens.policy import Policy
+from resource_server.tokens.verifier import Verifier
+from resource_server.user_rows import UserRows
+
+__all__ = [
+    "ResourceServer",
+    "TrustedIssuer",
+    "TrustedKey",
+    "configure",
+    "current",
+    "fetch_with",
+    "forget",
+    "realm",
+    "trusted_issuers",
+]
+
+logger = logging.getLogger("resource_server")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceServer:
+    """What the settings make. `finders` has, for each value of USERS, the function that finds a user, None for no database."""
+
+    verifier: Verifier
+    finders: Mapping[str, users.UserFinder | None]
+    realm: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrustedKey:
+    """A key that tokens are verified with now. `since` is when this process first had it; None for one from the settings."""
+
+    kid: str | None
+    kty: str
+    algorithms: tuple[str, ...]
+    thumbprint: str
+    since: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrustedIssuer:
+    """What is trusted of one issuer now.
+
+    `metadata` is None where keys are not discovered; `error` is the reason of a failed refresh. The keys are current
+    until `current_until`, and should the issuer be down then, they are trusted until `trusted_until`; both are None
+    for keys from the settings, which have no end.
+    """
+
+    issuer: str
+    audience: tuple[str, ...]
+    algorithms: tuple[str, ...]
+    token_types: tuple[str, ...]
+    keys: tuple[TrustedKey, ...]
+    metadata: Mapping[str, Any] | None
+    error: str | None
+    current_until: datetime | None
+    trusted_until: datetime | None
+
+
+_current: ResourceServer | None = None
+_fetch: Fetch = fetch
+_configuring = threading.RLock()
+
+
+def configure() -> tuple[ResourceServer | None, list[Problem]]:
+    """What the settings make now, and all that is wrong with them; with any problem there is no ResourceServer. Fetches nothing."""
+    debug = bool(settings.DEBUG)
+    config, problems = conf.parse(getattr(settings, "RESOURCE_SERVER", None), debug=debug, caches=settings.CACHES)
+    if config is None:
+        return None, problems
+    finders = _Finders(config.user_cache_seconds)
+    for policy in config.policies:
+        problems += finders.add(policy.users)
+    policy_of = None
+    if config.issuers_function is not None:
+        problems += finders.add(str(config.common.get("USERS", "token")))
+        policy_of, found = _policy_of(config.issuers_function, config.common, finders, debug=debug)
+        problems += found
+    if problems:
+        return None, problems
+    verifier = Verifier(
+        config.policies,
+        policy_of=policy_of,
+        token_cache=config.token_cache,
+        fetch=_fetch if config.cache is None else _shared(config.cache),
+        on_event=_tell,
+    )
+    return ResourceServer(verifier=verifier, finders=finders, realm=config.realm), []
+
+
+def current() -> ResourceServer:
+    """The resource server of this process. Raises Unavailable (`settings_invalid`)."""
+    global _current  # noqa: PLW0603 - one process has one resource server, and a request must not pay for finding it
+    server = _current
+    if server is None:
+        # Two servers would fetch the keys twice.
+        with _configuring:
+            server = _current = _current or _configured()
+    return server
+
+
+def forget() -> None:
+    """Read the settings anew at the next request, and know no keys."""
+    global _current  # noqa: PLW0603 - as above
+    _current = None
+
+
+def fetch_with(substitute: Fetch | None) -> None:
+    """Bring the issuers' documents in another way from now on, also after a change of settings; None is over the network again."""
+    global _fetch  # noqa: PLW0603 - as above
+    _fetch = substitute or fetch
+    forget()
+
+
+def realm() -> str:
+    """The realm for a challenge, also where the settings cannot be used."""
+    try:
+        return current().realm
+    except Unavailable:
+        return "api"
+
+
+def trusted_issuers(*others: str) -> tuple[TrustedIssuer, ...]:
+    """What is trusted now, for a person to read: the issuers that are listed, those that the project's function was asked for lately, and `others`.
+
+    Fetches keys that are not known yet. Raises Unavailable for invalid settings, and InvalidToken for one of `others`
+    that is not trusted.
+    """
+    verifier = current().verifier
+    for issuer in others:
+        run(verifier.issuer(issuer))
+    return tuple(_trusted(issuer) for issuer in verifier.issuers)
+
+
+def _trusted(issuer: Issuer) -> TrustedIssuer:
+    policy, keys = issuer.policy, issuer.keys
+    try:
+        trusted, error = run(keys.current()), keys.failure
+    except Unavailable as unavailable:
+        trusted, error = None, unavailable.reason
+
+    def day(clock: float) -> datetime:
+        return datetime.fromtimestamp(time.time() + clock - time.monotonic(), UTC)
+
+    fetched = trusted is not None and policy.key_set is None
+    return TrustedIssuer(
+        issuer=policy.issuer,
+        audience=policy.audience,
+        algorithms=policy.algorithms,
+        token_types=policy.token_types,
+        keys=tuple(
+            TrustedKey(
+                kid=key.kid,
+                kty=key.kty,
+                algorithms=tuple(sorted(key.algorithms & set(policy.algorithms))),
+                thumbprint=key.thumbprint,
+                since=day(trusted.since[key.kid, key.thumbprint]) if fetched else None,
+            )
+            for key in trusted.keys.keys
+        )
+        if trusted is not None
+        else (),
+        metadata=trusted.metadata if trusted is not None else None,
+        error=error,
+        current_until=day(trusted.current_until) if trusted is not None and fetched else None,
+        trusted_until=day(keys.ends_at) if fetched else None,
+    )
+
+
+def _configured() -> ResourceServer:
+    server, problems = configure()
+    if server is None:
+        raise _invalid(problems)
+    return server
+
+
+def _invalid(problems: list[Problem]) -> Unavailable:
+    for problem in problems:
+        logger.error("%s (%s) %s", problem.message, problem.id, problem.hint)
+    return Unavailable("settings_invalid", retry_after=60)
+
+
+def _policy_of(
+    path: str, common: Mapping[str, Any], finders: "_Finders", *, debug: bool
+) -> tuple[PolicyOf | None, list[Problem]]:
+    """The project's function behind ISSUERS, whose answers are judged like settings; and what keeps it from working."""
+    try:
+        function: Any = import_string(path)
+        reason = "" if callable(function) else "it is no function"
+    except Exception as error:  # noqa: BLE001 - a module of the project is run here, which may fail in any way
+        reason = f"{type(error).__name__}: {error}"
+    if reason:
+        message = "RESOURCE_SERVER: ISSUERS is a dotted path that cannot be used"
+        return None, [Problem(id="E025", key="ISSUERS", message=message, hint=reason)]
+
+    def policy_of(unverified_issuer: str) -> Policy | None:
+        try:
+            answer = function(unverified_issuer)
+        except Exception:
+            logger.exception("%s failed", path)
+            raise Unavailable("issuer_lookup_failed") from None
+        if answer is None:
+            return None
+        if not isinstance(answer, Mapping):
+            logger.error("%s answered neither a dict nor None", path)
+            raise Unavailable("settings_invalid", retry_after=60)
+        place = f"{path}({unverified_issuer!r})"
+        policy, problems = parse_policy({**common, "ISSUER": unverified_issuer, **answer}, debug=debug, place=place)
+        if policy is not None:
+            problems = finders.add(policy.users)
+        if policy is None or problems:
+            raise _invalid(problems)
+        return policy
+
+    return policy_of, []
+
+
+class _Finders(dict[str, users.UserFinder | None]):
+    """The values of USERS that are in use."""
+
+    def __init__(self, user_cache_seconds: int) -> None:
+        super().__init__()
+        self._rows = UserRows(user_cache_seconds) if user_cache_seconds else None
+
+    def add(self, name: str) -> list[Problem]:
+        """Find what stands behind a value; the problems, if that fails."""
+        if name in self:
+            return []
+        finder, problems = users.user_finder(name, self._rows)
+        if not problems:
+            self[name] = finder
+        return problems
+
+
+class _Cache:
+    """Django's cache behind an alias. Each call is made in a thread of its own, where the connection ends with it."""
+
+    def __init__(self, alias: str) -> None:
+        self._alias = alias
+
+    def get(self, key: str, /) -> Any:
+        return self._call("get", key)
+
+    def set(self, key: str, value: str, /, timeout: float) -> Any:
+        return self._call("set", key, value, timeout=timeout)
+
+    def add(self, key: str, value: str, /, timeout: float) -> bool:
+        return bool(self._call("add", key, value, timeout=timeout))
+
+    def delete(self, key: str, /) -> Any:
+        return self._call("delete", key)
+
+    def _call(self, method: str, *arguments: Any, **options: Any) -> Any:
+        cache = caches[self._alias]
+        try:
+            return getattr(cache, method)(*arguments, **options)
+        finally:
+            cache.close()
+
+
+def _shared(alias: str) -> Fetch:
+    # Sealed by the project's secret key: what another project, or somebody at the cache, has put there is ignored.
+    secret = salted_hmac("resource_server.documents", "", algorithm="sha256").digest()
+    return SharedDocuments(_fetch, _Cache(alias), secret=secret)
+
+
+@receiver(setting_changed)
+def _settings_changed(*, setting: str, **_: Any) -> None:
+    if setting in ("RESOURCE_SERVER", "DEBUG", "INSTALLED_APPS", "CACHES", "SECRET_KEY"):
+        forget()
+
+
+_LINES: Mapping[str, tuple[int, str]] = {
+    "started": (logging.DEBUG, "keys of issuer %(issuer)s are being fetched"),
+    "refreshed": (logging.INFO, "keys of issuer %(issuer)s refreshed: %(number)d"),
+    "failed": (logging.WARNING, "keys of issuer %(issuer)s not refreshed: %(reason)s"),
+    "stale": (logging.WARNING, "issuer %(issuer)s is down (%(reason)s): the keys known of it go on serving"),
+    "added": (logging.INFO, "issuer %(issuer)s has a new key: %(kids)s"),
+    "withdrawn": (logging.WARNING, "issuer %(issuer)s has withdrawn a key: %(kids)s"),
+}
+
+
+def _tell(event: KeyEvent) -> None:
+    level, line = _LINES[event.kind]
+    # An outage is told when it begins; its later attempts are for whoever looks closely.
+    values = {
+        "issuer": event.issuer,
+        "reason": event.reason,
+        "number": len(event.kids),
+        "kids": ", ".join(map(repr, event.kids)),
+    }
+    logger.log(logging.DEBUG if event.repeated else level, line, values)
+    issuer = event.issuer
+    if event.kind == "started":
+        signals.key_fetch_started.send_robust(ResourceServer, issuer=issuer)
+    elif event.kind == "refreshed":
+        signals.keys_refreshed.send_robust(ResourceServer, issuer=issuer, kids=event.kids)
+    elif event.kind == "failed":
+        signals.key_fetch_failed.send_robust(
+            ResourceServer, issuer=issuer, reason=event.reason, repeated=event.repeated
+        )
+    elif event.kind == "stale":
+        signals.keys_served_stale.send_robust(ResourceServer, issuer=issuer, kids=event.kids, reason=event.reason)
+    else:
+        signal = signals.key_added if event.kind == "added" else signals.key_withdrawn
+        for kid in event.kids:
+            signal.send_robust(ResourceServer, issuer=issuer, kid=kid)

@@ -1,0 +1,90 @@
+"""Calls that are made later, beside the requests: how key sets are refreshed ahead of their end.
+
+One daemon thread waits for all of them, and starts with the first; each call then has a thread of its own, so that an
+issuer that hangs holds up no other. Where no thread can be had (at the shutdown of the interpreter, in a child just
+forked) a call is not made, and the next request that needs it asks again.
+"""
+
+import heapq
+import itertools
+import logging
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from typing import TypeAlias
+
+from resource_server.tokens.forked import on_fork
+
+__all__ = ["Background", "Later", "background"]
+
+logger = logging.getLogger("resource_server")
+
+# Refreshes at one time; more wait their turn, which with a refresh of 5 s at the most comes soon.
+MAX_CALLS = 16
+
+Later: TypeAlias = Callable[[float, Callable[[], None]], None]
+
+
+class Background:
+    """The calls of one process that are still to be made, soonest first."""
+
+    _changed: threading.Condition
+    _places: threading.BoundedSemaphore
+    _calls: list[tuple[float, int, "weakref.WeakMethod[Callable[[], None]]"]]
+    _thread: threading.Thread | None
+
+    def __init__(self) -> None:
+        self._numbers = itertools.count()
+        self._reset()
+        on_fork(self._reset)
+
+    def later(self, seconds: float, method: Callable[[], None]) -> None:
+        """Call a bound method in so many seconds, in a thread of its own. Its object may be gone by then: that ends it.
+
+        Raises nothing.
+        """
+        entry = (time.monotonic() + seconds, next(self._numbers), weakref.WeakMethod(method))
+        try:
+            with self._changed:
+                heapq.heappush(self._calls, entry)
+                if self._thread is None:
+                    thread = threading.Thread(target=self._wait, name="resource-server-background", daemon=True)
+                    thread.start()
+                    self._thread = thread
+                self._changed.notify()
+        except RuntimeError:  # no thread can be started any more
+            logger.debug("no background thread: the interpreter is shutting down")
+
+    def _reset(self) -> None:
+        self._changed = threading.Condition()
+        self._places = threading.BoundedSemaphore(MAX_CALLS)
+        self._calls = []
+        self._thread = None
+
+    def _wait(self) -> None:
+        while True:
+            with self._changed:
+                while not self._calls or (pause := self._calls[0][0] - time.monotonic()) > 0:
+                    self._changed.wait(pause if self._calls else None)
+                _due, _number, method = heapq.heappop(self._calls)
+            if method() is None:
+                continue
+            self._places.acquire()
+            try:
+                threading.Thread(target=self._call, args=(method,), name="resource-server-refresh", daemon=True).start()
+            except RuntimeError:
+                self._places.release()
+
+    def _call(self, method: "weakref.WeakMethod[Callable[[], None]]") -> None:
+        try:
+            call = method()
+            if call is not None:
+                call()
+        except Exception:  # a thread has nobody above it who could tell
+            logger.exception("a call in the background failed")
+        finally:
+            self._places.release()
+
+
+background = Background()

@@ -1,0 +1,94 @@
+"""Access tokens that were verified a moment ago, so that a token that comes again is not verified again.
+
+A token gets in only after all of it was verified, and a failure never does. Each hit still looks at the time, at the
+key and at the issuer. What a request decides for itself (proofs, the user's state, scopes) is not kept here. Reading
+takes no lock.
+"""
+
+import hashlib
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from resource_server.tokens.access_token import AccessToken
+from resource_server.tokens.forked import on_fork
+from resource_server.tokens.issuers import Issuer
+from resource_server.tokens.keys import KeySet
+
+__all__ = ["MAX_AGE_SECONDS", "VerifiedToken", "VerifiedTokens", "digest"]
+
+MAX_AGE_SECONDS = 60
+# Hashing more than 2047 bytes at once gives the interpreter lock away, and under a busy thread it takes 5 ms to come
+# back.
+_PIECE = 2047
+# A part is small enough that Python enlarges or compacts it in an instant, whatever the size of the whole.
+_PART_ENTRIES = 4096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class VerifiedToken:
+    """A token that has passed, and what has to be so still for it to pass again.
+
+    Its issuer's `key_set`; the time of day (seconds since 1970) from `not_before` to `expires_at`, the skew included;
+    and the monotonic clock before `good_until`.
+    """
+
+    token: AccessToken
+    issuer: Issuer
+    key_set: KeySet
+    not_before: float
+    expires_at: float
+    good_until: float
+
+
+def digest(unverified_token: str) -> bytes:
+    """SHA-256 of the whole token, signature and all: two tokens share it only if they are the same to the letter."""
+    data = unverified_token.encode("utf-8", "surrogatepass")
+    if len(data) <= _PIECE:
+        return hashlib.sha256(data).digest()
+    state = hashlib.sha256()
+    for start in range(0, len(data), _PIECE):
+        state.update(data[start : start + _PIECE])
+    return state.digest()
+
+
+class VerifiedTokens:
+    """The last `size` verified tokens of one verifier, in the memory of one process; a forked child starts with none."""
+
+    def __init__(self, size: int) -> None:
+        self._count = max(1, min(256, size // 1024))
+        self._limit = size // self._count
+        self._reset()
+        on_fork(self._reset)
+
+    def get(self, key: bytes, now: float, clock: float) -> VerifiedToken | None:
+        """The token that was verified under this digest, if it would pass now. Does not look at the token itself."""
+        verified = self._parts[key[0] % self._count].get(key)
+        if (
+            verified is None
+            # A clock that was set back is no reason to believe what was decided in its future.
+            or not verified.not_before <= now < verified.expires_at
+            or clock >= verified.good_until
+            or clock >= verified.issuer.believed_until
+            or verified.issuer.keys.key_set is not verified.key_set
+        ):
+            return None
+        return verified
+
+    def add(self, key: bytes, verified: VerifiedToken, clock: float) -> None:
+        """Keep a token that has passed everything. The oldest ones make way."""
+        index = key[0] % self._count
+        part = self._parts[index]
+        with self._locks[index]:
+            part.pop(key, None)
+            part[key] = verified
+            # All live equally long, so the first in are the first to end.
+            while len(part) > self._limit or next(iter(part.values())).good_until <= clock:
+                part.popitem(last=False)
+
+    def __len__(self) -> int:
+        return sum(map(len, self._parts))
+
+    def _reset(self) -> None:
+        self._parts: list[OrderedDict[bytes, VerifiedToken]] = [OrderedDict() for _ in range(self._count)]
+        self._locks = [threading.Lock() for _ in range(self._count)]
