@@ -40,5 +40,5 @@ lock:
 	$(LOCK) --python-version 3.13 -o requirements/py313-django61.txt requirements/dev.in requirements/django61.in
 
 clean:
-	rm -rf .venv .nox .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage dist build
+	rm -rf .venv .nox .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage dist build tests/interop/node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

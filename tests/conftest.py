@@ -7,12 +7,13 @@ import socket
 import sys
 import uuid
 from collections.abc import Callable, Iterator
-from typing import Any, NoReturn
+from typing import Any
 
 import psycopg
 import pytest
 import redis
 from psycopg import sql
+from tests.lacking import lacking
 
 POSTGRES_URL = os.environ.get("POSTGRES_URL", "postgresql://postgres@127.0.0.1:5432/postgres")
 REDIS_URL = os.environ.get("REDIS_URL", "redis://127.0.0.1:6379")
@@ -66,20 +67,13 @@ def _only_this_machine() -> Iterator[None]:
     assert attempts == [], "the test reached for the network"
 
 
-def _lacking(reason: str) -> NoReturn:
-    """Skip for want of a service, but never in CI, where its absence is a fault."""
-    if os.environ.get("CI"):
-        pytest.fail(reason, pytrace=False)
-    pytest.skip(reason)
-
-
 @pytest.fixture(scope="module")
 def postgres_url() -> Iterator[str]:
     """URL of a fresh PostgreSQL database, dropped after the module."""
     try:
         server = psycopg.connect(POSTGRES_URL, autocommit=True, connect_timeout=5)
     except psycopg.OperationalError:
-        _lacking("no PostgreSQL answers at POSTGRES_URL (default: 127.0.0.1:5432, user postgres)")
+        lacking("no PostgreSQL answers at POSTGRES_URL (default: 127.0.0.1:5432, user postgres)")
     name = f"resource_server_test_{uuid.uuid4().hex}"
     with server:
         server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
@@ -97,7 +91,7 @@ def redis_url() -> Iterator[str]:
         try:
             server.ping()
         except redis.ConnectionError:
-            _lacking("no Redis answers at REDIS_URL (default: 127.0.0.1:6379)")
+            lacking("no Redis answers at REDIS_URL (default: 127.0.0.1:6379)")
         for number in range(1, 16):
             claim = f"resource-server-tests:database:{number}"
             if not server.set(claim, os.getpid(), nx=True, ex=3600):
@@ -116,10 +110,8 @@ def redis_url() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def chromium() -> str:
     """Path of a Chromium that is installed here; none is ever downloaded."""
-    for name in ("chromium", "chromium-browser", "google-chrome"):
-        if path := shutil.which(name):
-            return path
-    _lacking("no Chromium on PATH (Debian: apt install chromium)")
+    found = filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome")))
+    return next(found, None) or lacking("no Chromium on PATH (Debian: apt install chromium)")
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """What must hold of the files themselves: nothing of anybody's machine in them, and pins that are complete."""
 
+import json
 import re
 import stat
 import subprocess
@@ -15,11 +16,12 @@ from packaging.version import Version
 
 ROOT = Path(__file__).parent.parent
 LOCK_FILES = sorted((ROOT / "requirements").glob("*.txt"))
+NPM = ROOT / "tests" / "interop"
 
 # What must stand in no file, and an example of each that the pattern must find.
 FORBIDDEN = {
     "registry address": (
-        r"(?i)\bpypi\.(?:org|python\.org)/simple|\bpythonhosted\.org/packages|--(?:extra-)?index-url[ =]\S|--find-links[ =]\S|fil[e]://\S*(?:simple|wheels|pypi)",
+        r"(?i)\bpypi\.(?:org|python\.org)/simple|\bpythonhosted\.org/packages|--(?:extra-)?index-url[ =]\S|--find-links[ =]\S|\bregistry\.(?:npmjs|yarnpkg)\.|(?:^|\n)(?:@\S+:)?registry *=|fil[e]://\S*(?:simple|wheels|pypi)",
         "--index" + "-url https://example.com",
     ),
     "path of a machine": (r"(?<![\w.~/:-])/(?:root|home|Users|work|opt|tmp)/\w", "see /home/" + "ada/project"),
@@ -107,6 +109,29 @@ class TestLockFile:
     @pytest.mark.parametrize("user", ["Makefile", "noxfile.py", "scripts/venv.sh"])
     def test_is_known_to(self, user: str, lock_file: Path) -> None:
         assert f"requirements/{lock_file.name}" in (ROOT / user).read_text()
+
+
+def test_npms_lock_file_pins_every_package_by_its_hash_and_names_no_registry() -> None:
+    lock = json.loads((NPM / "package-lock.json").read_text())
+    packages = {name: package for name, package in lock["packages"].items() if name}
+    assert "node_modules/oidc-provider" in packages
+    assert '"resolved"' not in (NPM / "package-lock.json").read_text()
+    assert {name for name, package in packages.items() if not package["integrity"].startswith("sha512-")} == set()
+
+
+def test_npm_goes_on_writing_it_so_and_runs_nobodys_scripts() -> None:
+    options = (NPM / ".npmrc").read_text().splitlines()
+    assert {"omit-lockfile-registry-resolved=true", "ignore-scripts=true"} <= set(options)
+
+
+def test_npms_lock_file_is_of_its_package_file() -> None:
+    package = json.loads((NPM / "package.json").read_text())
+    lock = json.loads((NPM / "package-lock.json").read_text())["packages"]
+    assert package["private"] is True
+    for group in ("dependencies", "engines"):
+        assert lock[""][group] == package[group]
+    for name, version in package["dependencies"].items():
+        assert lock[f"node_modules/{name}"]["version"] == version
 
 
 def test_documents_name_only_targets_that_the_makefile_has() -> None:

@@ -1,0 +1,122 @@
+"""oidc-provider (npm) as it runs anywhere: a process of Node.js, asked for tokens over HTTP, told by signals to rotate its keys."""
+
+import re
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.example.servers import call, process
+from tests.lacking import lacking
+
+HERE = Path(__file__).parent
+ALGORITHMS = ("RS256", "PS256", "ES256", "EdDSA", "Ed25519")
+CLIENT = {"client_id": "machine", "client_secret": "of-the-tests-guards-nothing-at-all"}
+ROTATION_SECONDS = 30
+# Why npm may install nothing though the project is in order; anything else, such as a wrong hash, is a fault everywhere.
+_UNREACHABLE = "npm cannot reach its registry"
+LACKING = {
+    "EAI_AGAIN": _UNREACHABLE,
+    "ECONNREFUSED": _UNREACHABLE,
+    "ECONNRESET": _UNREACHABLE,
+    "EHOSTUNREACH": _UNREACHABLE,
+    "ENETUNREACH": _UNREACHABLE,
+    "ENOTFOUND": _UNREACHABLE,
+    "ETIMEDOUT": _UNREACHABLE,
+    "EBADENGINE": "Node.js is older than package.json asks for",
+}
+
+
+def resource(algorithm: str, host: str = "api.test") -> str:
+    """The identifier of an API whose tokens are signed so."""
+    return f"https://{host}/{algorithm}"
+
+
+def install(folder: Path = HERE) -> None:
+    """Install what package-lock.json pins, unless that is done. Skips where this machine cannot, and fails there in CI."""
+    if shutil.which("node") is None or shutil.which("npm") is None:
+        lacking("no Node.js and npm on PATH (Debian: apt install nodejs npm)")
+    installed = folder / "node_modules" / ".package-lock.json"  # npm writes it last
+    if installed.is_file() and installed.stat().st_mtime >= (folder / "package-lock.json").stat().st_mtime:
+        return
+    done = subprocess.run(["npm", "ci"], cwd=folder, capture_output=True, text=True, timeout=300, check=False)
+    if done.returncode == 0:
+        return
+    code = re.search(r"^npm \S+ code (\w+)$", done.stderr, re.MULTILINE)
+    if code is not None and code[1] in LACKING:
+        lacking(f"oidc-provider is not installed: {LACKING[code[1]]}")
+    pytest.fail(f"npm ci failed:\n{done.stderr}", pytrace=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OidcProvider:
+    """A running issuer.mjs."""
+
+    address: str
+    child: "subprocess.Popen[str]"
+
+    def token(self, algorithm: str, scope: str = "read", host: str = "api.test") -> str:
+        """A JWT access token for the API of that algorithm."""
+        return self._token(scope=scope, resource=resource(algorithm, host))
+
+    def opaque_token(self) -> str:
+        """What a client gets that names no API."""
+        return self._token(scope="read")
+
+    def introspection_answer(self) -> str:
+        """A JWT under the same keys that is no access token: what is known of a token (RFC 9701)."""
+        answer = call(
+            self.address,
+            "/token/introspection",
+            form={**CLIENT, "token": self.opaque_token()},
+            headers={"Accept": "application/token-introspection+jwt"},
+        )
+        assert (answer.status, answer.text.count(".")) == (200, 2), answer.text
+        return answer.text
+
+    def key_set(self) -> list[dict[str, Any]]:
+        keys = call(self.address, "/jwks").json()["keys"]
+        assert isinstance(keys, list)
+        return keys
+
+    def rotate(self) -> None:
+        """From now on sign with new keys; those before are still published."""
+        self._tell(signal.SIGHUP)
+
+    def withdraw(self) -> None:
+        """From now on publish no keys but the newest."""
+        self._tell(signal.SIGUSR2)
+
+    def stop(self) -> None:
+        self.child.kill()
+        self.child.wait()
+
+    def _token(self, **parameters: str) -> str:
+        answer = call(self.address, "/token", form={"grant_type": "client_credentials", **CLIENT, **parameters})
+        assert answer.status == 200, answer.text
+        token = answer.json()["access_token"]
+        assert isinstance(token, str)
+        return token
+
+    def _tell(self, number: signal.Signals) -> None:
+        before = self.key_set()
+        self.child.send_signal(number)
+        deadline = time.monotonic() + ROTATION_SECONDS
+        while self.key_set() == before:
+            assert time.monotonic() < deadline, "the key set stays as it was"
+            time.sleep(0.02)  # between two looks at the key set
+
+
+@contextmanager
+def running(port: int) -> Iterator[OidcProvider]:
+    """An issuer that has answered once; it is stopped at the end."""
+    address = f"http://127.0.0.1:{port}"
+    command = ["node", str(HERE / "issuer.mjs"), str(port)]
+    with process(command, address, "/.well-known/openid-configuration") as child:
+        yield OidcProvider(address=address, child=child)
