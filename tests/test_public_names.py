@@ -26,7 +26,17 @@ NAMES = {
         "Unavailable",
         "reasons",
     ],
-    "resource_server.signals": ["keys_refreshed", "token_accepted", "token_rejected", "user_provisioned"],
+    "resource_server.signals": [
+        "key_added",
+        "key_fetch_failed",
+        "key_fetch_started",
+        "key_withdrawn",
+        "keys_refreshed",
+        "keys_served_stale",
+        "token_accepted",
+        "token_rejected",
+        "user_provisioned",
+    ],
     "resource_server.testing": ["FakeIssuer"],
 }
 

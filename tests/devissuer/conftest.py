@@ -126,6 +126,18 @@ class RunningIssuer:
             return jwt.decode(token, KeySet.import_key_set(self.jwks()), algorithms=[algorithm])
 
 
+def stopped(process: "subprocess.Popen[str]") -> str:
+    """What a process said on its error channel, which it was told to end; more than once, should it not have heard."""
+    for _ in range(3):
+        process.terminate()
+        try:
+            return process.communicate(timeout=10)[1]
+        except subprocess.TimeoutExpired:
+            continue
+    process.kill()
+    return f"it did not end: {process.communicate()[1]}"
+
+
 @contextmanager
 def running(*arguments: str) -> Iterator[RunningIssuer]:
     command = [sys.executable, "-W", "error", "-m", "resource_server.devissuer", "--port", "0", *arguments]
@@ -139,8 +151,7 @@ def running(*arguments: str) -> Iterator[RunningIssuer]:
         try:
             yield RunningIssuer(address=line.rpartition(" ")[2], process=process)
         finally:
-            process.terminate()
-            said = process.stderr.read()
+            said = stopped(process)
     # A failure of its own would have been reported here, whatever the client made of the answer.
     assert said == ""
 

@@ -210,7 +210,7 @@ BY_ADDRESS = """
     call_command("migrate", run_syncdb=True, verbosity=0)
     claims = {"iss": "https://issuer.test/", "sub": "ada@example.com", "aud": "api", "exp": 2_000_000_000}
     token = access_token(claims)
-    lookup, problems = user_finder("lookup")
+    lookup, problems = user_finder("lookup", None)
     assert lookup(token) is None and not problems
     ada = Person.objects.create(email="ada@example.com")
     assert lookup(token) == ada

@@ -3,10 +3,12 @@
 import argparse
 import errno
 import ipaddress
+import math
 import re
 import signal
 import socket
 import sys
+import time
 from collections.abc import Sequence
 from typing import NoReturn
 from urllib.parse import urlsplit
@@ -165,20 +167,27 @@ def _is_loopback(host: str) -> bool:
     return all(ipaddress.ip_address(str(info[4][0]).split("%")[0]).is_loopback for info in found)
 
 
-def _stop(*_: object) -> NoReturn:
-    for name in (signal.SIGINT, signal.SIGTERM):
-        # Once is enough, and a second one would be a traceback. Not SIG_IGN: Python complains of a
-        # signal that came before its handler went.
-        signal.signal(name, lambda *_: None)
-    raise KeyboardInterrupt
+class _Stop:
+    """Ends the program at a signal. A second one at once would be a traceback; one that comes later means it."""
+
+    def __init__(self) -> None:
+        self._last = -math.inf
+
+    def __call__(self, *_: object) -> None:
+        now = time.monotonic()
+        if now - self._last > 1:
+            self._last = now
+            # Where this is raised in a callback of the garbage collector, Python drops it: hence "later".
+            raise KeyboardInterrupt
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run until it is told to stop. 0: told to stop. 1: cannot run. 2: wrong arguments."""
     parser = _parser()
     given = parser.parse_args(arguments)
-    signal.signal(signal.SIGINT, _stop)
-    signal.signal(signal.SIGTERM, _stop)
+    stop = _Stop()
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)
     try:
         return _run(parser, given)
     except KeyboardInterrupt:
