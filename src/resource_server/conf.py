@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from resource_server.tokens.http import address_problem
-from resource_server.tokens.keys import parse_key_set
+from resource_server.tokens.keys import KeySet, parse_key_set
 from resource_server.tokens.policy import ALGORITHMS, Policy, media_type
 
 __all__ = ["Config", "Problem", "auth0_issuer", "parse"]
@@ -169,7 +169,7 @@ class _Parser:
             )
         return str(uri)
 
-    def _key_set(self) -> Mapping[str, Any] | None:
+    def _key_set(self) -> KeySet | None:
         key_set = self._settings.get("JWKS")
         if key_set is None:
             return None
@@ -187,7 +187,7 @@ class _Parser:
                 "is not a JWK Set of public signature keys",
                 f"RFC 7517 section 5: {found or 'it holds no key'}.",
             )
-        return key_set if isinstance(key_set, Mapping) else None
+        return keys
 
     def _realm(self) -> str:
         realm = self._settings.get("REALM", "api")

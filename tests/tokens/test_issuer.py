@@ -18,6 +18,7 @@ from resource_server.testing import FakeIssuer
 from resource_server.tokens.flow import run
 from resource_server.tokens.http import Document
 from resource_server.tokens.issuer import IssuerKeys, metadata_urls, parse_metadata
+from resource_server.tokens.keys import parse_key_set
 from resource_server.tokens.policy import Policy
 
 MINUTE, HOUR, DAY = 60, 3600, 24 * 3600
@@ -181,7 +182,7 @@ def test_an_explicit_jwks_uri_is_the_only_address(new_api: Any) -> None:
 
 def test_a_static_key_set_is_never_fetched_and_never_grows_old(new_api: Any) -> None:
     keys = SigningKeys("ES256")
-    api = new_api("ES256", key_set=keys.jwks())
+    api = new_api("ES256", key_set=parse_key_set(keys.jwks()))
     api.issuer.keys = keys
     api.clock += 1000 * DAY
     api.verify(api.token())
@@ -191,7 +192,7 @@ def test_a_static_key_set_is_never_fetched_and_never_grows_old(new_api: Any) -> 
 
 
 def test_an_empty_static_key_set_trusts_nobody(new_api: Any) -> None:
-    api = new_api("ES256", key_set={"keys": []})
+    api = new_api("ES256", key_set=parse_key_set({"keys": []}))
     assert api.refusal(api.token()) == "key_unknown"
     assert api.issuer.fetched == []
 

@@ -106,8 +106,7 @@ class IssuerKeys:
         self._allowance = float(UNKNOWN_KID_ATTEMPTS)
         self._allowance_at = -math.inf
         if policy.key_set is not None:
-            keys = parse_key_set(policy.key_set)
-            self._trusted = Trusted(keys=keys, metadata=None, fetched_at=0.0, life_seconds=math.inf)
+            self._trusted = Trusted(keys=policy.key_set, metadata=None, fetched_at=0.0, life_seconds=math.inf)
 
     @property
     def trusted(self) -> Trusted | None:
@@ -256,7 +255,7 @@ class IssuerKeys:
 
 def _choose(keys: KeySet, kid: str | None, algorithm: str) -> tuple[VerificationKey, ...]:
     candidates = keys.candidates(kid, algorithm)
-    if kid is None and len(candidates) > 1:
+    if kid is None and len(candidates) > 1 and not keys.any_kid:
         raise InvalidToken("kid_missing")
     return candidates
 

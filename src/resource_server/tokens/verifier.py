@@ -57,7 +57,7 @@ class Verifier:
         header = token.unverified_header
         candidates = yield from keys.find(header.get("kid"), header["alg"])
         verify_signature(token, candidates)
-        return access_token(token.unverified_claims)
+        return access_token(token.unverified_claims, policy.claim_names)
 
     @property
     def issuers(self) -> tuple[tuple[Policy, IssuerKeys], ...]:
