@@ -62,7 +62,7 @@ class TrustedKey:
     kid: str | None
     kty: str
     algorithms: tuple[str, ...]
-    thumbprint: str
+    thumbprint: str | None
     since: datetime | None
 
 

@@ -277,8 +277,10 @@ def test_a_key_without_kid_serves_tokens_without_kid_only() -> None:
     assert keys.candidates("k", "ES256") == ()
 
 
-def test_what_is_kept_of_a_key_is_public(private_keys: dict[str, Any]) -> None:
-    (key,) = parse_key_set({"keys": [public(private_keys["RS256"])]}).keys
-    assert not key.key.is_private
-    assert key.kty == "RSA"
-    assert key.thumbprint == private_keys["RS256"].thumbprint()
+def test_a_key_shows_what_is_public_and_nothing_of_its_checks(private_keys: dict[str, Any]) -> None:
+    (key,) = parse_key_set({"keys": [public(private_keys["RS256"], alg="RS256")]}).keys
+    thumbprint = private_keys["RS256"].thumbprint()
+    assert (key.kty, key.thumbprint) == ("RSA", thumbprint)
+    assert repr(key) == (
+        f"VerificationKey(kid='k', kty='RSA', algorithms=frozenset({{'RS256'}}), thumbprint='{thumbprint}')"
+    )

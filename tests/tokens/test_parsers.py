@@ -299,7 +299,7 @@ def test_any_document_is_a_key_set_or_a_value_error(document: dict[str, Any]) ->
     for key in keys.keys:
         assert key.kid is None or isinstance(key.kid, str)
         assert key.algorithms <= {"ES256", "EdDSA", "Ed25519"}
-        assert not key.key.is_private
+        assert set(key.verifications) == key.algorithms
         assert all(key in keys.candidates(key.kid, algorithm) for algorithm in key.algorithms)
 
 

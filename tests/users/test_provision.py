@@ -211,9 +211,9 @@ BY_ADDRESS = """
     claims = {"iss": "https://issuer.test/", "sub": "ada@example.com", "aud": "api", "exp": 2_000_000_000}
     token = access_token(claims)
     lookup, problems = user_finder("lookup", None)
-    assert lookup(token) is None and not problems
+    assert lookup.find(token) is None and not problems
     ada = Person.objects.create(email="ada@example.com")
-    assert lookup(token) == ada
+    assert lookup.find(token) == ada
     person = provision(token)
     assert person == provision(token) != ada and not person.has_usable_password()
     print(Person.objects.count())

@@ -2,24 +2,24 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from types import MappingProxyType
 from typing import Any
 
+from resource_server.tokens.policy import ClaimNames
+
 __all__ = ["AccessToken", "access_token"]
 
-# Who asked for the token: RFC 9068 section 2.2, OpenID Connect Core section 2, and the names of Okta and of Entra ID
-# (version 1).
-CLIENT_CLAIMS = ("client_id", "azp", "cid", "appid")
+_STANDARD_NAMES = ClaimNames()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False, init=False)
 class AccessToken:
     """The claims of a token whose signature, issuer, audience, lifetime and type were verified. Only the verifier makes one.
 
-    Dates are seconds since 1970 (RFC 7519 section 2, NumericDate). `claims` are all claims, read-only to any depth:
-    lists are tuples. The token as it was sent is not kept, and the repr holds no claim of a person. Holding an
-    AccessToken says nothing about scopes.
+    Dates are seconds since 1970 (RFC 7519 section 2, NumericDate). The token as it was sent is not kept, and the repr
+    holds no claim of a person. Requests may share one, so nothing in it can be changed. Holding an AccessToken says
+    nothing about scopes.
     """
 
     issuer: str
@@ -29,7 +29,38 @@ class AccessToken:
     client_id: str | None
     issued_at: float | None
     expires_at: float
-    claims: Mapping[str, Any]
+    _claims: Mapping[str, Any]
+
+    def __init__(
+        self,
+        *,
+        issuer: str,
+        subject: str,
+        audience: tuple[str, ...],
+        scopes: frozenset[str],
+        client_id: str | None,
+        issued_at: float | None,
+        expires_at: float,
+        claims: Mapping[str, Any],
+    ) -> None:
+        _set_issuer(self, issuer)
+        _set_subject(self, subject)
+        _set_audience(self, audience)
+        _set_scopes(self, scopes)
+        _set_client_id(self, client_id)
+        _set_issued_at(self, issued_at)
+        _set_expires_at(self, expires_at)
+        _set_claims(self, claims)
+
+    @property
+    def claims(self) -> Mapping[str, Any]:
+        """All claims, under the names that the issuer gave them, read-only to any depth: lists are tuples."""
+        claims = self._claims
+        if type(claims) is not MappingProxyType:
+            # Made when it is first asked for, as most views never do. Two threads make the same.
+            claims = _read_only(claims)
+            _set_claims(self, claims)
+        return claims
 
     @property
     def identity(self) -> str:
@@ -47,7 +78,7 @@ class AccessToken:
         (`<id>@clients`, `gty`), Entra ID (`idtyp`), Keycloak (a service account). An issuer that names no client
         cannot be told apart, and counts as a person.
         """
-        client, claims = self.client_id, self.claims
+        client, claims = self.client_id, self._claims
         if client is not None and self.subject in (client, f"{client}@clients"):
             return True
         return (
@@ -60,24 +91,51 @@ class AccessToken:
         return f"<AccessToken of {self.issuer}>"
 
 
-def access_token(claims: dict[str, Any], _names: Any = None) -> AccessToken:
-    """The token that verified claims make. The claims must have passed `jwt.judge`, and their signature `jwt.verify_signature`."""
-    audience = claims["aud"]
+# The slots' own setters: the __init__ of a frozen dataclass takes twice as long.
+(
+    _set_issuer,
+    _set_subject,
+    _set_audience,
+    _set_scopes,
+    _set_client_id,
+    _set_issued_at,
+    _set_expires_at,
+    _set_claims,
+) = (vars(AccessToken)[field.name].__set__ for field in fields(AccessToken))
+
+
+def access_token(claims: dict[str, Any], claim_names: ClaimNames = _STANDARD_NAMES) -> AccessToken:
+    """The token that verified claims make, which takes them over: the caller must not change them any more.
+
+    The claims must have passed `jwt.judge` under the same names, and their signature `jwt.verify_signature`.
+    """
+    audience = claims[claim_names.audience]
+    scopes: str | list[str] = ""
+    for name in claim_names.scope:
+        if name in claims:
+            scopes = claims[name]
+            break
+    client_id = None
+    for name in claim_names.client_id:
+        if name in claims:
+            client_id = claims[name]
+            break
     return AccessToken(
         issuer=claims["iss"],
-        subject=claims["sub"],
+        subject=claims[claim_names.subject],
         audience=(audience,) if isinstance(audience, str) else tuple(audience),
-        scopes=_scopes(claims.get("scope", claims.get("scp", ()))),
-        client_id=next((claims[name] for name in CLIENT_CLAIMS if name in claims), None),
+        scopes=_scopes(scopes),
+        client_id=client_id,
         issued_at=claims.get("iat"),
         expires_at=claims["exp"],
-        claims=_read_only(claims),
+        claims=claims,
     )
 
 
 def _scopes(value: str | list[str]) -> frozenset[str]:
     # RFC 6749 section 3.3: separated by a space, and by nothing else. The members of a list are scopes as they stand.
-    return frozenset(value.split(" ") if isinstance(value, str) else value) - {""}
+    scopes = frozenset(value.split(" ") if isinstance(value, str) else value)
+    return scopes - {""} if "" in scopes else scopes
 
 
 def _read_only(value: Any) -> Any:

@@ -58,7 +58,7 @@ class Trusted:
     metadata: Mapping[str, Any] | None
     fetched_at: float
     life_seconds: float
-    since: Mapping[tuple[str | None, str], float]
+    since: Mapping[tuple[str | None, str | None], float]
 
     @property
     def current_until(self) -> float:

@@ -1,18 +1,21 @@
-"""A JWK Set -> the keys in it that may verify an access token (RFC 7517, RFC 7518 section 6, RFC 8037).
+"""A JWK Set, PEM text or a secret -> the keys that may verify an access token (RFC 7517, RFC 7518 section 6, RFC 8037, RFC 7468).
 
-Keys are read one by one: a key that is private, symmetric, weak, broken, unknown or meant for encryption is skipped
-alone, with a reason, and the good keys beside it serve. The algorithms of a key are fixed here, from its type, curve
-and `alg`, before any token is seen.
+Keys of a set are read one by one: a key that is private, symmetric, weak, broken, unknown or meant for encryption is
+skipped alone, with a reason, and the good keys beside it serve. The algorithms of a key are fixed here, from its type,
+curve and `alg`, before any token is seen. `joserfc` is imported when the first key is read, for it takes long.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import base64
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from joserfc.jwk import ECKey, OKPKey, RSAKey
+from resource_server.errors import InvalidToken
+from resource_server.tokens.signatures import Verification, mac_verification, verification
+from resource_server.tokens.strict_json import parse_object
 
-__all__ = ["MAX_KEYS", "KeySet", "VerificationKey", "parse_key_set"]
+__all__ = ["MAX_KEYS", "KeySet", "VerificationKey", "parse_key_set", "parse_pem", "parse_secret"]
 
 MAX_KEYS = 100
 MIN_RSA_BITS = 2048
@@ -29,39 +32,58 @@ _CURVES = {
     # RFC 8037 section 3.1 calls it EdDSA, RFC 9864 section 2.2 Ed25519.
     ("OKP", "Ed25519"): frozenset({"EdDSA", "Ed25519"}),
 }
+# RFC 7518 section 3.2: a secret is at least as long as the hash's output, here in bytes.
+_SECRET_BYTES = {"HS256": 32, "HS384": 48, "HS512": 64}
 _PUBLIC_MEMBERS = {"RSA": ("kty", "n", "e"), "EC": ("kty", "crv", "x", "y"), "OKP": ("kty", "crv", "x")}
-_TYPES: dict[str, type[RSAKey] | type[ECKey] | type[OKPKey]] = {"RSA": RSAKey, "EC": ECKey, "OKP": OKPKey}
+_PEM_BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----[^-]*-----END \1-----")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class VerificationKey:
-    """A public key, its name within the set, and the algorithms that it may verify."""
+    """A key, its name within the set, and the algorithms that it may verify.
+
+    `thumbprint` is that of RFC 7638; None for a secret, as its hash would help those who guess.
+    """
 
     kid: str | None
     kty: str
     algorithms: frozenset[str]
-    thumbprint: str
-    key: RSAKey | ECKey | OKPKey
+    thumbprint: str | None
+    # One for each algorithm. They hold the key itself, so they are never printed.
+    verifications: Mapping[str, Verification] = field(repr=False)
+
+    def verify(self, algorithm: str, signing_input: bytes, signature: bytes) -> None:
+        """Verify that this key signed. Raises InvalidToken (`signature_invalid`), also for an algorithm that it does not serve for."""
+        try:
+            self.verifications[algorithm](signature, signing_input)
+        except Exception:  # noqa: BLE001 - whatever a forged signature provokes in the library, it is not valid
+            raise InvalidToken("signature_invalid") from None
 
 
 class KeySet:
-    """The usable keys of one issuer, and why the others are not. Immutable."""
+    """The usable keys of one issuer, and why the others are not. Immutable.
 
-    __slots__ = ("_by_kid", "keys", "skipped")
-    any_kid = False
+    `any_kid` says that the keys have no names of their own, and serve for a token with any `kid`.
+    """
 
-    def __init__(self, keys: tuple[VerificationKey, ...], skipped: tuple[str, ...] = ()) -> None:
-        self.keys = keys
+    __slots__ = ("_candidates", "any_kid", "keys", "skipped")
+
+    def __init__(
+        self, keys: Iterable[VerificationKey], skipped: tuple[str, ...] = (), *, any_kid: bool = False
+    ) -> None:
+        self.keys = tuple(keys)
         self.skipped = skipped
-        by_kid: dict[str | None, tuple[VerificationKey, ...]] = {}
-        for key in keys:
-            by_kid[key.kid] = (*by_kid.get(key.kid, ()), key)
-        self._by_kid = by_kid
+        self.any_kid = any_kid
+        candidates: dict[tuple[str | None, str], tuple[VerificationKey, ...]] = {}
+        for key in self.keys:
+            for algorithm in key.algorithms:
+                for kid in {None, key.kid}:
+                    candidates[kid, algorithm] = (*candidates.get((kid, algorithm), ()), key)
+        self._candidates = candidates
 
     def candidates(self, kid: str | None, algorithm: str) -> tuple[VerificationKey, ...]:
         """The keys that a token with this `kid` and `alg` may be signed with; without a `kid`, all for that `alg`."""
-        keys = self.keys if kid is None else self._by_kid.get(kid, ())
-        return tuple(key for key in keys if algorithm in key.algorithms)
+        return self._candidates.get((None if self.any_kid else kid, algorithm), ())
 
 
 def parse_key_set(document: Mapping[str, Any]) -> KeySet:
@@ -73,7 +95,7 @@ def parse_key_set(document: Mapping[str, Any]) -> KeySet:
     members = document.get("keys")
     if not isinstance(members, list | tuple) or len(members) > MAX_KEYS:
         raise ValueError("keys is not a list of at most 100 keys")
-    keys: dict[tuple[str | None, str], VerificationKey] = {}
+    keys: dict[tuple[str | None, str | None], VerificationKey] = {}
     skipped: list[str] = []
     for position, member in enumerate(members):
         try:
@@ -82,14 +104,59 @@ def parse_key_set(document: Mapping[str, Any]) -> KeySet:
             skipped.append(f"key {position}: {error}")
         else:
             keys.setdefault((key.kid, key.thumbprint), key)
-    return KeySet(tuple(keys.values()), tuple(skipped))
+    return KeySet(keys.values(), tuple(skipped))
+
+
+def parse_pem(text: str) -> KeySet:
+    """The public keys in PEM text (RFC 7468): PUBLIC KEY, RSA PUBLIC KEY and CERTIFICATE, at most 100; text around them is not read.
+
+    They have no `kid`, so they serve for any, and all for an `alg` are tried. Raises ValueError for a private key, for
+    any other or broken block, and for a key that `parse_key_set` would skip; its text holds nothing of the input. Of a
+    certificate only the public key is taken: its dates, chain, names and usages are not checked.
+    """
+    if "PRIVATE KEY-----" in text:
+        raise ValueError("PEM text holds a private key")
+    blocks = list(_PEM_BLOCK.finditer(text))
+    if not 1 <= len(blocks) <= MAX_KEYS or "-----" in _PEM_BLOCK.sub("", text):
+        raise ValueError("PEM text is not 1 to 100 whole blocks")
+    keys: dict[str | None, VerificationKey] = {}
+    for position, block in enumerate(blocks):
+        try:
+            key = _parse_key(_jwk_of_block(block[1], block[0]))
+        except ValueError as error:
+            raise ValueError(f"PEM block {position}: {error}") from None
+        keys.setdefault(key.thumbprint, key)
+    return KeySet(keys.values(), any_kid=True)
+
+
+def parse_secret(secret: str | bytes) -> KeySet:
+    """One secret that the issuer shares with us, for those of HS256, HS384 and HS512 that it is long enough for (RFC 7518 section 3.2).
+
+    A string is taken as its UTF-8 bytes, and not decoded. It has no `kid`, so it serves for any. Raises ValueError
+    under 32 bytes, and for a public key, which everybody has and could sign with (RFC 8725 section 2.1), in whatever
+    form it is handed out; the error's text holds nothing of the secret. Does not check that it cannot be guessed.
+    """
+    raw = secret if isinstance(secret, bytes) else secret.encode("utf-8", "surrogatepass")
+    if _is_key_document(raw):
+        raise ValueError("secret is a key or a certificate in the form of PEM, DER or JWK")
+    algorithms = frozenset(name for name, length in _SECRET_BYTES.items() if len(raw) >= length)
+    if not algorithms:
+        raise ValueError("secret is shorter than 32 bytes")
+    key = VerificationKey(
+        kid=None,
+        kty="oct",
+        algorithms=algorithms,
+        thumbprint=None,
+        verifications={name: mac_verification(raw, name) for name in algorithms},
+    )
+    return KeySet((key,), any_kid=True)
 
 
 def _parse_key(jwk: object) -> VerificationKey:
     if not isinstance(jwk, Mapping):
         raise ValueError("is not an object")  # noqa: TRY004 - one error for all that a member may be
     kty, kid, alg = jwk.get("kty"), jwk.get("kid"), jwk.get("alg")
-    if not isinstance(kty, str) or kty not in _TYPES:
+    if not isinstance(kty, str) or kty not in _PUBLIC_MEMBERS:
         raise ValueError("kty is not RSA, EC or OKP")
     # A private key that was published is known to everybody, so a signature by it proves nothing.
     if "d" in jwk:
@@ -107,8 +174,14 @@ def _parse_key(jwk: object) -> VerificationKey:
             raise ValueError("alg does not fit the key")
         # RFC 9864 section 2.2: EdDSA with this curve and Ed25519 are two names for one algorithm.
         algorithms = algorithms if kty == "OKP" else frozenset({alg})
-    key = _import(kty, jwk)
-    return VerificationKey(kid=kid, kty=kty, algorithms=algorithms, thumbprint=key.thumbprint(), key=key)
+    public_key, thumbprint = _import(kty, jwk)
+    return VerificationKey(
+        kid=kid,
+        kty=kty,
+        algorithms=algorithms,
+        thumbprint=thumbprint,
+        verifications={name: verification(public_key, name) for name in algorithms},
+    )
 
 
 def _curve_algorithms(kty: str, crv: object) -> frozenset[str]:
@@ -118,24 +191,75 @@ def _curve_algorithms(kty: str, crv: object) -> frozenset[str]:
     return algorithms
 
 
-def _import(kty: str, jwk: Mapping[str, Any]) -> RSAKey | ECKey | OKPKey:
+def _import(kty: str, jwk: Mapping[str, Any]) -> tuple[Any, str]:
+    """The public key, as the library has it, and its thumbprint."""
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+    from joserfc.jwk import ECKey, OKPKey, RSAKey
+
     members: dict[str, Any] = {name: jwk.get(name) for name in _PUBLIC_MEMBERS[kty]}
     if not all(isinstance(value, str) and len(value) <= MAX_MEMBER_CHARACTERS for value in members.values()):
         raise ValueError("cannot be read")
+    types: dict[str, type[RSAKey | ECKey | OKPKey]] = {"RSA": RSAKey, "EC": ECKey, "OKP": OKPKey}
     try:
-        key = _TYPES[kty].import_key(members)
-        public = key.public_key
+        key = types[kty].import_key(members)
+        public_key, thumbprint = key.public_key, key.thumbprint()
     except Exception:  # noqa: BLE001 - the library raises many kinds for the many ways in which a key can be broken
         raise ValueError("cannot be read") from None
     # A modulus below 2048 bits is within reach of factoring (RFC 7518 section 3.3).
-    if isinstance(public, RSAPublicKey) and not MIN_RSA_BITS <= public.key_size <= MAX_RSA_BITS:
+    if isinstance(public_key, RSAPublicKey) and not MIN_RSA_BITS <= public_key.key_size <= MAX_RSA_BITS:
         raise ValueError("RSA modulus is not of 2048 to 16384 bits")
-    return key
+    return public_key, thumbprint
 
 
-def parse_pem(text: str) -> KeySet:
-    raise ValueError("stub")
+def _jwk_of_block(label: str, block: str) -> dict[str, Any]:
+    # By way of a JWK, so that one set of rules judges both forms.
+    from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key
+    from cryptography.x509 import load_pem_x509_certificate
+    from joserfc.jwk import ECKey, OKPKey, RSAKey
+
+    if label not in ("PUBLIC KEY", "RSA PUBLIC KEY", "CERTIFICATE"):
+        raise ValueError("is not a public key or a certificate")
+    try:
+        pem = block.encode("ascii")
+        key: Any = load_pem_x509_certificate(pem).public_key() if label == "CERTIFICATE" else load_pem_public_key(pem)
+        if isinstance(key, rsa.RSAPublicKey):
+            return dict(RSAKey.import_key(key).as_dict(private=False))
+        if isinstance(key, ec.EllipticCurvePublicKey):
+            return dict(ECKey.import_key(key).as_dict(private=False))
+        if isinstance(key, ed25519.Ed25519PublicKey):
+            return dict(OKPKey.import_key(key).as_dict(private=False))
+    except Exception:  # noqa: BLE001 - as in _import
+        raise ValueError("cannot be read") from None
+    raise ValueError("is not RSA, EC or Ed25519")
 
 
-def parse_secret(secret: str | bytes) -> KeySet:
-    raise ValueError("stub")
+def _is_key_document(secret: bytes) -> bool:
+    text = secret.strip()
+    if b"-----BEGIN " in text:
+        return True
+    if text.startswith(b"{"):
+        try:
+            return not {"kty", "keys"}.isdisjoint(parse_object(text))
+        except ValueError:
+            return False
+    try:
+        bare = base64.b64decode(text)  # PEM without its first and last line is how Keycloak shows a key
+    except ValueError:
+        bare = b""
+    return _is_der(secret) or _is_der(bare)
+
+
+def _is_der(document: bytes) -> bool:
+    if not document.startswith(b"\x30"):  # an ASN.1 SEQUENCE, as all of them are; else the library is not even loaded
+        return False
+    from cryptography.hazmat.primitives.serialization import load_der_public_key
+    from cryptography.x509 import load_der_x509_certificate
+
+    for load in (load_der_public_key, load_der_x509_certificate):
+        try:
+            load(document)
+        except Exception:  # noqa: BLE001, S112 - as in _import
+            continue
+        return True
+    return False

@@ -7,6 +7,7 @@ surrogate, no deep nesting.
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 __all__ = ["MAX_DEPTH", "parse_object"]
@@ -19,12 +20,16 @@ _SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
 def parse_object(document: bytes) -> dict[str, Any]:
     """The JSON object that the bytes are. Raises ValueError for anything else; its text holds nothing of the document."""
     try:
-        text = document.decode("utf-8")
-        value = _DECODER.decode(text)
+        # RFC 8259 section 2: whitespace around the value; what the scanner leaves over is none. `decode` does the same
+        # in half as much time again.
+        text = document.decode("utf-8").strip(" \t\n\r")
+        value, end = _scan(text, 0)
+        if end != len(text):
+            raise ValueError("more than one value")
         # A lone surrogate cannot be encoded, so it would fail far from here: in a log, a header, a database.
-        if _SURROGATE_ESCAPE.search(document):
+        if "\\" in text and _SURROGATE_ESCAPE.search(document):
             json.dumps(value, ensure_ascii=False).encode("utf-8")
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError, StopIteration):
         raise ValueError("not one well-formed JSON value") from None
     if not isinstance(value, dict):
         raise ValueError("not a JSON object")  # noqa: TRY004 - one error for all that the bytes may be
@@ -68,3 +73,4 @@ def _depth(value: dict[str, Any]) -> int:
 
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_members, parse_constant=_constant, parse_float=_float)
+_scan: Callable[[str, int], tuple[Any, int]] = _DECODER.scan_once  # type: ignore[attr-defined] # what raw_decode calls
