@@ -57,18 +57,20 @@ class Verifier:
             clock=clock,
         )
 
+    def recall(self, unverified_token: str) -> VerifiedToken | None:
+        """The verdict on a token that has passed a moment ago and would pass now; None where it must be verified."""
+        seen = self._seen
+        return seen.get(digest(unverified_token), self._now(), self._clock()) if seen is not None else None
+
     def verify(self, credentials: Credentials) -> Flow[tuple[AccessToken, Policy]]:
         """The verified token and the policy that it has met, as a flow for `run` or `arun`; it yields only where keys must be fetched.
 
         Raises InvalidToken, or Unavailable where no verdict was reached. Does not judge scopes, and does not ask the
         issuer whether it has revoked the token.
         """
-        unverified_token, key = credentials.unverified_token, b""
-        if self._seen is not None:
-            key = digest(unverified_token)
-            if seen := self._seen.get(key, self._now(), self._clock()):
-                return seen.token, seen.issuer.policy
-        token = parse(unverified_token)
+        if (recalled := self.recall(credentials.unverified_token)) is not None:
+            return recalled.token, recalled.issuer.policy
+        token = parse(credentials.unverified_token)
         issuer = yield from self._issuers.find(token.issuer())
         now = self._now()
         judge(token, issuer.policy, now)
@@ -89,7 +91,7 @@ class Verifier:
                 expires_at=verified.expires_at + issuer.policy.clock_skew_seconds,
                 good_until=min(clock + MAX_AGE_SECONDS, issuer.keys.ends_at),
             )
-            self._seen.add(key, seen, clock)
+            self._seen.add(digest(credentials.unverified_token), seen, clock)
         return verified, issuer.policy
 
     def issuer(self, unverified_issuer: str) -> Flow[Issuer]:
