@@ -31,15 +31,17 @@ def authenticate(request: HttpRequest) -> Flow[Authenticated | None]:
     """
     try:
         header = _authorization(request)
+        if header is None:
+            return None
         # What was accepted a moment ago was well formed, so its header needs no second look.
-        if header and header[:7] == "Bearer " and (seen := (server := current()).verifier.recall(header[7:])):
+        seen = current().verifier.recall(header[7:]) if header.startswith("Bearer ") else None
+        if seen is not None:
             token, policy = seen.token, seen.issuer.policy
-        elif credentials := parse_authorization(header):
-            server = current()
-            token, policy = yield from server.verifier.verify(credentials)
+        elif (credentials := parse_authorization(header)) is not None:
+            token, policy = yield from current().verifier.verify_anew(credentials)
         else:
             return None
-        finder = server.finders[policy.users]
+        finder = current().finders[policy.users]
         user = users.TokenUser(token) if finder is None else (yield from users.find_user(token, finder))
     except AuthorizationError as error:
         yield from report(request, error)

@@ -68,15 +68,20 @@ class Verifier:
         Raises InvalidToken, or Unavailable where no verdict was reached. Does not judge scopes, and does not ask the
         issuer whether it has revoked the token.
         """
-        if (recalled := self.recall(credentials.unverified_token)) is not None:
-            return recalled.token, recalled.issuer.policy
+        if (seen := self.recall(credentials.unverified_token)) is not None:
+            return seen.token, seen.issuer.policy
+        return (yield from self.verify_anew(credentials))
+
+    def verify_anew(self, credentials: Credentials) -> Flow[tuple[AccessToken, Policy]]:
+        """As `verify`, for a token that `recall` does not know."""
         token = parse(credentials.unverified_token)
-        issuer = yield from self._issuers.find(token.issuer())
+        name = token.issuer()
+        issuer = self._issuers.known(name) or (yield from self._issuers.find(name))
         now = self._now()
         judge(token, issuer.policy, now)
         header = token.unverified_header
         kid, algorithm = header.get("kid"), header["alg"]
-        keys = yield from issuer.keys.find(kid, algorithm)
+        keys = issuer.keys.known(kid, algorithm) or (yield from issuer.keys.find(kid, algorithm))
         verify_signature(token, keys)
         verified = access_token(token.unverified_claims, issuer.policy.claim_names)
         key_set = issuer.keys.key_set
