@@ -32,6 +32,11 @@ def api(new_api: Callable[..., Any]) -> Any:
     return new_api("ES256", token_types=("at+jwt",))
 
 
+def name(segment: str) -> bytes:
+    """What a header segment is known by."""
+    return segment.replace("-", "+").replace("_", "/").encode()
+
+
 def segment(header: dict[str, Any]) -> str:
     return base64.urlsafe_b64encode(json.dumps(header).encode()).rstrip(b"=").decode()
 
@@ -51,7 +56,7 @@ def test_a_header_is_known_when_its_signature_was_verified(api: Any, known: dict
     token = api.token()
     api.verify(token)
     (read,) = known.values()
-    assert known.keys() == {token.partition(".")[0]}
+    assert known.keys() == {name(token.partition(".")[0])}
     assert parse(token).unverified_header is read
     assert parse(api.token(sub="another")).unverified_header is read
     with pytest.raises(TypeError):
@@ -109,7 +114,7 @@ def test_a_signed_header_that_is_refused_stays_refused(api: Any, known: dict[str
         token = api.token(header=header)
         # Even where somebody verifies before judging.
         verify_signature(parse(token), _keys(api))
-        assert token.partition(".")[0] in known
+        assert name(token.partition(".")[0]) in known
         for _ in range(2):
             assert api.refusal(token) == reason
 
@@ -146,14 +151,14 @@ def test_ten_thousand_headers_take_no_more_room_than_the_limit(known: dict[str, 
         largest = max(largest, len(known))
     assert largest == MAX_KNOWN_HEADERS
     accept(segment({"alg": "HS256", "kid": "0"}))
-    assert segment({"alg": "HS256", "kid": "0"}) in known
+    assert name(segment({"alg": "HS256", "kid": "0"})) in known
 
 
 def test_a_long_header_is_read_each_time(known: dict[str, Any]) -> None:
     for filler in range(MAX_KNOWN_HEADER_CHARACTERS):
         header = segment({"alg": "HS256", "x": "x" * filler})
         accept(header)
-        assert (header in known) == (len(header) <= MAX_KNOWN_HEADER_CHARACTERS)
+        assert (name(header) in known) == (len(header) <= MAX_KNOWN_HEADER_CHARACTERS)
 
 
 def test_threads_share_the_known_headers(known: dict[str, Any]) -> None:
