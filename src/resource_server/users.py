@@ -31,6 +31,12 @@ class UserFinder:
     find: Callable[[AccessToken], Any]
     rows: UserRows | None = None
 
+    def read(self, token: AccessToken) -> Any:
+        """Ask the function, and keep the row that it has read. Blocks."""
+        if self.rows is None:
+            return self.find(token)
+        return self.rows.read(token.issuer, token.subject, lambda: self.find(token))
+
 
 class TokenUser:
     """Whoever a token speaks for, person or machine, without a database row.
@@ -142,9 +148,7 @@ def find_user(token: AccessToken, finder: UserFinder | None) -> Flow[Any]:
     rows = finder.rows
     user = rows.get(token.issuer, token.subject) if rows is not None else None
     if user is None:
-        user = yield Blocking(call=lambda: finder.find(token), thread_sensitive=True)
-        if rows is not None:
-            rows.add(token.issuer, token.subject, user)
+        user = yield Blocking(call=lambda: finder.read(token), thread_sensitive=True)
     if user is None:
         raise InvalidToken("user_unknown")
     if not getattr(user, "is_active", False):
