@@ -21,7 +21,7 @@ from resource_server.tokens.access_token import AccessToken
 from resource_server.tokens.flow import Blocking, Flow
 from resource_server.user_rows import UserRows
 
-__all__ = ["TokenUser", "UserFinder", "find_user", "user_finder"]
+__all__ = ["TokenUser", "UserFinder", "find_user", "remembered_user", "user_finder"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,16 +135,22 @@ def user_finder(users: str, rows: UserRows | None) -> tuple[UserFinder | None, l
     return UserFinder(find=function), []
 
 
-def find_user(token: AccessToken, finder: UserFinder | None) -> Flow[Any]:
-    """The user that a token speaks for. Raises InvalidToken (`user_unknown`, `user_inactive`). Yields where a database is asked."""
+def remembered_user(token: AccessToken, finder: UserFinder | None) -> Any:
+    """The user that a token speaks for, where no database need be asked; None where one must."""
     if finder is None or token.is_machine:
         return TokenUser(token)
-    rows = finder.rows
-    user = rows.get(token.issuer, token.subject) if rows is not None else None
-    if user is None:
-        user = yield Blocking(call=lambda: finder.find(token), thread_sensitive=True)
-        if rows is not None:
-            rows.add(token.issuer, token.subject, user)
+    user = finder.rows.get(token.issuer, token.subject) if finder.rows is not None else None
+    return user if getattr(user, "is_active", False) else None
+
+
+def find_user(token: AccessToken, finder: UserFinder | None) -> Flow[Any]:
+    """The user that a token speaks for. Raises InvalidToken (`user_unknown`, `user_inactive`). Yields where a database is asked."""
+    user = remembered_user(token, finder)
+    if user is not None or finder is None:
+        return user
+    user = yield Blocking(call=lambda: finder.find(token), thread_sensitive=True)
+    if finder.rows is not None:
+        finder.rows.add(token.issuer, token.subject, user)
     if user is None:
         raise InvalidToken("user_unknown")
     if not getattr(user, "is_active", False):
