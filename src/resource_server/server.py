@@ -249,13 +249,15 @@ class _Finders(dict[str, users.UserFinder | None]):
 
     def __init__(self, user_cache_seconds: int) -> None:
         super().__init__()
-        self._rows = UserRows(user_cache_seconds) if user_cache_seconds else None
+        self._user_cache_seconds = user_cache_seconds
 
     def add(self, name: str) -> list[Problem]:
         """Find what stands behind a value; the problems, if that fails."""
         if name in self:
             return []
-        finder, problems = users.user_finder(name, self._rows)
+        # Each has rows of its own: one subject may be one user by name, and another by account.
+        rows = UserRows(self._user_cache_seconds) if self._user_cache_seconds else None
+        finder, problems = users.user_finder(name, rows)
         if not problems:
             self[name] = finder
         return problems

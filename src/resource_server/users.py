@@ -31,6 +31,12 @@ class UserFinder:
     find: Callable[[AccessToken], Any]
     rows: UserRows | None = None
 
+    def read(self, token: AccessToken) -> Any:
+        """Ask the function, and keep the row that it has read. Blocks."""
+        if self.rows is None:
+            return self.find(token)
+        return self.rows.read(token.issuer, token.subject, lambda: self.find(token))
+
 
 class TokenUser:
     """Whoever a token speaks for, person or machine, without a database row.
@@ -139,18 +145,14 @@ def remembered_user(token: AccessToken, finder: UserFinder | None) -> Any:
     """The user that a token speaks for, where no database need be asked; None where one must."""
     if finder is None or token.is_machine:
         return TokenUser(token)
-    user = finder.rows.get(token.issuer, token.subject) if finder.rows is not None else None
-    return user if getattr(user, "is_active", False) else None
+    return finder.rows.get(token.issuer, token.subject) if finder.rows is not None else None
 
 
 def find_user(token: AccessToken, finder: UserFinder | None) -> Flow[Any]:
     """The user that a token speaks for. Raises InvalidToken (`user_unknown`, `user_inactive`). Yields where a database is asked."""
     user = remembered_user(token, finder)
-    if user is not None or finder is None:
-        return user
-    user = yield Blocking(call=lambda: finder.find(token), thread_sensitive=True)
-    if finder.rows is not None:
-        finder.rows.add(token.issuer, token.subject, user)
+    if user is None and finder is not None:
+        user = yield Blocking(call=lambda: finder.read(token), thread_sensitive=True)
     if user is None:
         raise InvalidToken("user_unknown")
     if not getattr(user, "is_active", False):
