@@ -174,11 +174,15 @@ class IssuerKeys:
                 raise self._unavailable(now)
         return _choose(trusted.keys, kid, algorithm) or (yield from self._find_unknown(kid, algorithm, attempts))
 
-    def current(self) -> Flow[Trusted | None]:
+    def current(self) -> Flow[Trusted]:
         """What is trusted now, fetched if nothing is known yet. Raises Unavailable where it cannot be."""
-        if self.trusted is None:
-            yield from self._refresh(self._clock(), self._attempts, join_seconds=math.inf)
-        return self.trusted
+        now, trusted = self._clock(), self.trusted
+        if trusted is None:
+            yield from self._wait(now, self._attempts, join_seconds=math.inf)
+            trusted = self.trusted
+        if trusted is None:
+            raise self._unavailable(now)
+        return trusted
 
     def refresh_ahead(self) -> None:
         """Renew the set before its life is over, or try again after a failure. For the background; it blocks."""
@@ -196,7 +200,7 @@ class IssuerKeys:
         """Think about keys that are not simply good: there are none, or their life is over, or the process has forked."""
         trusted = self.trusted
         if trusted is None:
-            yield from self._refresh(now, attempts, join_seconds=math.inf)
+            yield from self._wait(now, attempts, join_seconds=math.inf)
         elif now < trusted.current_until:
             self._look_at = trusted.current_until
             self._schedule(self._due_at - now)
@@ -204,7 +208,9 @@ class IssuerKeys:
             # The background has not asked when it was due: the process slept, or nobody had use for the keys, or
             # threads do not run here. One request waits for the issuer, and goes on with the keys it knows if that
             # fails; those beside it go on at once.
-            yield Blocking(call=lambda: self._attempt(attempts, join_seconds=0))
+            yield from self._wait(now, attempts, join_seconds=0)
+        elif self._failure is not None:
+            self._schedule(self._retry_at - now)
 
     def _find_unknown(self, kid: str | None, algorithm: str, attempts: int) -> Flow[tuple[VerificationKey, ...]]:
         """Ask the issuer for a key that its set lacks, as far as attempts for unknown kids are left."""
@@ -214,10 +220,14 @@ class IssuerKeys:
             if self._policy.key_set is not None or (is_mine and not self._may_ask_for(kid, algorithm, now)):
                 break
             # After a rotation every request brings the new kid: those beside the one that asks wait for its answer.
-            yield from self._refresh(now, attempts, join_seconds=JOIN_SECONDS)
-            attempts, trusted = self._attempts, self.trusted
+            yield from self._wait(now, attempts, join_seconds=JOIN_SECONDS)
+            attempts_before, attempts, trusted = attempts, self._attempts, self.trusted
             if trusted is not None and (keys := _choose(trusted.keys, kid, algorithm)):
                 return keys
+            if self._failure is not None or attempts == attempts_before:
+                # The issuer may have made this key while it could not be reached: then there is no verdict, and it is
+                # not the caller's fault.
+                raise self._unavailable(self._clock())
             if is_mine and self._is_shared:
                 self._allowance += 1
                 continue
@@ -226,8 +236,6 @@ class IssuerKeys:
                 kept = {asked: at for asked, at in self._unknown.items() if now - at < UNKNOWN_KID_SECONDS}
                 self._unknown = {**kept, (kid, algorithm): now}
             break
-        # The issuer may have made this key while it could not be reached: then there is no verdict, and it is not the
-        # caller's fault.
         if self._failure is not None:
             raise self._unavailable(self._clock())
         raise InvalidToken("key_unknown")
@@ -242,13 +250,10 @@ class IssuerKeys:
         self._allowance, self._allowance_at = allowance - 1, now
         return True
 
-    def _refresh(self, now: float, attempts: int, *, join_seconds: float) -> Flow[None]:
-        """Have a refresh made, or wait for the one in flight. Raises Unavailable where it fails or takes too long."""
-        if now < self._retry_at:
-            raise self._unavailable(now)
-        yield Blocking(call=lambda: self._attempt(attempts, join_seconds=join_seconds))
-        if self._failure is not None or self._attempts == attempts:
-            raise self._unavailable(self._clock())
+    def _wait(self, now: float, attempts: int, *, join_seconds: float) -> Flow[None]:
+        """Have a refresh made, or wait for the one in flight, unless the last one has failed a moment ago."""
+        if now >= self._retry_at:
+            yield Blocking(call=lambda: self._attempt(attempts, join_seconds=join_seconds))
 
     def _attempt(self, attempts: int, *, join_seconds: float) -> None:
         """Ask the issuer, unless somebody has since `attempts` was counted; or wait for somebody who is asking now."""
