@@ -4,6 +4,7 @@ Made on the first request, and again after `override_settings`. What happens to 
 receivers of signals here.
 """
 
+import inspect
 import logging
 import threading
 import time
@@ -21,7 +22,7 @@ from django.utils.module_loading import import_string
 
 from resource_server import conf, signals, users
 from resource_server.errors import Unavailable
-from resource_server.policies import Problem, parse_policy
+from resource_server.policies import POLICY_KEYS, Problem, parse_policy, unknown_key
 from resource_server.tokens.documents import SharedDocuments
 from resource_server.tokens.flow import run
 from resource_server.tokens.http import Fetch, fetch
@@ -216,6 +217,8 @@ def _policy_of(
     try:
         function: Any = import_string(path)
         reason = "" if callable(function) else "it is no function"
+        if inspect.iscoroutinefunction(function):
+            reason = "it is an async function; it is called in a thread, where it may block"
     except Exception as error:  # noqa: BLE001 - a module of the project is run here, which may fail in any way
         reason = f"{type(error).__name__}: {error}"
     if reason:
@@ -234,9 +237,11 @@ def _policy_of(
             logger.error("%s answered neither a dict nor None", path)
             raise Unavailable("settings_invalid", retry_after=60)
         place = f"{path}({unverified_issuer!r})"
-        policy, problems = parse_policy({**common, "ISSUER": unverified_issuer, **answer}, debug=debug, place=place)
+        problems = [unknown_key(key, POLICY_KEYS, place) for key in answer if key not in POLICY_KEYS]
+        policy, found = parse_policy({**common, "ISSUER": unverified_issuer, **answer}, debug=debug, place=place)
+        problems += found
         if policy is not None:
-            problems = finders.add(policy.users)
+            problems += finders.add(policy.users)
         if policy is None or problems:
             raise _invalid(problems)
         return policy

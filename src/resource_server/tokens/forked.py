@@ -3,23 +3,26 @@
 A server that loads the application before it forks (gunicorn --preload) copies the memory of one thread only.
 """
 
+import itertools
 import os
 import weakref
 from collections.abc import Callable
 
 __all__ = ["on_fork"]
 
-_methods: list["weakref.WeakMethod[Callable[[], None]]"] = []
+_numbers = itertools.count()
+_methods: dict[int, "weakref.WeakMethod[Callable[[], None]]"] = {}
 
 
 def on_fork(method: Callable[[], None]) -> None:
     """Call a bound method in every child that this process forks, as long as its object lives. It must take no lock."""
-    _methods[:] = [known for known in _methods if known() is not None]
-    _methods.append(weakref.WeakMethod(method))
+    # Threads come here beside one another, so each step is one that none of them can come between.
+    number = next(_numbers)
+    _methods[number] = weakref.WeakMethod(method, lambda _dead: _methods.pop(number, None))
 
 
 def _forked() -> None:
-    for known in _methods:
+    for known in list(_methods.values()):
         method = known()
         if method is not None:
             method()
