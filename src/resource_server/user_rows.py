@@ -39,12 +39,16 @@ class _Row:
     database: str
     values: Mapping[str, Any]
     is_changeable: bool
+    is_plain: bool  # the model makes its instances as Django does
     until: float
 
     def instance(self) -> Any:
+        values = copy.deepcopy(self.values) if self.is_changeable else self.values
+        if not self.is_plain:
+            return self.model.from_db(self.database, tuple(values), tuple(values.values()))
         # As Django makes one of a pickle: without __init__, which takes four times as long.
         user = self.model.__new__(self.model)
-        user.__dict__.update(copy.deepcopy(self.values) if self.is_changeable else self.values)
+        user.__dict__.update(values)
         state = user._state = ModelState()
         state.adding, state.db = False, self.database
         return user
@@ -108,6 +112,7 @@ def _row(user: object, until: float) -> _Row | None:
             database=user._state.db,
             values=copy.deepcopy(values) if is_changeable else values,
             is_changeable=is_changeable,
+            is_plain=_is_plain(type(user)),
             until=until,
         )
         again = row.instance()
@@ -115,3 +120,7 @@ def _row(user: object, until: float) -> _Row | None:
         return None
     # What the manager has added, such as an annotation, is in no row.
     return row if user.__dict__.keys() <= again.__dict__.keys() else None
+
+
+def _is_plain(model: Any) -> bool:
+    return model.__init__ is Model.__init__ and model.from_db.__func__ is Model.from_db.__func__  # type: ignore[attr-defined] # a class method's

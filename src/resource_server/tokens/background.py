@@ -10,11 +10,10 @@ import itertools
 import logging
 import threading
 import time
-import weakref
 from collections.abc import Callable
 from typing import TypeAlias
 
-from resource_server.tokens.forked import on_fork
+from resource_server.tokens.forked import WeakMethod, on_fork, weak_method
 
 __all__ = ["Background", "Later", "background"]
 
@@ -31,7 +30,7 @@ class Background:
 
     _changed: threading.Condition
     _places: threading.BoundedSemaphore
-    _calls: list[tuple[float, int, "weakref.WeakMethod[Callable[[], None]]"]]
+    _calls: list[tuple[float, int, WeakMethod]]
     _thread: threading.Thread | None
 
     def __init__(self) -> None:
@@ -44,7 +43,7 @@ class Background:
 
         Raises nothing.
         """
-        entry = (time.monotonic() + seconds, next(self._numbers), weakref.WeakMethod(method))
+        entry = (time.monotonic() + seconds, next(self._numbers), weak_method(method))
         try:
             with self._changed:
                 heapq.heappush(self._calls, entry)
@@ -76,7 +75,7 @@ class Background:
             except RuntimeError:
                 self._places.release()
 
-    def _call(self, method: "weakref.WeakMethod[Callable[[], None]]") -> None:
+    def _call(self, method: WeakMethod) -> None:
         try:
             call = method()
             if call is not None:

@@ -7,18 +7,39 @@ import itertools
 import os
 import weakref
 from collections.abc import Callable
+from typing import TypeAlias
 
-__all__ = ["on_fork"]
+__all__ = ["WeakMethod", "on_fork", "weak_method"]
+
+WeakMethod: TypeAlias = Callable[[], Callable[[], None] | None]
 
 _numbers = itertools.count()
-_methods: dict[int, "weakref.WeakMethod[Callable[[], None]]"] = {}
+_methods: dict[int, WeakMethod] = {}
+
+
+def weak_method(method: Callable[[], None]) -> WeakMethod:
+    """A way back to a bound method as long as its object lives, and to None after; a plain function lives for ever.
+
+    Unlike `weakref.WeakMethod` it has no callback, which would run, and complain, while the interpreter shuts down.
+    """
+    if not hasattr(method, "__self__"):
+        return lambda: method
+    owner, function = weakref.ref(method.__self__), method.__func__  # type: ignore[attr-defined] # a bound method's
+
+    def living() -> Callable[[], None] | None:
+        found = owner()
+        return None if found is None else function.__get__(found)
+
+    return living
 
 
 def on_fork(method: Callable[[], None]) -> None:
-    """Call a bound method in every child that this process forks, as long as its object lives. It must take no lock."""
+    """Call a bound method, or a function, in every child that this process forks. It must take no lock."""
     # Threads come here beside one another, so each step is one that none of them can come between.
-    number = next(_numbers)
-    _methods[number] = weakref.WeakMethod(method, lambda _dead: _methods.pop(number, None))
+    for number, known in list(_methods.items()):
+        if known() is None:
+            _methods.pop(number, None)
+    _methods[next(_numbers)] = weak_method(method)
 
 
 def _forked() -> None:
