@@ -55,6 +55,10 @@ class Fetched:
     public: bool
 
 
+class Waits(BaseException):
+    """A request would wait where it must not. No Exception, for a fetcher's own are taken in stride."""
+
+
 class Simulation:
     """One process that trusts some issuers, and a world in which each address may be broken.
 
@@ -187,7 +191,7 @@ class Simulation:
             return None
         except AuthorizationError as error:
             return error.reason
-        raise AssertionError("the request would wait")
+        raise Waits
 
     def unavailable(self, token: str) -> Unavailable:
         """Why there is no verdict on a token now."""

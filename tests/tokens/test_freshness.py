@@ -86,7 +86,7 @@ def test_no_request_waits_for_a_set_that_takes_five_seconds() -> None:
     simulation.meanwhile = requests
     simulation.spend(HOUR, token)
     assert set(answers) == {None}
-    assert len(answers) >= 6 * 9 * 2
+    assert len(answers) >= 7 * 9 * 2
     assert 7 <= len(refreshed_at(simulation)) <= 8, "one refresh, not one more for each request beside it"
     assert simulation.keys.failure is None
 
