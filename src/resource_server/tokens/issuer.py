@@ -11,6 +11,7 @@ import random
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 from resource_server.errors import InvalidToken, Unavailable
@@ -184,12 +185,12 @@ class IssuerKeys:
 
     def current(self) -> Flow[Trusted]:
         """What is trusted now, fetched if nothing is known yet. Raises Unavailable where it cannot be."""
-        now, trusted = self._clock(), self.trusted
+        trusted = self.trusted
         if trusted is None:
-            yield from self._wait(now, self._attempts, join_seconds=math.inf)
+            yield from self._look(self._clock(), self._attempts)
             trusted = self.trusted
         if trusted is None:
-            raise self._unavailable(now)
+            raise self._unavailable(self._clock())
         return trusted
 
     def refresh_ahead(self) -> None:
@@ -212,7 +213,8 @@ class IssuerKeys:
         """Think about keys that are not simply good: there are none, or their life is over, or the process has forked."""
         trusted = self.trusted
         if trusted is None:
-            yield from self._wait(now, attempts, join_seconds=math.inf)
+            if now >= self._retry_at:
+                yield Blocking(call=lambda: self._attempt(attempts, join_seconds=math.inf))
         elif now < trusted.current_until:
             self._look_at = trusted.current_until
             self._schedule(self._due_at)
@@ -220,7 +222,7 @@ class IssuerKeys:
             # The background has not asked when it was due: the process slept, or nobody had use for the keys, or
             # threads do not run here. One request waits for the issuer, and goes on with the keys it knows if that
             # fails; those beside it go on at once.
-            yield from self._wait(now, attempts, join_seconds=0)
+            yield Blocking(call=lambda: self._attempt(attempts, join_seconds=0))
         elif self._failure is not None:
             self._schedule(self._retry_at)
 
@@ -232,22 +234,23 @@ class IssuerKeys:
             if self._policy.key_set is not None or (is_mine and not self._may_ask_for(kid, algorithm, now)):
                 break
             # After a rotation every request brings the new kid: those beside the one that asks wait for its answer.
-            yield from self._wait(now, attempts, join_seconds=JOIN_SECONDS)
-            attempts_before, attempts, trusted = attempts, self._attempts, self.trusted
+            yield Blocking(call=partial(self._attempt, attempts, join_seconds=JOIN_SECONDS))
+            seen, attempts, trusted = attempts, self._attempts, self.trusted
             if trusted is not None and (keys := _choose(trusted.keys, kid, algorithm)):
                 return keys
-            if self._failure is not None or attempts == attempts_before:
-                # The issuer may have made this key while it could not be reached: then there is no verdict, and it is
-                # not the caller's fault.
+            if attempts == seen:  # the answer takes too long
                 raise self._unavailable(self._clock())
-            if is_mine and self._is_shared:
+            if not is_mine or self._failure is not None:
+                break
+            if self._is_shared:
                 self._allowance += 1
                 continue
-            if is_mine:
-                # A handful: as many as there are attempts in that time.
-                kept = {asked: at for asked, at in self._unknown.items() if now - at < UNKNOWN_KID_SECONDS}
-                self._unknown = {**kept, (kid, algorithm): now}
+            # A handful: as many as there are attempts in that time.
+            kept = {asked: at for asked, at in self._unknown.items() if now - at < UNKNOWN_KID_SECONDS}
+            self._unknown = {**kept, (kid, algorithm): now}
             break
+        # The issuer may have made this key while it could not be reached: then there is no verdict, and it is not the
+        # caller's fault.
         if self._failure is not None:
             raise self._unavailable(self._clock())
         raise InvalidToken("key_unknown")
@@ -261,11 +264,6 @@ class IssuerKeys:
             return False
         self._allowance, self._allowance_at = allowance - 1, now
         return True
-
-    def _wait(self, now: float, attempts: int, *, join_seconds: float) -> Flow[None]:
-        """Have a refresh made, or wait for the one in flight, unless the last one has failed a moment ago."""
-        if now >= self._retry_at:
-            yield Blocking(call=lambda: self._attempt(attempts, join_seconds=join_seconds))
 
     def _attempt(self, attempts: int, *, join_seconds: float) -> None:
         """Ask the issuer, unless somebody has since `attempts` was counted; or wait for somebody who is asking now."""
