@@ -86,9 +86,7 @@ def test_there_is_a_lock_file_for_each_supported_pair() -> None:
 
 @pytest.mark.parametrize("lock_file", [*LOCK_FILES, BENCH], ids=lambda path: path.stem)
 def test_lock_file_pins_every_requirement_with_hashes(lock_file: Path) -> None:
-    pinned = re.compile(
-        r"[\w.-]+(?:\[[\w,-]+\])?==[\w.!+]+ *(?:;[^\\]*?)?(?: +--hash=sha256:[0-9a-f]{64})+(?: +#.*)?"
-    )
+    pinned = re.compile(r"[\w.-]+(?:\[[\w,-]+\])?==[\w.!+]+ *(?:;[^\\]*?)?(?: +--hash=sha256:[0-9a-f]{64})+(?: +#.*)?")
     lines = list(requirements(lock_file))
     assert [line for line in lines if not pinned.fullmatch(line)] == []
     assert len(lines) > 30
