@@ -57,6 +57,8 @@ RESOURCE_SERVER = {
     "AUDIENCE": env("API_IDENTIFIER") or "https://api.example.test",
     "TOKEN_TYPE": env_list("TOKEN_TYPE") or _token_types,
     **{name: value for name, value in _optional.items() if value},
+    # Processes that share a cache share the issuer's keys through it.
+    **({"CACHE": "default"} if env("REDIS_URL") else {}),
 }
 
 REST_FRAMEWORK = {

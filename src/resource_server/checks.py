@@ -1,9 +1,9 @@
-"""System checks: what is wrong with the settings (E001 to E016), and what will surprise (W001, W002).
+"""System checks: what is wrong with the settings (E001 to E028), and what will surprise (W001 to W003).
 
 Nothing is fetched: `manage.py check` says the same with the issuer down.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from django.apps import AppConfig
@@ -13,12 +13,12 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from resource_server.server import configure
 
-__all__ = ["check_auth0_slash", "check_authentication_order", "check_settings"]
+__all__ = ["check_auth0_slash", "check_authentication_order", "check_settings", "check_shared_cache"]
 
 
 @checks.register()
 def check_settings(app_configs: Sequence[AppConfig] | None = None, **_: Any) -> list[checks.CheckMessage]:
-    """E001 to E016: RESOURCE_SERVER, each problem by itself."""
+    """E001 to E028: RESOURCE_SERVER, each problem by itself."""
     _server, problems = configure()
     return [
         checks.Error(problem.message, hint=problem.hint, id=f"resource_server.{problem.id}") for problem in problems
@@ -60,6 +60,24 @@ def check_auth0_slash(app_configs: Sequence[AppConfig] | None = None, **_: Any) 
         )
         for issuer in issuers
         if issuer.endswith(".auth0.com")
+    ]
+
+
+@checks.register()
+def check_shared_cache(app_configs: Sequence[AppConfig] | None = None, **_: Any) -> list[checks.CheckMessage]:
+    """W003: CACHE names a cache that each process has for itself, so nothing is shared through it."""
+    resource_server = getattr(settings, "RESOURCE_SERVER", None)
+    alias = resource_server.get("CACHE") if isinstance(resource_server, Mapping) else None
+    cache = settings.CACHES.get(alias) if isinstance(alias, str) else None
+    backend = str(cache.get("BACKEND", "")) if cache is not None else ""
+    if not backend.endswith((".LocMemCache", ".DummyCache")):
+        return []
+    return [
+        checks.Warning(
+            f"RESOURCE_SERVER: CACHE {alias} is a {backend.rpartition('.')[2]}, through which processes share nothing.",
+            hint="Name a cache that all processes use, such as Redis, or leave CACHE out.",
+            id="resource_server.W003",
+        )
     ]
 
 

@@ -7,6 +7,8 @@ from types import ModuleType
 
 import pytest
 from django.conf import settings
+from django.contrib.auth.models import User
+from django.db.models import F
 from django.test import RequestFactory, override_settings
 from django.urls import path
 
@@ -45,11 +47,40 @@ def request_with(issuer):
     return make
 
 
-MARKS = ["# settings.py", "# views.py", "async def latest", "class Orders", "FakeIssuer"]
+MARKS = [
+    "def settings_of",
+    '"ISSUERS"',
+    "# settings.py",
+    "# views.py",
+    "async def latest",
+    "class Orders",
+    "FakeIssuer",
+]
 
 
 def test_there_is_a_test_for_each_snippet():
     assert sorted(snippet(mark) for mark in MARKS) == sorted(SNIPPETS)
+
+
+def test_the_list_of_issuers_is_valid():
+    config, problems = conf.parse(run('"ISSUERS"')["RESOURCE_SERVER"], debug=False)
+
+    assert problems == []
+    assert [policy.audience for policy in config.policies] == [("https://api.example.com",)] * 2
+    assert [policy.claim_names.scope for policy in config.policies] == [("permissions",), ("scope", "scp")]
+
+
+def test_the_function_for_issuers_finds_tenants(db):
+    # Any model will do for the tenants that the README has.
+    class Tenant:
+        objects = User.objects.annotate(issuer=F("username"), audience=F("email"))
+
+    User.objects.create(username="https://tenant.test/", email="https://api.test/")
+    names = run("def settings_of")
+    names["Tenant"] = Tenant
+
+    assert names["settings_of"]("https://tenant.test/") == {"AUDIENCE": "https://api.test/"}
+    assert names["settings_of"]("https://stranger.test/") is None
 
 
 def test_the_settings_are_valid():

@@ -4,7 +4,7 @@ import pytest
 from tests.interop.conftest import Get, Trust
 from tests.interop.oidc_provider import ALGORITHMS, OidcProvider, resource
 
-from resource_server import authentication
+from resource_server import server
 
 
 def test_outage(own_issuer: OidcProvider, trust: Trust, get: Get) -> None:
@@ -17,7 +17,7 @@ def test_outage(own_issuer: OidcProvider, trust: Trust, get: Get) -> None:
     # Tokens that were verified before, and others under the same keys.
     assert [get(token).status_code for token in [*tokens, *unseen]] == [200] * 2 * len(ALGORITHMS)
 
-    authentication.forget()  # as a process that starts now
+    server.forget()  # as a process that starts now
     for token in tokens:
         answer = get(token)
         assert answer.status_code == 503

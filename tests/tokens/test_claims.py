@@ -9,7 +9,8 @@ import pytest
 
 from resource_server.errors import AuthorizationError
 from resource_server.testing import FakeIssuer
-from resource_server.tokens.access_token import AccessToken
+from resource_server.tokens.access_token import AccessToken, access_token
+from resource_server.tokens.policy import ClaimNames
 
 NOW = 1_800_000_000  # as the fixtures' clock says
 SKEW = 30
@@ -398,6 +399,25 @@ def test_the_claims_cannot_be_changed_at_any_depth(api: Any) -> None:
         api.verify(api.token()).subject = "admin"
 
 
+def test_a_shared_token_is_the_same_for_all_who_read_it(api: Any) -> None:
+    token = api.verify(api.token(roles=[{"names": ["a"], "deep": [[{"b": {}}]]}], address={"lines": ["x"]}))
+    claims = token.claims
+    assert token.claims is claims  # made once
+    assert claims["roles"][0]["deep"] == ((MappingProxyType({"b": MappingProxyType({})}),),)
+    for mapping in (claims, claims["roles"][0], claims["address"], claims["roles"][0]["deep"][0][0]["b"]):
+        with pytest.raises(TypeError):
+            mapping["sub"] = "admin"
+        with pytest.raises(AttributeError):
+            mapping.update(sub="admin")
+    for name in ("issuer", "subject", "audience", "scopes", "client_id", "expires_at", "claims", "_claims", "note"):
+        with pytest.raises((AttributeError, TypeError)):
+            setattr(token, name, "admin")
+        with pytest.raises((AttributeError, TypeError)):
+            delattr(token, name)
+    assert not hasattr(token, "__dict__")
+    assert (token.subject, token.claims) == ("auth0|ada", claims)
+
+
 def test_neither_token_nor_person_is_in_a_repr(api: Any) -> None:
     token = api.token(email="ada@example.test")
     text = repr(api.verify(token))
@@ -445,3 +465,95 @@ MACHINES: dict[str, tuple[dict[str, Any], bool]] = {
 @pytest.mark.parametrize(("claims", "machine"), MACHINES.values(), ids=MACHINES)
 def test_a_machine_is_told_from_a_person(api: Any, claims: dict[str, Any], machine: bool) -> None:
     assert api.verify(api.token(**claims)).is_machine is machine
+
+
+# Claims under names of the issuer's own
+
+COGNITO = ClaimNames(audience="client_id")
+ENTRA = ClaimNames(subject="oid", scope=("roles", "scp"), client_id=("appid",))
+AUTH0 = ClaimNames(scope=("permissions",))
+
+
+def test_each_claim_is_read_under_the_policys_name(new_api: Callable[..., Any]) -> None:
+    names = ClaimNames(subject="uid", audience="for", scope=("may",), client_id=("by",))
+    api = new_api("ES256", claim_names=names)
+    claims = {"uid": "ada", "for": ["https://api.test/", "b"], "may": ["read"], "by": "app"}
+    token = api.verify(api.token(**claims, aud=None, sub=None, client_id=None, scope=1, azp=1))
+    assert (token.subject, token.audience, token.scopes, token.client_id) == (
+        "ada",
+        ("https://api.test/", "b"),
+        {"read"},
+        "app",
+    )
+    # What stands under the RFC's name is a claim as any other, and no right.
+    token = api.verify(api.token(**claims, sub="admin", aud="other", scope="admin", client_id="other"))
+    assert (token.subject, token.scopes, token.client_id) == ("ada", {"read"}, "app")
+    assert token.claims["sub"] == "admin"
+
+
+RENAMED: dict[str, tuple[ClaimNames, dict[str, Any], str | None]] = {
+    "Cognito: the client is the audience": (COGNITO, {"client_id": "https://api.test/", "aud": None}, None),
+    "Cognito: another client": (COGNITO, {"client_id": "other", "aud": "https://api.test/"}, "audience_not_accepted"),
+    "Cognito: no client": (COGNITO, {"client_id": None, "aud": "https://api.test/"}, "aud_missing"),
+    "Cognito: a number": (COGNITO, {"client_id": 1}, "aud_malformed"),
+    "Cognito: an empty list": (COGNITO, {"client_id": []}, "aud_malformed"),
+    "Cognito: a list in a list": (COGNITO, {"client_id": [["https://api.test/"]]}, "aud_malformed"),
+    "Cognito: a list with a number": (COGNITO, {"client_id": ["https://api.test/", 1]}, "aud_malformed"),
+    "Cognito: an object": (COGNITO, {"client_id": {"https://api.test/": 1}}, "aud_malformed"),
+    "Entra ID": (ENTRA, {"oid": "ada", "appid": "app", "roles": ["read"]}, None),
+    "Entra ID: no oid": (ENTRA, {"sub": "ada"}, "sub_missing"),
+    "Entra ID: oid a number": (ENTRA, {"oid": 1}, "sub_malformed"),
+    "Entra ID: oid a list": (ENTRA, {"oid": ["ada"]}, "sub_malformed"),
+    "Entra ID: oid empty": (ENTRA, {"oid": ""}, "sub_malformed"),
+    "Entra ID: oid of 256 characters": (ENTRA, {"oid": "o" * 256}, "sub_malformed"),
+    "Entra ID: oid with NUL": (ENTRA, {"oid": "ada\x00"}, "sub_malformed"),
+    "Entra ID: roles a number": (ENTRA, {"oid": "ada", "roles": 1}, "scope_malformed"),
+    "Entra ID: roles an object": (ENTRA, {"oid": "ada", "roles": {"read": True}}, "scope_malformed"),
+    "Entra ID: a malformed scp beside roles": (ENTRA, {"oid": "ada", "roles": ["a"], "scp": 1}, "scope_malformed"),
+    "Entra ID: appid a list": (ENTRA, {"oid": "ada", "appid": ["app"]}, "client_id_malformed"),
+    "Auth0": (AUTH0, {"permissions": ["read"]}, None),
+    "Auth0: permissions a number": (AUTH0, {"permissions": 1.5}, "scope_malformed"),
+    "Auth0: permissions with a number": (AUTH0, {"permissions": ["read", 1]}, "scope_malformed"),
+    "Auth0: permissions nested": (AUTH0, {"permissions": [["read"]]}, "scope_malformed"),
+    "Auth0: permissions false": (AUTH0, {"permissions": False}, "scope_malformed"),
+}
+
+
+@pytest.mark.parametrize(("names", "claims", "reason"), RENAMED.values(), ids=RENAMED)
+def test_a_renamed_claim_is_as_compulsory_and_as_typed(
+    new_api: Callable[..., Any], names: ClaimNames, claims: dict[str, Any], reason: str | None
+) -> None:
+    api = new_api("ES256", claim_names=names)
+    assert outcome(api, api.token(**claims)) == reason
+
+
+def test_the_first_name_that_is_there_counts(new_api: Callable[..., Any]) -> None:
+    api = new_api("ES256", claim_names=ENTRA)
+    assert api.verify(api.token(oid="ada", roles=["a"], scp="b c")).scopes == {"a"}
+    assert api.verify(api.token(oid="ada", scp="b c")).scopes == {"b", "c"}
+    assert api.verify(api.token(oid="ada", scope="admin", permissions=["admin"])).scopes == set()
+    api = new_api("ES256", claim_names=AUTH0)
+    assert api.verify(api.token(scope="openid", permissions=["read write", ""])).scopes == {"read write"}
+
+
+@pytest.mark.parametrize(
+    ("names", "claims", "machine"),
+    [
+        (ENTRA, {"oid": "app", "appid": "app"}, True),
+        (ENTRA, {"oid": "ada", "appid": "app", "idtyp": "app"}, True),
+        (ENTRA, {"oid": "ada", "appid": "app", "sub": "app"}, False),
+        (ENTRA, {"oid": "ada", "client_id": "ada"}, False),
+        (COGNITO, {"client_id": "https://api.test/", "sub": "https://api.test/"}, True),
+        (COGNITO, {"client_id": "https://api.test/"}, False),
+    ],
+)
+def test_a_machine_is_told_from_a_person_under_other_names(
+    new_api: Callable[..., Any], names: ClaimNames, claims: dict[str, Any], machine: bool
+) -> None:
+    api = new_api("ES256", claim_names=names)
+    assert api.verify(api.token(**claims)).is_machine is machine
+
+
+def test_an_access_token_takes_the_standard_names_where_none_are_given(api: Any) -> None:
+    token = access_token(api.issuer.claims(scope="read", uid="x"))
+    assert (token.subject, token.scopes) == ("auth0|ada", {"read"})

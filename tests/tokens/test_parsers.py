@@ -19,7 +19,7 @@ from resource_server.tokens.discovery import parse_metadata
 from resource_server.tokens.http import Document, address_problem
 from resource_server.tokens.jwt import UnverifiedToken, judge, parse, verify_signature
 from resource_server.tokens.keys import KeySet, parse_key_set
-from resource_server.tokens.policy import Policy, media_type
+from resource_server.tokens.policy import ClaimNames, Policy, media_type
 from resource_server.tokens.strict_json import MAX_DEPTH, parse_object
 
 NOW = 1_800_000_000
@@ -239,6 +239,27 @@ def test_any_header_and_claims_are_accepted_or_an_invalid_token(header: dict[str
     assert "" not in made.scopes
     assert made.is_machine in (True, False)
     assert len(made.identity) == 64
+
+
+RENAMED = ClaimNames(subject="uid", audience="for", scope=("may", "can"), client_id=("by",))
+RENAMED_POLICY = Policy(
+    issuer=POLICY.issuer, audience=POLICY.audience, token_types=("at+jwt", "jwt"), claim_names=RENAMED
+)
+RENAMED_CLAIMS = {"iss": POLICY.issuer, "for": "https://api.test/", "uid": "ada", "exp": NOW + 60, "may": ["read"]}
+
+
+@given(altered(RENAMED_CLAIMS, "sub", "aud", "scope", "client_id", "can", "by"))
+@settings(max_examples=400)
+def test_any_claims_under_other_names_are_accepted_or_an_invalid_token(claims: dict[str, Any]) -> None:
+    _, error = attempt(InvalidToken, judge, unverified(GOOD_HEADER, claims), RENAMED_POLICY, NOW)
+    if error:
+        return
+    assert "https://api.test/" in ([claims["for"]] if isinstance(claims["for"], str) else claims["for"])
+    made = access_token(claims, RENAMED)
+    assert made.subject == claims["uid"]
+    assert made.client_id == claims.get("by")
+    assert made.is_machine in (True, False)
+    assert set(made.claims) == set(claims)
 
 
 def test_the_good_token_of_the_property_above_is_good() -> None:

@@ -15,6 +15,7 @@ MAX_TOKEN_CHARACTERS = 16 * 1024
 
 # RFC 9110 section 5.6.2: the scheme is a token; what follows it is ours to judge only when the scheme is.
 _SCHEME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]*")
+_USUAL = re.compile(r"Bearer ([A-Za-z0-9._~+/-]+=*)")
 # RFC 6750 section 2.1: credentials = "Bearer" 1*SP b64token
 _B64TOKEN = re.compile(r" +([A-Za-z0-9._~+/-]+=*)")
 
@@ -34,6 +35,9 @@ def parse_authorization(header: str | None) -> Credentials | None:
     """
     if not header:
         return None
+    # The one form that nearly all clients send.
+    if (usual := _USUAL.fullmatch(header)) is not None and len(header) <= MAX_TOKEN_CHARACTERS:
+        return Credentials(unverified_token=usual[1])
     header = header.strip(" \t")
     scheme = _SCHEME.match(header)
     if scheme is None or scheme[0].lower() != "bearer":

@@ -147,6 +147,16 @@ class IssuerKeys:
         """The reason of the last attempt, if it failed."""
         return self._failure
 
+    def known(self, kid: str | None, algorithm: str) -> tuple[VerificationKey, ...]:
+        """The keys that `find` would give without a thought; an empty tuple where it must be asked."""
+        now = self._asked_at = self._clock()
+        trusted = self._trusted
+        return (
+            trusted.keys.candidates(kid, algorithm)
+            if trusted is not None and now < self._look_at and kid is not None
+            else ()
+        )
+
     def find(self, kid: str | None, algorithm: str) -> Flow[tuple[VerificationKey, ...]]:
         """The keys that a token with this header may be signed with, never an empty tuple; without `kid` exactly one.
 

@@ -63,21 +63,27 @@ class Issuers:
         self._reset()
         on_fork(self._reset)
 
+    def known(self, unverified_issuer: str) -> Issuer | None:
+        """What is trusted of the issuer that a token claims, where that is known without asking the function."""
+        issuer = self._listed.get(unverified_issuer)
+        if issuer is None and (issuer := self._found.get(unverified_issuer)) is not None:
+            now = self._clock()
+            if now >= issuer.believed_until:
+                return None
+            issuer.used_at = now
+        return issuer
+
     def find(self, unverified_issuer: str) -> Flow[Issuer]:
         """What is trusted of the issuer that a token claims. Yields only where the function must be asked.
 
         Raises InvalidToken (`issuer_not_trusted`), and what the function raises where it was never answered.
         """
-        issuer = self._listed.get(unverified_issuer)
-        if issuer is not None:
-            return issuer
+        if (known := self.known(unverified_issuer)) is not None:
+            return known
         if self._policy_of is None:
             raise InvalidToken("issuer_not_trusted")
         now = self._clock()
         issuer = self._found.get(unverified_issuer)
-        if issuer is not None and now < issuer.believed_until:
-            issuer.used_at = now
-            return issuer
         if not _may_be_an_issuer(unverified_issuer) or now < self._strangers.get(unverified_issuer, -math.inf):
             raise InvalidToken("issuer_not_trusted")
         policy_of = self._policy_of

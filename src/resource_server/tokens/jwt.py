@@ -34,9 +34,10 @@ _PRINTABLE = re.compile(r"[^\x00-\x1f\x7f-\x9f]+")
 # logout or event token (RFC 8417).
 _OTHER_KINDS = frozenset({"nonce", "at_hash", "c_hash", "s_hash", "events"})
 
-# Header segments -> what `parse` read in them, for it would read the same again. Only `verify_signature` puts one in,
-# so that nobody without an issuer's key can fill it or push another out; each token is judged as before.
-_known_headers: dict[str, Mapping[str, Any]] = {}
+# Header segments, in the alphabet of base64 -> what `parse` read in them, for it would read the same again. Only
+# `verify_signature` puts one in, so that nobody without an issuer's key can fill it or push another out; what a policy
+# says of the header is judged for each token anew.
+_known_headers: dict[bytes, Mapping[str, Any]] = {}
 
 
 @dataclass(slots=True, kw_only=True, repr=False)
@@ -59,13 +60,14 @@ def parse(token: str) -> UnverifiedToken:
     Raises InvalidToken: `token_malformed`, `token_encrypted`, `header_malformed`, `payload_malformed`. Verifies
     nothing.
     """
-    segments = token.split(".")
+    # A character beyond ASCII becomes a question mark, which no base64 has either.
+    raw = token.encode("ascii", "replace")
+    segments = raw.translate(_TO_BASE64).split(b".")
     if len(segments) != 3:
         raise InvalidToken("token_encrypted" if len(segments) == 5 else "token_malformed")
-    header = _known_headers.get(segments[0])
+    header_segment, payload_segment, signature_segment = segments
+    header = _known_headers.get(header_segment)
     try:
-        raw = token.encode("ascii")
-        header_segment, payload_segment, signature_segment = raw.translate(_TO_BASE64).split(b".")
         header_bytes = _decode(header_segment) if header is None else b""
         payload, signature = _decode(payload_segment), _decode(signature_segment)
     except ValueError:
@@ -118,7 +120,7 @@ def verify_signature(token: UnverifiedToken, keys: Iterable[VerificationKey]) ->
 
 
 def _know_header(token: UnverifiedToken) -> None:
-    segment = token.signing_input.partition(b".")[0].decode("ascii")
+    segment = token.signing_input.partition(b".")[0].translate(_TO_BASE64)
     if len(segment) <= MAX_KNOWN_HEADER_CHARACTERS:
         # All at once: to take out the oldest needs a lock, and to stop here would be for ever.
         if len(_known_headers) >= MAX_KNOWN_HEADERS:

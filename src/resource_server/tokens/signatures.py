@@ -6,7 +6,6 @@ the form of an ECDSA signature. `cryptography` is imported when the first key is
 
 import hmac
 from collections.abc import Callable
-from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
@@ -22,22 +21,22 @@ Verification: TypeAlias = Callable[[bytes, bytes], object]
 def verification(public_key: Any, algorithm: str) -> Verification:
     """The check of one asymmetric algorithm by a public key of `cryptography`, which has to be of the kind and curve for it.
 
-    Raises KeyError for an algorithm without a hash in its name that is not Ed25519's.
+    Raises KeyError for a hash that there is not. Does not check that key and algorithm fit: `keys.py` binds them.
     """
     from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.asymmetric import padding
 
     if algorithm in ("EdDSA", "Ed25519"):
-        check: Verification = public_key.verify
-        return check
+        ed25519: Verification = public_key.verify
+        return ed25519
     digest = {"256": hashes.SHA256(), "384": hashes.SHA384(), "512": hashes.SHA512()}[algorithm[2:]]
     if algorithm.startswith("ES"):
         return _ecdsa(public_key, digest)
+    scheme: padding.AsymmetricPadding = padding.PKCS1v15()
     if algorithm.startswith("PS"):
         # RFC 7518 section 3.5: the salt is as long as the digest, and MGF1 uses the same hash.
-        pss = padding.PSS(mgf=padding.MGF1(digest), salt_length=padding.PSS.DIGEST_LENGTH)
-        return partial(public_key.verify, padding=pss, algorithm=digest)
-    return partial(public_key.verify, padding=padding.PKCS1v15(), algorithm=digest)
+        scheme = padding.PSS(mgf=padding.MGF1(digest), salt_length=padding.PSS.DIGEST_LENGTH)
+    return lambda signature, signing_input: public_key.verify(signature, signing_input, scheme, digest)
 
 
 def mac_verification(secret: bytes, algorithm: str) -> Verification:

@@ -57,24 +57,31 @@ class Verifier:
             clock=clock,
         )
 
+    def recall(self, unverified_token: str) -> VerifiedToken | None:
+        """The verdict on a token that has passed a moment ago and would pass now; None where it must be verified."""
+        seen = self._seen
+        return seen.get(digest(unverified_token), self._now(), self._clock()) if seen is not None else None
+
     def verify(self, credentials: Credentials) -> Flow[tuple[AccessToken, Policy]]:
         """The verified token and the policy that it has met, as a flow for `run` or `arun`; it yields only where keys must be fetched.
 
         Raises InvalidToken, or Unavailable where no verdict was reached. Does not judge scopes, and does not ask the
         issuer whether it has revoked the token.
         """
-        unverified_token, key = credentials.unverified_token, b""
-        if self._seen is not None:
-            key = digest(unverified_token)
-            if seen := self._seen.get(key, self._now(), self._clock()):
-                return seen.token, seen.issuer.policy
-        token = parse(unverified_token)
-        issuer = yield from self._issuers.find(token.issuer())
+        if (seen := self.recall(credentials.unverified_token)) is not None:
+            return seen.token, seen.issuer.policy
+        return (yield from self.verify_anew(credentials))
+
+    def verify_anew(self, credentials: Credentials) -> Flow[tuple[AccessToken, Policy]]:
+        """As `verify`, for a token that `recall` does not know."""
+        token = parse(credentials.unverified_token)
+        name = token.issuer()
+        issuer = self._issuers.known(name) or (yield from self._issuers.find(name))
         now = self._now()
         judge(token, issuer.policy, now)
         header = token.unverified_header
         kid, algorithm = header.get("kid"), header["alg"]
-        keys = yield from issuer.keys.find(kid, algorithm)
+        keys = issuer.keys.known(kid, algorithm) or (yield from issuer.keys.find(kid, algorithm))
         verify_signature(token, keys)
         verified = access_token(token.unverified_claims, issuer.policy.claim_names)
         key_set = issuer.keys.key_set
@@ -89,7 +96,7 @@ class Verifier:
                 expires_at=verified.expires_at + issuer.policy.clock_skew_seconds,
                 good_until=min(clock + MAX_AGE_SECONDS, issuer.keys.ends_at),
             )
-            self._seen.add(key, seen, clock)
+            self._seen.add(digest(credentials.unverified_token), seen, clock)
         return verified, issuer.policy
 
     def issuer(self, unverified_issuer: str) -> Flow[Issuer]:

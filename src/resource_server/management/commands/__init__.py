@@ -1,0 +1,1 @@
+"""`resource_server`: what this project trusts."""
