@@ -1,12 +1,8 @@
 """The measured samples -> tables between two marks of docs/performance.md, and a plot beside it. What people wrote around the marks stays."""
 
 import importlib.metadata
-import os
-import platform
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -261,11 +257,11 @@ def _version(package: str) -> str:
 
 def _conditions(machine: Mapping[str, Any]) -> str:
     versions = ", ".join(_version(package) for package in VERSIONS)
-    processor = machine.get("cpu_model_name", platform.processor() or "unknown processor")
-    load = os.getloadavg()[2]
     return (
-        f"Measured on {datetime.now(UTC):%d %B %Y}: {processor}, {os.cpu_count()} processors, {platform.system()} "
-        f"{platform.release()}, load of the last 15 minutes {load:.1f}; Python {sys.version.split()[0]}, {versions}."
+        f"Measured on {machine['measured_at']:%d %B %Y}, commit {machine['commit']}: "
+        f"{machine.get('cpu_model_name', 'unknown processor')}, {machine['cpu_count']} processors, "
+        f"{machine['platform'].partition('-with-')[0]}, load {machine['load']:.1f}; "
+        f"Python {machine['python_version'].split()[0]}, {versions}."
     )
 
 
@@ -275,30 +271,44 @@ def _plot(measured: Measured, path: Path) -> None:
     mpl.use("Agg")
     from matplotlib import pyplot
 
-    samples = sorted(measured.part("handler"), key=lambda each: (each.details["baseline"], _center(measured, each)))
-    samples.reverse()  # the first is drawn at the bottom
-    spreads = [measured.ratio("handler", sample.name) for sample in samples]
-    colors = ["#1f6feb" if sample.name.startswith(("ours", "plain, ours")) else "#9aa4b2" for sample in samples]
-    figure, axes = pyplot.subplots(figsize=(10, 0.42 * len(samples) + 1.2), layout="constrained")
-    bars = axes.barh([sample.name for sample in samples], [each.median for each in spreads], color=colors)
-    axes.errorbar(
-        [each.median for each in spreads],
-        range(len(samples)),
-        xerr=[[each.median - each.low for each in spreads], [each.high - each.median for each in spreads]],
-        fmt="none",
-        ecolor="#333333",
-        elinewidth=1,
-    )
-    labels = [
-        f"{each.median:.2f}" + ("  (database user)" if sample.details["database_user"] else "")
-        for each, sample in zip(spreads, samples, strict=True)
+    baselines = sorted({sample.details["baseline"] for sample in measured.part("handler")})
+    groups = [
+        sorted(
+            (sample for sample in measured.part("handler") if sample.details["baseline"] == baseline),
+            key=lambda each: _center(measured, each),
+        )
+        for baseline in baselines
     ]
-    axes.bar_label(bars, labels, padding=8, fontsize=9)
-    axes.axvline(1, color="#333333", linewidth=1, linestyle=":")
-    axes.set_xlim(0, max(each.high for each in spreads) * 1.22)
-    axes.set_xlabel(
-        "time of a whole request, beside the open view of the same kind (1.00); bars are medians, lines quartiles"
+    height = 0.4 * sum(len(group) + 1 for group in groups)
+    figure, drawn = pyplot.subplots(
+        len(groups),
+        figsize=(10, height + 0.8),
+        height_ratios=[len(group) + 1 for group in groups],
+        sharex=True,
+        layout="constrained",
+        squeeze=False,
     )
-    axes.spines[["top", "right"]].set_visible(False)
+    for axes, group, baseline in zip(drawn[:, 0], groups, baselines, strict=True):
+        _bars(measured, axes, group, baseline)
+    drawn[-1, 0].set_xlabel("bars are medians of ratios within a round, lines reach from quartile to quartile")
     figure.savefig(path, dpi=110, metadata={"Software": None})
     pyplot.close(figure)
+
+
+def _bars(measured: Measured, axes: Any, group: Sequence[Sample], baseline: str) -> None:
+    spreads = [measured.ratio("handler", sample.name) for sample in group]
+    colors = ["#1f6feb" if sample.name.startswith(("ours", "plain, ours")) else "#9aa4b2" for sample in group]
+    places = range(len(group))
+    axes.barh(places, [each.median for each in spreads], color=colors)
+    axes.set_yticks(places, [sample.name for sample in group])
+    axes.hlines(places, [each.low for each in spreads], [each.high for each in spreads], color="#333333", linewidth=1)
+    for place, each, sample in zip(places, spreads, group, strict=True):
+        label = f"{each.median:.2f}" + ("  database user" if sample.details["database_user"] else "")
+        axes.annotate(
+            label, (max(each.high, each.median), place), (6, 0), textcoords="offset points", va="center", fontsize=9
+        )
+    axes.axvline(1, color="#333333", linewidth=1, linestyle=":")
+    axes.invert_yaxis()
+    axes.set_xlim(0, max(axes.get_xlim()[1], max(each.high for each in spreads) * 1.15))
+    axes.set_title(f"Time of a whole request, {baseline} = 1.00; ours in blue", loc="left", fontsize=10)
+    axes.spines[["top", "right"]].set_visible(False)

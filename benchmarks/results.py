@@ -1,5 +1,6 @@
 """What was measured, kept as a suite of pyperf, which also writes down the machine; `python -m pyperf show` reads it too."""
 
+import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +24,7 @@ def save(path: Path, samples: Iterable[Sample]) -> None:
     """Write the samples of one process; those of others that are in the file already stay, and the values are joined."""
     import pyperf
 
-    benchmarks = []
+    benchmarks, commit = [], _commit()
     for sample in samples:
         details = {f"detail_{key}": value for key, value in sample.details.items()}
         metadata = {
@@ -31,6 +32,7 @@ def save(path: Path, samples: Iterable[Sample]) -> None:
             "unit": sample.unit,
             "part": sample.part,
             "case": sample.name,
+            "commit": commit,
             **details,
         }
         benchmarks.append(pyperf.Benchmark([pyperf.Run(sample.values, metadata=metadata)]))
@@ -62,4 +64,17 @@ def load(path: Path) -> tuple[list[Sample], dict[str, Any]]:
                 details=details,
             )
         )
-    return samples, dict(suite.get_benchmarks()[0].get_metadata())
+    first = suite.get_benchmarks()[0]
+    machine = {
+        **first.get_metadata(),
+        "measured_at": first.get_dates()[0],
+        "load": max(run.get_metadata().get("load_avg_1min", 0.0) for run in first.get_runs()),
+    }
+    return samples, machine
+
+
+def _commit() -> str:
+    """What was measured; `unknown` outside of a clone."""
+    command = ["git", "describe", "--always", "--dirty", "--exclude=*"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "unknown"
