@@ -3,23 +3,32 @@
 A server that loads the application before it forks (gunicorn --preload) copies the memory of one thread only.
 """
 
+import inspect
+import itertools
 import os
 import weakref
 from collections.abc import Callable
 
 __all__ = ["on_fork"]
 
-_methods: list["weakref.WeakMethod[Callable[[], None]]"] = []
+# By a number, so that threads may add to them and take from them at the same time without a lock.
+_methods: dict[int, "weakref.ReferenceType[Callable[[], None]]"] = {}
+_numbers = itertools.count()
 
 
 def on_fork(method: Callable[[], None]) -> None:
-    """Call a bound method in every child that this process forks, as long as its object lives. It must take no lock."""
-    _methods[:] = [known for known in _methods if known() is not None]
-    _methods.append(weakref.WeakMethod(method))
+    """Call a bound method, or a function of a module, in every child that this process forks, as long as its object lives. It must take no lock."""
+    number = next(_numbers)
+
+    def forget(_reference: object, pop: Callable[[int, None], object] = _methods.pop) -> None:
+        pop(number, None)
+
+    reference = weakref.WeakMethod if inspect.ismethod(method) else weakref.ref
+    _methods[number] = reference(method, forget)
 
 
 def _forked() -> None:
-    for known in _methods:
+    for known in list(_methods.values()):
         method = known()
         if method is not None:
             method()
