@@ -218,6 +218,8 @@ class IssuerKeys:
             attempts, trusted = self._attempts, self.trusted
             if trusted is not None and (keys := _choose(trusted.keys, kid, algorithm)):
                 return keys
+            if self._failure is not None:
+                break
             if is_mine and self._is_shared:
                 self._allowance += 1
                 continue
@@ -247,7 +249,8 @@ class IssuerKeys:
         if now < self._retry_at:
             raise self._unavailable(now)
         yield Blocking(call=lambda: self._attempt(attempts, join_seconds=join_seconds))
-        if self._failure is not None or self._attempts == attempts:
+        # A failure that leaves keys (what another process knew of an issuer that is down) is for the caller to judge.
+        if self._attempts == attempts or (self._failure is not None and self.trusted is None):
             raise self._unavailable(self._clock())
 
     def _attempt(self, attempts: int, *, join_seconds: float) -> None:
