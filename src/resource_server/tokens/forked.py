@@ -17,8 +17,10 @@ _methods: dict[int, "weakref.WeakMethod[Callable[[], None]]"] = {}
 def on_fork(method: Callable[[], None]) -> None:
     """Call a bound method in every child that this process forks, as long as its object lives. It must take no lock."""
     # Threads come here beside one another, so each step is one that none of them can come between.
-    number = next(_numbers)
-    _methods[number] = weakref.WeakMethod(method, lambda _dead: _methods.pop(number, None))
+    for number, known in list(_methods.items()):
+        if known() is None:
+            _methods.pop(number, None)
+    _methods[next(_numbers)] = weakref.WeakMethod(method)
 
 
 def _forked() -> None:
