@@ -90,15 +90,22 @@ class TrustedIssuer:
 
 _current: ResourceServer | None = None
 _fetch: Fetch = fetch
-_configuring = threading.RLock()
 
 
-def _forked() -> None:
-    global _configuring  # noqa: PLW0603 - a thread of the parent may have held it
-    _configuring = threading.RLock()
+class _Configuring:
+    """Held by the one thread that makes the ResourceServer of this process."""
+
+    lock: threading.RLock
+
+    def __init__(self) -> None:
+        self._reset()
+        on_fork(self._reset)
+
+    def _reset(self) -> None:
+        self.lock = threading.RLock()
 
 
-on_fork(_forked)
+_configuring = _Configuring()
 
 
 def configure() -> tuple[ResourceServer | None, list[Problem]]:
@@ -133,7 +140,7 @@ def current() -> ResourceServer:
     server = _current
     if server is None:
         # Two servers would fetch the keys twice.
-        with _configuring:
+        with _configuring.lock:
             server = _current = _current or _configured()
     return server
 

@@ -3,35 +3,26 @@
 A server that loads the application before it forks (gunicorn --preload) copies the memory of one thread only.
 """
 
-import inspect
-import itertools
 import os
 import weakref
 from collections.abc import Callable
+from typing import Any
 
 __all__ = ["on_fork"]
 
-# By a number, so that threads may add to them and take from them at the same time without a lock.
-_methods: dict[int, "weakref.ReferenceType[Callable[[], None]]"] = {}
-_numbers = itertools.count()
+# Threads may add to it at the same time, and none is lost.
+_methods: "weakref.WeakKeyDictionary[object, Callable[[Any], None]]" = weakref.WeakKeyDictionary()
 
 
 def on_fork(method: Callable[[], None]) -> None:
-    """Call a bound method, or a function of a module, in every child that this process forks, as long as its object lives. It must take no lock."""
-    number = next(_numbers)
-
-    def forget(_reference: object, pop: Callable[[int, None], object] = _methods.pop) -> None:
-        pop(number, None)
-
-    reference = weakref.WeakMethod if inspect.ismethod(method) else weakref.ref
-    _methods[number] = reference(method, forget)
+    """Call a bound method, one of each object, in every child that this process forks, as long as the object lives. It must take no lock."""
+    bound: Any = method
+    _methods[bound.__self__] = bound.__func__
 
 
 def _forked() -> None:
-    for known in list(_methods.values()):
-        method = known()
-        if method is not None:
-            method()
+    for owner, function in list(_methods.items()):
+        function(owner)
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks
