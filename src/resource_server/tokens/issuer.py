@@ -337,7 +337,10 @@ class IssuerKeys:
         # One call at a time is under way, however many attempts fail.
         if not self._is_scheduled:
             self._is_scheduled = True
-            self._later(max(seconds, 0.0), self.refresh_ahead)
+            try:
+                self._later(max(seconds, 0.0), self.refresh_ahead)
+            except RuntimeError:  # no thread can be had now; requests do its work, and try again each time
+                self._is_scheduled = False
 
     def _tell(self, kind: Any, **details: Any) -> None:
         self._on_event(KeyEvent(kind=kind, issuer=self._policy.issuer, **details))
