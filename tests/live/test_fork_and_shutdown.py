@@ -51,7 +51,7 @@ held = {
     "the issuer's": [keys._lock],
     "the issuers'": [verifier._issuers._lock],
     "the token cache's": verifier._seen._locks,
-    "the settings'": [server._configuring],
+    "the settings'": [server._configuring.lock],
 }[mode]
 if mode == "the settings'":
     server.forget()
@@ -182,6 +182,14 @@ import resource_server.authentication, resource_server.decorators, resource_serv
 resource_server.server.current()
 print(json.dumps([thread.name for thread in threading.enumerate()] + [name for name in sys.modules if name == "urllib3"]))
 """
+
+
+@pytest.mark.parametrize("module", ["tokens.http", "tokens.verifier", "server", "drf", "testing"])
+def test_an_import_says_nothing_at_the_end(issuer: LiveIssuer, module: str) -> None:
+    source = (
+        f"import resource_server.{module}; from resource_server.tokens.verifier import Verifier; kept = Verifier([])"
+    )
+    script(source, issuer, DJANGO_SETTINGS_MODULE="tests.settings")
 
 
 def test_no_thread_is_started_and_nothing_fetched_before_the_first_token(issuer: LiveIssuer) -> None:
