@@ -11,7 +11,7 @@ help:
 	@echo "            (ONCE=1 checks the answers and stops; PORT=8000 ISSUER_PORT=9000)"
 	@echo "make test   run the tests (ARGS='-k name' is passed on to pytest)"
 	@echo "make lint   check style, types and import contracts"
-	@echo "make bench  measure (nothing to measure yet)"
+	@echo "make bench  measure, beside the peers, and write docs/performance.md (ARGS=--quick: a minute, writes nothing)"
 	@echo "make lock   resolve the pinned requirements anew (needs uv)"
 	@echo "make clean  remove what these commands made"
 
@@ -31,14 +31,16 @@ lint: venv
 	.venv/bin/lint-imports
 
 bench:
-	@echo "There is nothing to measure yet: the benchmarks are not written."
+	@VENV=.venv-bench LOCK=requirements/bench.txt scripts/venv.sh
+	@.venv-bench/bin/python -m benchmarks $(ARGS)
 
 lock:
 	@command -v $(UV) >/dev/null || { echo "error: make lock needs uv (python -m pip install uv, or UV=path)" >&2; exit 1; }
 	$(LOCK) --python-version 3.11 -o requirements/py311-django52.txt requirements/dev.in requirements/django52.in
 	$(LOCK) --python-version 3.12 -o requirements/py312-django60.txt requirements/dev.in requirements/django60.in
 	$(LOCK) --python-version 3.13 -o requirements/py313-django61.txt requirements/dev.in requirements/django61.in
+	$(LOCK) --python-version 3.11 -o requirements/bench.txt requirements/bench.in
 
 clean:
-	rm -rf .venv .nox .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage dist build tests/interop/node_modules
+	rm -rf .venv .venv-bench benchmarks/results .nox .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage dist build tests/interop/node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

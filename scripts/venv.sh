@@ -1,11 +1,11 @@
 #!/bin/sh
 # Makes .venv: a virtual environment with the pinned development requirements and this package in editable mode.
 # Quick when nothing changed. Every failure is one line on stderr and a non-zero exit; the details are in .venv/install.log.
-# PYTHON chooses the interpreter.
+# PYTHON chooses the interpreter, VENV another folder, LOCK other requirements.
 set -eu
 cd "$(dirname "$0")/.."
 
-venv=.venv
+venv=${VENV:-.venv}
 log=$venv/install.log
 stamp=$venv/installed
 
@@ -47,6 +47,8 @@ require_venv_module() {
 }
 
 find_lock_file() {
+    lock=${LOCK:-}
+    if [ -n "$lock" ]; then return; fi
     case $("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])') in
         3.11) lock=requirements/py311-django52.txt ;;
         3.12) lock=requirements/py312-django60.txt ;;
@@ -54,7 +56,7 @@ find_lock_file() {
     esac
 }
 
-# What .venv was made from; it is written last, so that a half-made one is never taken for a finished one.
+# What the environment was made from; it is written last, so that a half-made one is never taken for a finished one.
 fingerprint() {
     "$python" -c 'import sys; print(sys.base_prefix, sys.version)'
     cksum "$lock" pyproject.toml

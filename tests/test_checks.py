@@ -130,6 +130,28 @@ def test_another_issuer_is_not_warned_of(project, issuer):
     assert messages() == []
 
 
+@pytest.mark.parametrize("backend", ["locmem.LocMemCache", "dummy.DummyCache"])
+def test_a_cache_that_shares_nothing_is_a_warning(project, settings, backend):
+    settings.CACHES = {"default": {"BACKEND": f"django.core.cache.backends.{backend}"}}
+    project({**GOOD, "CACHE": "default"})
+    [warning] = messages()
+    assert warning.id == "resource_server.W003"
+    assert backend.partition(".")[2] in warning.msg
+    assert "Redis" in warning.hint
+
+
+def test_a_cache_that_processes_share_is_not_warned_of(project, settings):
+    redis = {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": "redis://127.0.0.1:6379"}
+    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}, "shared": redis}
+    project({**GOOD, "CACHE": "shared"})
+    assert messages() == []
+
+
+def test_a_cache_that_is_not_there_is_an_error_alone(project):
+    project({**GOOD, "CACHE": "nowhere"})
+    assert [message.id for message in messages()] == ["resource_server.E026"]
+
+
 def test_ids_are_unique():
     source = "".join(
         (Path(resource_server.__file__).parent / name).read_text(encoding="utf-8")

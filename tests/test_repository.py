@@ -15,7 +15,8 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 ROOT = Path(__file__).parent.parent
-LOCK_FILES = sorted((ROOT / "requirements").glob("*.txt"))
+LOCK_FILES = sorted((ROOT / "requirements").glob("py*.txt"))
+BENCH = ROOT / "requirements" / "bench.txt"
 NPM = ROOT / "tests" / "interop"
 
 # What must stand in no file, and an example of each that the pattern must find.
@@ -83,16 +84,22 @@ def test_there_is_a_lock_file_for_each_supported_pair() -> None:
     assert [path.stem for path in LOCK_FILES] == ["py311-django52", "py312-django60", "py313-django61"]
 
 
+@pytest.mark.parametrize("lock_file", [*LOCK_FILES, BENCH], ids=lambda path: path.stem)
+def test_lock_file_pins_every_requirement_with_hashes(lock_file: Path) -> None:
+    pinned = re.compile(r"[\w.-]+(?:\[[\w,-]+\])?==[\w.!+]+ *(?:;[^\\]*?)?(?: +--hash=sha256:[0-9a-f]{64})+(?: +#.*)?")
+    lines = list(requirements(lock_file))
+    assert [line for line in lines if not pinned.fullmatch(line)] == []
+    assert len(lines) > 30
+
+
+def test_the_lock_file_of_the_benchmarks_holds_all_that_they_ask_for() -> None:
+    asked = {canonicalize_name(Requirement(line).name) for line in requirements(BENCH.with_suffix(".in"))}
+    assert asked - set(pins(BENCH)) == set()
+    assert "requirements/bench.txt" in (ROOT / "Makefile").read_text()
+
+
 @pytest.mark.parametrize("lock_file", LOCK_FILES, ids=lambda path: path.stem)
 class TestLockFile:
-    def test_pins_every_requirement_with_hashes(self, lock_file: Path) -> None:
-        pinned = re.compile(
-            r"[\w.-]+(?:\[[\w,-]+\])?==[\w.!+]+ *(?:;[^\\]*?)?(?: +--hash=sha256:[0-9a-f]{64})+(?: +#.*)?"
-        )
-        lines = list(requirements(lock_file))
-        assert [line for line in lines if not pinned.fullmatch(line)] == []
-        assert len(lines) > 50
-
     def test_holds_the_django_of_its_name(self, lock_file: Path) -> None:
         major, minor = pins(lock_file)["django"].release[:2]
         assert lock_file.stem.endswith(f"django{major}{minor}")

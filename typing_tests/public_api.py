@@ -1,6 +1,7 @@
 """What a type checker tells a project that uses the package; mypy reads this file, nothing runs it."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, assert_type
 
 from django.http import HttpRequest, HttpResponse
@@ -89,6 +90,10 @@ def the_issuers() -> None:
         assert_type(issuer.issuer, str)
         assert_type(issuer.error, str | None)
         assert_type(issuer.metadata, Mapping[str, Any] | None)
+        assert_type(issuer.trusted_until, datetime | None)
+        for key in issuer.keys:
+            assert_type(key.kid, str | None)
+            assert_type(key.since, datetime | None)
 
 
 def the_errors(rejected: InvalidToken, scope: InsufficientScope, unavailable: Unavailable) -> None:

@@ -132,7 +132,7 @@ def _enter(request: HttpRequest, requirement: Requirement) -> Flow[JsonResponse 
         # An outer decorator has verified this token already.
         token = getattr(request, "auth", None)
         if not isinstance(token, AccessToken):
-            authenticated = yield from authentication.authenticate(request)
+            authenticated = authentication.remembered(request) or (yield from authentication.authenticate(request))
             if authenticated is None:
                 missing = NoCredentials("credentials_missing")
                 yield from authentication.report(request, missing)

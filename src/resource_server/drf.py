@@ -49,8 +49,9 @@ class AccessTokenAuthentication(BaseAuthentication):
     """
 
     def authenticate(self, request: Request) -> authentication.Authenticated | None:
+        http_request = request._request
         try:
-            authenticated = run(authentication.authenticate(request._request))
+            authenticated = authentication.remembered(http_request) or run(authentication.authenticate(http_request))
         except AuthorizationError as error:
             raise AuthorizationFailed(error) from error
         if authenticated is None:

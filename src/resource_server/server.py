@@ -4,6 +4,7 @@ Made on the first request, and again after `override_settings`. What happens to 
 receivers of signals here.
 """
 
+import inspect
 import logging
 import threading
 import time
@@ -22,7 +23,7 @@ from django.utils.module_loading import import_string
 
 from resource_server import conf, signals, users
 from resource_server.errors import Unavailable
-from resource_server.policies import Problem, parse_policy
+from resource_server.policies import POLICY_KEYS, Problem, parse_policy, unknown_key
 from resource_server.tokens.documents import SharedDocuments
 from resource_server.tokens.flow import run
 from resource_server.tokens.forked import on_fork
@@ -90,22 +91,15 @@ class TrustedIssuer:
 
 _current: ResourceServer | None = None
 _fetch: Fetch = fetch
+_configuring = threading.RLock()
 
 
-class _Configuring:
-    """Held by the one thread that makes the ResourceServer of this process."""
-
-    lock: threading.RLock
-
-    def __init__(self) -> None:
-        self._reset()
-        on_fork(self._reset)
-
-    def _reset(self) -> None:
-        self.lock = threading.RLock()
+def _forked() -> None:
+    global _configuring  # noqa: PLW0603 - a thread of the parent may have held it
+    _configuring = threading.RLock()
 
 
-_configuring = _Configuring()
+on_fork(_forked)
 
 
 def configure() -> tuple[ResourceServer | None, list[Problem]]:
@@ -140,7 +134,7 @@ def current() -> ResourceServer:
     server = _current
     if server is None:
         # Two servers would fetch the keys twice.
-        with _configuring.lock:
+        with _configuring:
             server = _current = _current or _configured()
     return server
 
@@ -233,6 +227,8 @@ def _policy_of(
     try:
         function: Any = import_string(path)
         reason = "" if callable(function) else "it is no function"
+        if inspect.iscoroutinefunction(function):
+            reason = "it is an async function; it is called in a thread, where it may block"
     except Exception as error:  # noqa: BLE001 - a module of the project is run here, which may fail in any way
         reason = f"{type(error).__name__}: {error}"
     if reason:
@@ -251,9 +247,11 @@ def _policy_of(
             logger.error("%s answered neither a dict nor None", path)
             raise Unavailable("settings_invalid", retry_after=60)
         place = f"{path}({unverified_issuer!r})"
-        policy, problems = parse_policy({**common, "ISSUER": unverified_issuer, **answer}, debug=debug, place=place)
+        problems = [unknown_key(key, POLICY_KEYS, place) for key in answer if key not in POLICY_KEYS]
+        policy, found = parse_policy({**common, "ISSUER": unverified_issuer, **answer}, debug=debug, place=place)
+        problems += found
         if policy is not None:
-            problems = finders.add(policy.users)
+            problems += finders.add(policy.users)
         if policy is None or problems:
             raise _invalid(problems)
         return policy
@@ -266,13 +264,15 @@ class _Finders(dict[str, users.UserFinder | None]):
 
     def __init__(self, user_cache_seconds: int) -> None:
         super().__init__()
-        self._rows = UserRows(user_cache_seconds) if user_cache_seconds else None
+        self._user_cache_seconds = user_cache_seconds
 
     def add(self, name: str) -> list[Problem]:
         """Find what stands behind a value; the problems, if that fails."""
         if name in self:
             return []
-        finder, problems = users.user_finder(name, self._rows)
+        # Each has rows of its own: one subject may be one user by name, and another by account.
+        rows = UserRows(self._user_cache_seconds) if self._user_cache_seconds else None
+        finder, problems = users.user_finder(name, rows)
         if not problems:
             self[name] = finder
         return problems

@@ -8,7 +8,7 @@ Of keys, each with `issuer`; kids are strings, or None for a key without one:
 
 - `key_fetch_started`: an attempt to fetch the keys begins
 - `keys_refreshed`: `kids` (tuple); it has succeeded
-- `key_fetch_failed`: `reason`, `repeated` (the attempt before it failed for the same reason)
+- `key_fetch_failed`: `reason`, `repeated` (it has failed for this reason before in this outage)
 - `keys_served_stale`: `kids`, `reason`; the life of the keys is over, the issuer is down, and they go on. Once in each outage
 - `key_added`, `key_withdrawn`: `kid`; what the last refresh has brought or no longer had
 

@@ -9,10 +9,12 @@
 Needs nothing but what the package needs. Not for production: it signs whatever it is asked to.
 """
 
+import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from resource_server.devissuer.signing import SigningKeys
@@ -26,7 +28,9 @@ __all__ = ["FakeIssuer"]
 class FakeIssuer:
     """An issuer with keys of its own. `fetch` is how a verifier gets its documents; `fetched` lists the addresses that were asked for.
 
-    Set `failure` to a reason of `Unavailable` to let fetches fail, and `documents` to serve other bytes at an address.
+    Set `failure` to a reason of `Unavailable` to let fetches fail, with `retry_after` (seconds) if the issuer says when
+    to come again; `failures` does that for one address. `documents` serves other bytes at an address, `cache_control`
+    is the header of every answer. Documents have an ETag, and who has one already gets it again (304).
     """
 
     def __init__(
@@ -42,6 +46,9 @@ class FakeIssuer:
         self.keys = SigningKeys(algorithm)
         self.fetched: list[str] = []
         self.failure: str | None = None
+        self.failures: dict[str, str] = {}
+        self.retry_after = 1
+        self.cache_control = ""
         self.documents: dict[str, bytes] = {}
         self._now = now
 
@@ -77,17 +84,23 @@ class FakeIssuer:
         return {"issuer": self.issuer, "jwks_uri": self.jwks_uri}
 
     def fetch(self, url: str, /, *, seconds: float, known: Document | None = None, public: bool = False) -> Document:
-        """The document at an address of this issuer. Raises Unavailable where there is none, and `failure` where that is set."""
+        """The document at an address of this issuer. Raises Unavailable where there is none, and where a failure is set."""
         self.fetched.append(url)
-        if self.failure is not None:
-            raise Unavailable(self.failure)
+        failure = self.failure or self.failures.get(url)
+        if failure is not None:
+            raise Unavailable(failure, retry_after=self.retry_after)
         if url in self.documents:
-            return Document(body=self.documents[url])
-        if url == self.jwks_uri:
-            return Document(body=json.dumps(self.keys.jwks()).encode())
-        if url in metadata_urls(self.issuer):
-            return Document(body=json.dumps(self.metadata()).encode())
-        raise Unavailable("fetch_status")
+            body = self.documents[url]
+        elif url == self.jwks_uri:
+            body = json.dumps(self.keys.jwks()).encode()
+        elif url in metadata_urls(self.issuer):
+            body = json.dumps(self.metadata()).encode()
+        else:
+            raise Unavailable("fetch_status")
+        etag = f'"{hashlib.sha256(body).hexdigest()}"'
+        if known is not None and known.etag == etag:
+            return replace(known, cache_control=self.cache_control)
+        return Document(body=body, cache_control=self.cache_control, etag=etag)
 
     @contextmanager
     def serving(self) -> Iterator["FakeIssuer"]:

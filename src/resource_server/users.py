@@ -21,7 +21,7 @@ from resource_server.tokens.access_token import AccessToken
 from resource_server.tokens.flow import Blocking, Flow
 from resource_server.user_rows import UserRows
 
-__all__ = ["TokenUser", "UserFinder", "find_user", "user_finder"]
+__all__ = ["TokenUser", "UserFinder", "find_user", "remembered_user", "user_finder"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +30,12 @@ class UserFinder:
 
     find: Callable[[AccessToken], Any]
     rows: UserRows | None = None
+
+    def read(self, token: AccessToken) -> Any:
+        """Ask the function, and keep the row that it has read. Blocks."""
+        if self.rows is None:
+            return self.find(token)
+        return self.rows.read(token.issuer, token.subject, lambda: self.find(token))
 
 
 class TokenUser:
@@ -135,16 +141,18 @@ def user_finder(users: str, rows: UserRows | None) -> tuple[UserFinder | None, l
     return UserFinder(find=function), []
 
 
-def find_user(token: AccessToken, finder: UserFinder | None) -> Flow[Any]:
-    """The user that a token speaks for. Raises InvalidToken (`user_unknown`, `user_inactive`). Yields where a database is asked."""
+def remembered_user(token: AccessToken, finder: UserFinder | None) -> Any:
+    """The user that a token speaks for, where no database need be asked; None where one must."""
     if finder is None or token.is_machine:
         return TokenUser(token)
-    rows = finder.rows
-    user = rows.get(token.issuer, token.subject) if rows is not None else None
-    if user is None:
-        user = yield Blocking(call=lambda: finder.find(token), thread_sensitive=True)
-        if rows is not None:
-            rows.add(token.issuer, token.subject, user)
+    return finder.rows.get(token.issuer, token.subject) if finder.rows is not None else None
+
+
+def find_user(token: AccessToken, finder: UserFinder | None) -> Flow[Any]:
+    """The user that a token speaks for. Raises InvalidToken (`user_unknown`, `user_inactive`). Yields where a database is asked."""
+    user = remembered_user(token, finder)
+    if user is None and finder is not None:
+        user = yield Blocking(call=lambda: finder.read(token), thread_sensitive=True)
     if user is None:
         raise InvalidToken("user_unknown")
     if not getattr(user, "is_active", False):

@@ -51,7 +51,7 @@ held = {
     "the issuer's": [keys._lock],
     "the issuers'": [verifier._issuers._lock],
     "the token cache's": verifier._seen._locks,
-    "the settings'": [server._configuring.lock],
+    "the settings'": [server._configuring],
 }[mode]
 if mode == "the settings'":
     server.forget()

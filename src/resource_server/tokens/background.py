@@ -1,8 +1,8 @@
 """Calls that are made later, beside the requests: how key sets are refreshed ahead of their end.
 
 One daemon thread waits for all of them, and starts with the first; each call then has a thread of its own, so that an
-issuer that hangs holds up no other. A child that was just forked has no calls to make, and where no thread can be had
-(at the shutdown of the interpreter) none is taken on: the next request that needs it asks again.
+issuer that hangs holds up no other. Where no thread can be had (at the shutdown of the interpreter) a call waits for
+one, and a child that was just forked has no calls: the next request that needs one asks again.
 """
 
 import heapq
@@ -10,11 +10,10 @@ import itertools
 import logging
 import threading
 import time
-import weakref
 from collections.abc import Callable
 from typing import TypeAlias
 
-from resource_server.tokens.forked import on_fork
+from resource_server.tokens.forked import WeakMethod, on_fork, weak_method
 
 __all__ = ["Background", "Later", "background"]
 
@@ -32,7 +31,7 @@ class Background:
 
     _changed: threading.Condition
     _places: threading.BoundedSemaphore
-    _calls: list[tuple[float, int, "weakref.WeakMethod[Callable[[], None]]"]]
+    _calls: list[tuple[float, int, WeakMethod]]
     _thread: threading.Thread | None
 
     def __init__(self) -> None:
@@ -43,16 +42,19 @@ class Background:
     def later(self, seconds: float, method: Callable[[], None]) -> None:
         """Call a bound method in so many seconds, in a thread of its own. Its object may be gone by then: that ends it.
 
-        Raises RuntimeError where no thread can be started: then it will not be called.
+        Raises nothing.
         """
-        entry = (time.monotonic() + seconds, next(self._numbers), weakref.WeakMethod(method))
-        with self._changed:
-            if self._thread is None:
-                thread = threading.Thread(target=self._wait, name="resource-server-background", daemon=True)
-                thread.start()
-                self._thread = thread
-            heapq.heappush(self._calls, entry)
-            self._changed.notify()
+        entry = (time.monotonic() + seconds, next(self._numbers), weak_method(method))
+        try:
+            with self._changed:
+                heapq.heappush(self._calls, entry)
+                if self._thread is None:
+                    thread = threading.Thread(target=self._wait, name="resource-server-background", daemon=True)
+                    thread.start()
+                    self._thread = thread
+                self._changed.notify()
+        except RuntimeError:  # it is made when a thread can be had for a later one
+            logger.debug("no background thread can be started")
 
     def _reset(self) -> None:
         self._changed = threading.Condition()
@@ -77,7 +79,7 @@ class Background:
                 with self._changed:
                     heapq.heappush(self._calls, (time.monotonic() + AGAIN_SECONDS, number, method))
 
-    def _call(self, method: "weakref.WeakMethod[Callable[[], None]]") -> None:
+    def _call(self, method: WeakMethod) -> None:
         try:
             call = method()
             if call is not None:

@@ -3,26 +3,50 @@
 A server that loads the application before it forks (gunicorn --preload) copies the memory of one thread only.
 """
 
+import itertools
 import os
 import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import TypeAlias
 
-__all__ = ["on_fork"]
+__all__ = ["WeakMethod", "on_fork", "weak_method"]
 
-# Threads may add to it at the same time, and none is lost.
-_methods: "weakref.WeakKeyDictionary[object, Callable[[Any], None]]" = weakref.WeakKeyDictionary()
+WeakMethod: TypeAlias = Callable[[], Callable[[], None] | None]
+
+_numbers = itertools.count()
+_methods: dict[int, WeakMethod] = {}
+
+
+def weak_method(method: Callable[[], None]) -> WeakMethod:
+    """A way back to a bound method as long as its object lives, and to None after; a plain function lives for ever.
+
+    Unlike `weakref.WeakMethod` it has no callback, which would run, and complain, while the interpreter shuts down.
+    """
+    if not hasattr(method, "__self__"):
+        return lambda: method
+    owner, function = weakref.ref(method.__self__), method.__func__  # type: ignore[attr-defined] # a bound method's
+
+    def living() -> Callable[[], None] | None:
+        found = owner()
+        return None if found is None else function.__get__(found)
+
+    return living
 
 
 def on_fork(method: Callable[[], None]) -> None:
-    """Call a bound method, one of each object, in every child that this process forks, as long as the object lives. It must take no lock."""
-    bound: Any = method
-    _methods[bound.__self__] = bound.__func__
+    """Call a bound method, or a function, in every child that this process forks. It must take no lock."""
+    # Threads come here beside one another, so each step is one that none of them can come between.
+    for number, known in list(_methods.items()):
+        if known() is None:
+            _methods.pop(number, None)
+    _methods[next(_numbers)] = weak_method(method)
 
 
 def _forked() -> None:
-    for owner, function in list(_methods.items()):
-        function(owner)
+    for known in list(_methods.values()):
+        method = known()
+        if method is not None:
+            method()
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks

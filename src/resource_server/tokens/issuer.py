@@ -11,6 +11,7 @@ import random
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 from resource_server.errors import InvalidToken, Unavailable
@@ -45,6 +46,8 @@ UNKNOWN_KID_SECONDS = 60
 # Unknown kids wait for a refresh that is under way only in its first seconds: an issuer that is slow must not let
 # forged tokens fill all threads.
 JOIN_SECONDS = 2.0
+# What of a policy decides which keys there are.
+_OF_KEYS = ("issuer", "jwks_uri", "key_set", "stale_seconds", "http_on_loopback")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +73,7 @@ class Trusted:
 class KeyEvent:
     """What happened to an issuer's keys, for the log and for receivers of signals.
 
-    `failed` and `stale` have a `reason`; `repeated` is a failure after another for the same reason.
+    `failed` and `stale` have a `reason`; `repeated` is a failure for a reason that this outage has had before.
     """
 
     kind: Literal["started", "refreshed", "failed", "stale", "added", "withdrawn"]
@@ -97,6 +100,7 @@ class IssuerKeys:
 
     _flight: _Flight | None
     _look_at: float
+    _call_at: float
 
     def __init__(
         self,
@@ -121,6 +125,7 @@ class IssuerKeys:
         self._attempts = 0  # that have ended
         self._failures = 0
         self._failure: str | None = None
+        self._told: set[str] = set()  # the reasons of this outage
         self._retry_at = -math.inf
         self._is_stale = False
         self._is_shared = False  # another process has fetched what is trusted
@@ -157,6 +162,10 @@ class IssuerKeys:
             else ()
         )
 
+    def serve(self, policy: Policy) -> bool:
+        """Whether these are also the keys of another policy, which then need not be fetched for it."""
+        return all(getattr(self._policy, name) == getattr(policy, name) for name in _OF_KEYS)
+
     def find(self, kid: str | None, algorithm: str) -> Flow[tuple[VerificationKey, ...]]:
         """The keys that a token with this header may be signed with, never an empty tuple; without `kid` exactly one.
 
@@ -174,21 +183,29 @@ class IssuerKeys:
                 raise self._unavailable(now)
         return _choose(trusted.keys, kid, algorithm) or (yield from self._find_unknown(kid, algorithm, attempts))
 
-    def current(self) -> Flow[Trusted | None]:
+    def current(self) -> Flow[Trusted]:
         """What is trusted now, fetched if nothing is known yet. Raises Unavailable where it cannot be."""
-        if self.trusted is None:
-            yield from self._refresh(self._clock(), self._attempts, join_seconds=math.inf)
-        return self.trusted
+        trusted = self.trusted
+        if trusted is None:
+            yield from self._look(self._clock(), self._attempts)
+            trusted = self.trusted
+        if trusted is None:
+            raise self._unavailable(self._clock())
+        return trusted
 
     def refresh_ahead(self) -> None:
         """Renew the set before its life is over, or try again after a failure. For the background; it blocks."""
-        self._is_scheduled = False
         now = self._clock()
+        if now < self._call_at:
+            return  # an earlier call came to be needed, and has asked for another
+        self._call_at = math.inf
         if self._trusted is None or now - self._asked_at >= UNUSED_SECONDS:
+            # Whoever asks next has it scheduled again.
+            self._look_at = -math.inf
             return
         due_at = self._retry_at if self._failure is not None else self._due_at
         if now < due_at:
-            self._schedule(due_at - now)
+            self._schedule(due_at)
         else:
             self._attempt(self._attempts, join_seconds=0)
 
@@ -196,15 +213,18 @@ class IssuerKeys:
         """Think about keys that are not simply good: there are none, or their life is over, or the process has forked."""
         trusted = self.trusted
         if trusted is None:
-            yield from self._refresh(now, attempts, join_seconds=math.inf)
+            if now >= self._retry_at:
+                yield Blocking(call=lambda: self._attempt(attempts, join_seconds=math.inf))
         elif now < trusted.current_until:
             self._look_at = trusted.current_until
-            self._schedule(self._due_at - now)
+            self._schedule(self._due_at)
         elif self._flight is None and now >= self._retry_at + LATE_SECONDS:
             # The background has not asked when it was due: the process slept, or nobody had use for the keys, or
             # threads do not run here. One request waits for the issuer, and goes on with the keys it knows if that
             # fails; those beside it go on at once.
             yield Blocking(call=lambda: self._attempt(attempts, join_seconds=0))
+        elif self._failure is not None:
+            self._schedule(self._retry_at)
 
     def _find_unknown(self, kid: str | None, algorithm: str, attempts: int) -> Flow[tuple[VerificationKey, ...]]:
         """Ask the issuer for a key that its set lacks, as far as attempts for unknown kids are left."""
@@ -214,19 +234,20 @@ class IssuerKeys:
             if self._policy.key_set is not None or (is_mine and not self._may_ask_for(kid, algorithm, now)):
                 break
             # After a rotation every request brings the new kid: those beside the one that asks wait for its answer.
-            yield from self._refresh(now, attempts, join_seconds=JOIN_SECONDS)
-            attempts, trusted = self._attempts, self.trusted
+            yield Blocking(call=partial(self._attempt, attempts, join_seconds=JOIN_SECONDS))
+            seen, attempts, trusted = attempts, self._attempts, self.trusted
             if trusted is not None and (keys := _choose(trusted.keys, kid, algorithm)):
                 return keys
-            if self._failure is not None:
+            if attempts == seen:  # the answer takes too long
+                raise self._unavailable(self._clock())
+            if not is_mine or self._failure is not None:
                 break
-            if is_mine and self._is_shared:
+            if self._is_shared:
                 self._allowance += 1
                 continue
-            if is_mine:
-                # A handful: as many as there are attempts in that time.
-                kept = {asked: at for asked, at in self._unknown.items() if now - at < UNKNOWN_KID_SECONDS}
-                self._unknown = {**kept, (kid, algorithm): now}
+            # A handful: as many as there are attempts in that time.
+            kept = {asked: at for asked, at in self._unknown.items() if now - at < UNKNOWN_KID_SECONDS}
+            self._unknown = {**kept, (kid, algorithm): now}
             break
         # The issuer may have made this key while it could not be reached: then there is no verdict, and it is not the
         # caller's fault.
@@ -243,15 +264,6 @@ class IssuerKeys:
             return False
         self._allowance, self._allowance_at = allowance - 1, now
         return True
-
-    def _refresh(self, now: float, attempts: int, *, join_seconds: float) -> Flow[None]:
-        """Have a refresh made, or wait for the one in flight. Raises Unavailable where it fails or takes too long."""
-        if now < self._retry_at:
-            raise self._unavailable(now)
-        yield Blocking(call=lambda: self._attempt(attempts, join_seconds=join_seconds))
-        # A failure that leaves keys (what another process knew of an issuer that is down) is for the caller to judge.
-        if self._attempts == attempts or (self._failure is not None and self.trusted is None):
-            raise self._unavailable(self._clock())
 
     def _attempt(self, attempts: int, *, join_seconds: float) -> None:
         """Ask the issuer, unless somebody has since `attempts` was counted; or wait for somebody who is asking now."""
@@ -281,6 +293,9 @@ class IssuerKeys:
             found = self._discovery.find()
         except Unavailable as error:
             self._failed(error.reason, error.retry_after)
+        except Exception:  # a Fetch that breaks its word must not be asked again by every request
+            logger.exception("the keys of issuer %s could not be fetched", self._policy.issuer)
+            self._failed("fetch_failed", 1)
         else:
             self._succeeded(found)
 
@@ -295,52 +310,56 @@ class IssuerKeys:
             life_seconds=found.life_seconds,
             since={key: known.get(key, at) for key, at in since.items()},
         )
-        # First of all: from here on a key that this set lacks is refused.
-        self.ends_at = trusted.current_until + self._policy.stale_seconds
+        # First of all: from here on a key that this set lacks is refused. The end comes after it, so that a set that
+        # has ended is not taken for a good one in between.
         self._trusted, self.key_set = trusted, trusted.keys
+        self.ends_at = trusted.current_until + self._policy.stale_seconds
         self._is_shared = found.held_seconds > 0
         self._look_at = trusted.current_until
         share = AHEAD + random.uniform(-JITTER, JITTER)  # noqa: S311 - jitter
         self._due_at = trusted.fetched_at + share * trusted.life_seconds
+        if found.failure is None:
+            self._failures, self._failure, self._retry_at, self._is_stale = 0, None, -math.inf, False
+            self._told.clear()
+            self._schedule(self._due_at)
         for kind, kids in (
             ("added", tuple(kid for kid, thumbprint in since if (kid, thumbprint) not in known)),
             ("withdrawn", tuple(kid for kid, thumbprint in known if (kid, thumbprint) not in since)),
         ):
             if kids:
                 self._tell(kind, kids=kids)
-        if found.failure is not None:
+        if found.failure is None:
+            self._tell("refreshed", kids=tuple(kid for kid, _thumbprint in since))
+        else:
             self._failed(found.failure, 1)
-            return
-        self._failures, self._failure, self._retry_at, self._is_stale = 0, None, -math.inf, False
-        self._schedule(self._due_at - now)
-        self._tell("refreshed", kids=tuple(kid for kid, _thumbprint in since))
 
     def _failed(self, reason: str, retry_after: int) -> None:
-        repeated = reason == self._failure
+        repeated = reason in self._told
+        self._told.add(reason)
         self._failures += 1
         self._failure = reason
         pause = min(2.0 ** min(self._failures - 1, 30), MAX_BACKOFF_SECONDS) * random.uniform(0.75, 1.25)  # noqa: S311 - jitter
         now = self._clock()
         self._retry_at = now + max(pause, min(retry_after, MAX_RETRY_AFTER_SECONDS))
-        self._tell("failed", reason=reason, repeated=repeated)
         trusted = self.trusted
-        if trusted is None:
-            return
-        self._schedule(self._retry_at - now)
-        if now >= trusted.current_until:
-            self._look_at = min(self._retry_at + LATE_SECONDS, self.ends_at)
-            if not self._is_stale:
-                self._is_stale = True
-                self._tell("stale", reason=reason, kids=tuple(key.kid for key in trusted.keys.keys))
+        becomes_stale = False
+        if trusted is not None:
+            self._schedule(self._retry_at)
+            if now >= trusted.current_until:
+                self._look_at = min(self._retry_at + LATE_SECONDS, self.ends_at)
+                becomes_stale, self._is_stale = not self._is_stale, True
+        self._tell("failed", reason=reason, repeated=repeated)
+        if trusted is not None and becomes_stale:
+            self._tell("stale", reason=reason, kids=tuple(key.kid for key in trusted.keys.keys))
 
-    def _schedule(self, seconds: float) -> None:
-        # One call at a time is under way, however many attempts fail.
-        if not self._is_scheduled:
-            self._is_scheduled = True
-            try:
-                self._later(max(seconds, 0.0), self.refresh_ahead)
-            except RuntimeError:  # no thread can be had now; requests do its work, and try again each time
-                self._is_scheduled = False
+    def _schedule(self, at: float) -> None:
+        # One call is under way, and another only where that one would come too late: the next set may live a minute
+        # and the last one a day. A call that has not come when it was due never will, as no thread could be had for it.
+        now = self._clock()
+        seconds = max(at - now, 0.0)
+        if now + seconds < self._call_at or now >= self._call_at + LATE_SECONDS:
+            self._call_at = now + seconds
+            self._later(seconds, self.refresh_ahead)
 
     def _tell(self, kind: Any, **details: Any) -> None:
         self._on_event(KeyEvent(kind=kind, issuer=self._policy.issuer, **details))
@@ -349,12 +368,12 @@ class IssuerKeys:
         """What a forked child starts with: the keys, but no lock that another thread holds, and no thread that asks."""
         self._lock = threading.Lock()
         self._flight = None
-        self._is_scheduled = False
+        self._call_at = math.inf
         # Before this time a known key needs no thought.
         self._look_at = -math.inf
 
     def _unavailable(self, now: float) -> Unavailable:
-        wait = self._retry_at - now
+        wait = round(self._retry_at - now, 3)  # else 120 seconds are 121, for want of a bit
         return Unavailable(self._failure or "fetch_timeout", retry_after=math.ceil(wait) if 0 < wait < math.inf else 1)
 
 

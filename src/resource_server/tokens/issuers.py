@@ -30,11 +30,15 @@ PolicyOf = Callable[[str], Policy | None]
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Issuer:
-    """An issuer that is trusted until `believed_until`, by the monotonic clock; then the function is asked again."""
+    """An issuer that is trusted until `believed_until`, by the monotonic clock; then the function is asked again.
+
+    Where it cannot answer then, its last answer holds until `kept_until`.
+    """
 
     policy: Policy
     keys: IssuerKeys
     believed_until: float
+    kept_until: float = field(default=math.inf)
     used_at: float = field(default=0.0)
 
 
@@ -90,10 +94,10 @@ class Issuers:
         try:
             policy = yield Blocking(call=lambda: policy_of(unverified_issuer), thread_sensitive=True)
         except Unavailable:
-            # The project's database is down: an issuer that it knew stays known.
-            if issuer is None or now >= issuer.believed_until + issuer.policy.stale_seconds:
+            # The project's database is down: an issuer that it knew stays known, as long as keys would.
+            if issuer is None or not self._keep(unverified_issuer, issuer, now):
                 raise
-            policy = issuer.policy
+            return issuer
         return self._believe(unverified_issuer, policy, now)
 
     def __iter__(self) -> Iterator[Issuer]:
@@ -110,12 +114,23 @@ class Issuers:
                 self._strangers[name] = until
                 raise InvalidToken("issuer_not_trusted")
             if issuer is None or issuer.policy != policy:
+                # A new audience is no reason to lose keys, which may not be had now.
+                keys = issuer.keys if issuer is not None and issuer.keys.serve(policy) else self._keys_of(policy)
                 self._drop(name)
                 if len(self._found) >= MAX_ISSUERS:
                     self._drop(min(self._found, key=lambda known: self._found[known].used_at))
-                issuer = self._found[name] = Issuer(policy=policy, keys=self._keys_of(policy), believed_until=until)
+                issuer = self._found[name] = Issuer(policy=policy, keys=keys, believed_until=until)
             issuer.believed_until, issuer.used_at = until, now
+            issuer.kept_until = until + policy.stale_seconds
             return issuer
+
+    def _keep(self, name: str, issuer: Issuer, now: float) -> bool:
+        with self._lock:
+            # Another thread may have been told meanwhile that there is no such issuer.
+            if self._found.get(name) is not issuer or now >= issuer.kept_until:
+                return False
+            issuer.believed_until, issuer.used_at = min(now + BELIEVED_SECONDS, issuer.kept_until), now
+            return True
 
     def _drop(self, name: str) -> None:
         # What was verified under its rules is not believed any longer either.

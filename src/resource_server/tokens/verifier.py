@@ -59,8 +59,9 @@ class Verifier:
 
     def recall(self, unverified_token: str) -> VerifiedToken | None:
         """The verdict on a token that has passed a moment ago and would pass now; None where it must be verified."""
-        seen = self._seen
-        return seen.get(digest(unverified_token), self._now(), self._clock()) if seen is not None else None
+        if self._seen is None:
+            return None
+        return self._seen.get(digest(unverified_token), self._now(), self._clock())
 
     def verify(self, credentials: Credentials) -> Flow[tuple[AccessToken, Policy]]:
         """The verified token and the policy that it has met, as a flow for `run` or `arun`; it yields only where keys must be fetched.
@@ -68,16 +69,14 @@ class Verifier:
         Raises InvalidToken, or Unavailable where no verdict was reached. Does not judge scopes, and does not ask the
         issuer whether it has revoked the token.
         """
-        if (seen := self.recall(credentials.unverified_token)) is not None:
-            return seen.token, seen.issuer.policy
-        return (yield from self.verify_anew(credentials))
-
-    def verify_anew(self, credentials: Credentials) -> Flow[tuple[AccessToken, Policy]]:
-        """As `verify`, for a token that `recall` does not know."""
+        now, key = self._now(), b""
+        if self._seen is not None:
+            key = digest(credentials.unverified_token)
+            if (seen := self._seen.get(key, now, self._clock())) is not None:
+                return seen.token, seen.issuer.policy
         token = parse(credentials.unverified_token)
         name = token.issuer()
         issuer = self._issuers.known(name) or (yield from self._issuers.find(name))
-        now = self._now()
         judge(token, issuer.policy, now)
         header = token.unverified_header
         kid, algorithm = header.get("kid"), header["alg"]
@@ -96,7 +95,7 @@ class Verifier:
                 expires_at=verified.expires_at + issuer.policy.clock_skew_seconds,
                 good_until=min(clock + MAX_AGE_SECONDS, issuer.keys.ends_at),
             )
-            self._seen.add(digest(credentials.unverified_token), seen, clock)
+            self._seen.add(key, seen, clock)
         return verified, issuer.policy
 
     def issuer(self, unverified_issuer: str) -> Flow[Issuer]:

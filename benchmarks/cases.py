@@ -1,0 +1,127 @@
+"""The cases: what is sent where, with which settings, and what must come back before anything is timed."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from resource_server import conf
+
+__all__ = ["CASES", "Case", "CaseRefused", "check", "headers", "known_here"]
+
+SESSION = (
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+)
+
+
+class CaseRefused(Exception):
+    """A case does not answer as it must, so its time would mean nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One bar of the plot.
+
+    `sends`: nothing, the same `token`, another token of the `pool` each time, a `session` cookie or an `opaque` token.
+    `settings` are added to RESOURCE_SERVER. `refusal` is the status of a bad credential. `database_user` is for the
+    table: whether `request.user` is a row. `package` is the distribution whose version is shown.
+    """
+
+    name: str
+    path: str
+    sends: str = "token"
+    package: str = "django-resource-server"
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    middleware: tuple[str, ...] = ()
+    refusal: int = 401
+    database_user: bool = False
+    baseline: str = "open view"
+
+    @property
+    def is_ours(self) -> bool:
+        return self.package == "django-resource-server"
+
+
+_LOOKUP = {"USERS": "lookup"}
+_PROVISION = {"USERS": "provision"}
+CASES = (
+    Case(name="open view", path="/open", sends="nothing", package="djangorestframework"),
+    Case(name="a class that believes everybody", path="/constant", sends="nothing", package="djangorestframework"),
+    Case(name="ours, seen token", path="/ours"),
+    Case(name="ours, first sight", path="/ours", sends="pool"),
+    Case(name="ours, seen token, looked-up user", path="/ours", settings=_LOOKUP, database_user=True),
+    Case(name="ours, seen token, provisioned user", path="/ours", settings=_PROVISION, database_user=True),
+    Case(
+        name="ours, seen token, user cache",
+        path="/ours",
+        settings={**_LOOKUP, "USER_CACHE_SECONDS": 30},
+        database_user=True,
+    ),
+    Case(name="ours, first sight, looked-up user", path="/ours", sends="pool", settings=_LOOKUP, database_user=True),
+    Case(
+        name="DRF session",
+        path="/session",
+        sends="session",
+        package="djangorestframework",
+        middleware=SESSION,
+        refusal=403,  # DRF's own: SessionAuthentication has no challenge
+        database_user=True,
+    ),
+    Case(
+        name="simplejwt, stateless user",
+        path="/simplejwt-stateless",
+        sends="pool",
+        package="djangorestframework-simplejwt",
+    ),
+    Case(
+        name="simplejwt", path="/simplejwt", sends="pool", package="djangorestframework-simplejwt", database_user=True
+    ),
+    Case(name="PyJWT in a minimal class", path="/pyjwt", sends="pool", package="pyjwt"),
+    Case(name="joserfc in a minimal class", path="/joserfc", sends="pool", package="joserfc"),
+    Case(name="drf-oidc-auth", path="/drf-oidc-auth", sends="pool", package="drf-oidc-auth", database_user=True),
+    Case(
+        name="django-oauth-toolkit",
+        path="/django-oauth-toolkit",
+        sends="opaque",
+        package="django-oauth-toolkit",
+        database_user=True,
+    ),
+    Case(name="plain open view", path="/plain/open", sends="nothing", package="Django", baseline="plain open view"),
+    Case(name="plain, ours, seen token", path="/plain/ours", baseline="plain open view"),
+    Case(name="plain, ours, first sight", path="/plain/ours", sends="pool", baseline="plain open view"),
+    Case(name="plain, Authlib", path="/plain/authlib", sends="pool", package="Authlib", baseline="plain open view"),
+)
+
+
+def known_here(case: Case, settings: Mapping[str, Any]) -> bool:
+    """Whether this version of the package has the settings that the case needs."""
+    _config, problems = conf.parse({**settings, **case.settings}, debug=False)
+    return not problems
+
+
+def headers(case: Case, tenant: Any, *, good: bool) -> list[dict[str, str]]:
+    """The headers of requests, one dict for each distinct request that the case sends."""
+    if case.sends == "nothing":
+        return [{}]
+    if case.sends == "session":
+        return [{"Cookie": f"sessionid={tenant.session if good else 'x' * 32}"}]
+    if case.sends == "opaque":
+        return [_bearer(tenant.opaque if good else "x" * 40)]
+    if not good:
+        return [_bearer(tenant.forged)]
+    return [_bearer(token) for token in (tenant.pool if case.sends == "pool" else [tenant.token])]
+
+
+def check(case: Case, tenant: Any, send: Callable[[dict[str, str]], int]) -> None:
+    """Send a good credential and a bad one. Raises CaseRefused where the answers are not 200 and the refusal of the case."""
+    expected = {True: 200} if case.sends == "nothing" else {True: 200, False: case.refusal}
+    for good, status in expected.items():
+        answered = send(headers(case, tenant, good=good)[0])
+        if answered != status:
+            raise CaseRefused(
+                f"{case.name}: a {'good' if good else 'bad'} credential is answered with {answered}, not {status}"
+            )
+
+
+def _bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}

@@ -1,0 +1,104 @@
+"""How others authenticate the same request: the classes that their documentation tells a project to write."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import jwt as pyjwt
+from authlib.integrations.django_oauth2 import ResourceProtector
+from authlib.oauth2.rfc9068 import JWTBearerTokenValidator
+from benchmarks import tenant
+from joserfc import jwt as jose
+from joserfc.errors import JoseError
+from joserfc.jwk import KeySet
+from rest_framework.authentication import BaseAuthentication, get_authorization_header
+from rest_framework.exceptions import AuthenticationFailed
+
+__all__ = ["Constant", "Joserfc", "PyJwt", "authlib_protector", "authlib_validator", "joserfc_claims", "pyjwt_claims"]
+
+_TENANT = tenant.load()
+_PERSON = SimpleNamespace(is_authenticated=True, is_active=True)
+
+
+class Constant(BaseAuthentication):
+    """Believes everybody, at no cost: what an authentication class costs in DRF, whatever it does."""
+
+    def authenticate(self, request: Any) -> tuple[Any, None]:
+        return _PERSON, None
+
+
+class _Bearer(BaseAuthentication):
+    errors: tuple[type[Exception], ...] = ()
+
+    def authenticate(self, request: Any) -> tuple[Any, Any] | None:
+        words = get_authorization_header(request).split()
+        if len(words) != 2 or words[0].lower() != b"bearer":
+            return None
+        try:
+            claims = self.claims(words[1].decode("ascii"))
+        except self.errors as error:
+            raise AuthenticationFailed from error
+        return SimpleNamespace(is_authenticated=True, is_active=True, username=claims["sub"]), claims
+
+    def authenticate_header(self, request: Any) -> str:
+        return "Bearer"
+
+    def claims(self, token: str) -> dict[str, Any]:
+        raise NotImplementedError
+
+
+# pyjwt.readthedocs.io, "Usage Examples": a key from a JWK set, audience, issuer, required claims.
+_PYJWT_KEYS = {key.key_id: key for key in pyjwt.PyJWKSet.from_dict(_TENANT.jwks).keys}
+
+
+def pyjwt_claims(token: str) -> dict[str, Any]:
+    key = _PYJWT_KEYS[pyjwt.get_unverified_header(token)["kid"]]
+    claims: dict[str, Any] = pyjwt.decode(
+        token,
+        key,
+        algorithms=["RS256"],
+        audience=_TENANT.audience,
+        issuer=_TENANT.issuer,
+        options={"require": ["exp", "iss", "aud", "sub"]},
+    )
+    return claims
+
+
+class PyJwt(_Bearer):
+    errors = (pyjwt.InvalidTokenError, KeyError)
+
+    def claims(self, token: str) -> dict[str, Any]:
+        return pyjwt_claims(token)
+
+
+# jose.authlib.org, "JSON Web Token": decode with a key set, then a claims registry.
+_JOSE_KEYS = KeySet.import_key_set(_TENANT.jwks)
+_JOSE_CLAIMS = jose.JWTClaimsRegistry(
+    iss={"essential": True, "value": _TENANT.issuer},
+    aud={"essential": True, "value": _TENANT.audience},
+    sub={"essential": True},
+    exp={"essential": True},
+)
+
+
+def joserfc_claims(token: str) -> dict[str, Any]:
+    decoded = jose.decode(token, _JOSE_KEYS, algorithms=["RS256"])
+    _JOSE_CLAIMS.validate(decoded.claims)
+    return decoded.claims
+
+
+class Joserfc(_Bearer):
+    errors = (JoseError, ValueError)
+
+    def claims(self, token: str) -> dict[str, Any]:
+        return joserfc_claims(token)
+
+
+# docs.authlib.org, "RFC9068: JWT Profile for OAuth 2.0 Access Tokens" and "Django OAuth 2.0 Resource Protector".
+class _Validator(JWTBearerTokenValidator):
+    def get_jwks(self) -> Any:
+        return _JOSE_KEYS
+
+
+authlib_validator = _Validator(issuer=_TENANT.issuer, resource_server=_TENANT.audience)
+authlib_protector = ResourceProtector()
+authlib_protector.register_token_validator(authlib_validator)

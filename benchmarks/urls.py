@@ -1,0 +1,51 @@
+"""One view per way of authenticating: the same tiny JSON, in DRF and in plain Django."""
+
+from typing import Any
+
+from benchmarks import peers
+from django.http import JsonResponse
+from django.urls import path
+from oauth2_provider.contrib.rest_framework import OAuth2Authentication
+from oidc_auth.authentication import JSONWebTokenAuthentication
+from rest_framework.authentication import SessionAuthentication
+from rest_framework.permissions import AllowAny, IsAuthenticated
+from rest_framework.response import Response
+from rest_framework.views import APIView
+from rest_framework_simplejwt.authentication import JWTAuthentication, JWTStatelessUserAuthentication
+
+from resource_server import requires_scope
+from resource_server.drf import AccessTokenAuthentication
+
+_MESSAGE = {"message": "All good."}
+
+
+def _rest(authentication: type[Any] | None) -> Any:
+    class View(APIView):
+        authentication_classes = [authentication] if authentication else []
+        permission_classes = [IsAuthenticated if authentication else AllowAny]
+
+        def get(self, request: Any) -> Response:
+            return Response(_MESSAGE)
+
+    return View.as_view()
+
+
+def _plain(request: Any) -> JsonResponse:
+    return JsonResponse(_MESSAGE)
+
+
+urlpatterns = [
+    path("open", _rest(None)),
+    path("constant", _rest(peers.Constant)),
+    path("ours", _rest(AccessTokenAuthentication)),
+    path("session", _rest(SessionAuthentication)),
+    path("simplejwt", _rest(JWTAuthentication)),
+    path("simplejwt-stateless", _rest(JWTStatelessUserAuthentication)),
+    path("pyjwt", _rest(peers.PyJwt)),
+    path("joserfc", _rest(peers.Joserfc)),
+    path("drf-oidc-auth", _rest(JSONWebTokenAuthentication)),
+    path("django-oauth-toolkit", _rest(OAuth2Authentication)),
+    path("plain/open", _plain),
+    path("plain/ours", requires_scope("read:orders")(_plain)),
+    path("plain/authlib", peers.authlib_protector("read:orders")(_plain)),
+]

@@ -1,0 +1,8 @@
+"""The application for gunicorn; BENCHMARK_RESOURCE_SERVER and BENCHMARK_MIDDLEWARE say what this server's settings add."""
+
+import os
+
+from django.core.wsgi import get_wsgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "benchmarks.settings")
+application = get_wsgi_application()

@@ -1,0 +1,326 @@
+"""An issuer that is down: what is known goes on, what is not is nobody's fault, and each change is told once."""
+
+import math
+import random
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from tests.tokens.simulation import DAY, HOUR, JWKS, MINUTE, OPENID, Fault, Simulation
+
+from resource_server import signals
+from resource_server.errors import InvalidToken, Unavailable
+from resource_server.server import ResourceServer, _tell
+from resource_server.tokens.flow import run
+from resource_server.tokens.http import Document
+from resource_server.tokens.issuer import KeyEvent
+
+WORST_RETRY_SECONDS = 60 * 1.25
+
+
+@pytest.fixture
+def simulation() -> Simulation:
+    return Simulation()
+
+
+def test_keys_serve_for_a_day_and_each_change_is_told_once(simulation: Simulation) -> None:
+    token = simulation.token()
+    simulation.verify(token)
+    assert simulation.told() == ["added", "refreshed"]
+
+    simulation.issuer.failure = "fetch_failed"
+    simulation.fetched()
+    assert set(simulation.spend(DAY, token)) == {None}
+    failures = [event for event in simulation.events if event.kind == "failed"]
+    assert [event.repeated for event in failures] == [False] + [True] * (len(failures) - 1)
+    assert [event.kind for event in simulation.events if event.kind not in ("failed", "started")] == ["stale"]
+    # Each attempt asks for the metadata, and then for the keys at their old address; in the first the metadata were
+    # current still.
+    assert DAY / WORST_RETRY_SECONDS <= len(failures) <= DAY / 45 + 10
+    assert len(simulation.fetched()) == 2 * len(failures) - 1
+
+    simulation.events.clear()
+    simulation.issuer.failure = None
+    simulation.spend(2 * MINUTE, token)
+    assert simulation.told() == ["refreshed"]
+    assert set(simulation.spend(HOUR, token)) == {None}
+    assert set(simulation.told()) == {"refreshed"}
+
+
+def test_the_log_has_one_line_for_each_change(simulation: Simulation, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "resource_server")
+    simulation.verifier._issuers._listed[simulation.issuer.issuer].keys._on_event = _tell
+    token = simulation.token()
+    simulation.verify(token)
+    simulation.issuer.failure = "fetch_timeout"
+    simulation.spend(20 * HOUR, token)
+    simulation.issuer.failure = None
+    simulation.spend(2 * MINUTE, token)
+    kid = simulation.issuer.keys.current_kid
+    issuer = simulation.issuer.issuer
+    assert caplog.messages == [
+        f"issuer {issuer} has a new key: {kid!r}",
+        f"keys of issuer {issuer} refreshed: 1",
+        f"keys of issuer {issuer} not refreshed: fetch_timeout",
+        f"issuer {issuer} is down (fetch_timeout): the keys known of it go on serving",
+        f"keys of issuer {issuer} refreshed: 1",
+    ]
+
+
+def test_an_outage_with_two_faces_tells_each_of_them_once(simulation: Simulation) -> None:
+    # A load balancer in front of a dead issuer answers 502 and nothing in turn, all night.
+    token = simulation.token()
+    simulation.verify(token)
+    simulation.told()
+    dice = random.Random(1)
+    for _ in range(HOUR // 30):
+        simulation.issuer.failure = dice.choice(["fetch_status", "fetch_timeout"])
+        simulation.spend(30, token)
+    fresh = [event.reason for event in simulation.events if event.kind == "failed" and not event.repeated]
+    assert sorted(map(str, fresh)) == ["fetch_status", "fetch_timeout"]
+
+
+def test_receivers_hear_what_happens_to_keys() -> None:
+    heard: list[tuple[str, dict[str, Any]]] = []
+
+    def receiver(name: str) -> Any:
+        def receive(sender: object, signal: object, **arguments: Any) -> None:
+            assert sender is ResourceServer
+            heard.append((name, arguments))
+
+        return receive
+
+    def broken(sender: object, **_: Any) -> None:
+        raise RuntimeError("a receiver's mistake")
+
+    names = [
+        "key_fetch_started", "keys_refreshed", "key_fetch_failed", "keys_served_stale", "key_added", "key_withdrawn",
+    ]  # fmt: skip
+    receivers = {name: receiver(name) for name in names}
+    for name in names:
+        getattr(signals, name).connect(broken)
+        getattr(signals, name).connect(receivers[name])
+    issuer = "https://issuer.test/"
+    try:
+        for event in (
+            KeyEvent(kind="started", issuer=issuer),
+            KeyEvent(kind="added", issuer=issuer, kids=("a", None)),
+            KeyEvent(kind="withdrawn", issuer=issuer, kids=("b",)),
+            KeyEvent(kind="refreshed", issuer=issuer, kids=("a", None)),
+            KeyEvent(kind="failed", issuer=issuer, reason="fetch_failed", repeated=True),
+            KeyEvent(kind="stale", issuer=issuer, reason="fetch_failed", kids=("a", None)),
+        ):
+            _tell(event)
+    finally:
+        for name in names:
+            getattr(signals, name).disconnect(broken)
+            getattr(signals, name).disconnect(receivers[name])
+    assert heard == [
+        ("key_fetch_started", {"issuer": issuer}),
+        ("key_added", {"issuer": issuer, "kid": "a"}),
+        ("key_added", {"issuer": issuer, "kid": None}),
+        ("key_withdrawn", {"issuer": issuer, "kid": "b"}),
+        ("keys_refreshed", {"issuer": issuer, "kids": ("a", None)}),
+        ("key_fetch_failed", {"issuer": issuer, "reason": "fetch_failed", "repeated": True}),
+        ("keys_served_stale", {"issuer": issuer, "kids": ("a", None), "reason": "fetch_failed"}),
+    ]
+
+
+@pytest.mark.parametrize("stale_seconds", [0, 1, HOUR, 7 * DAY])
+def test_keys_serve_as_long_as_the_policy_says(stale_seconds: int) -> None:
+    simulation = Simulation(stale_seconds=stale_seconds)
+    token = simulation.token()
+    simulation.verify(token)
+    simulation.issuer.failure = "fetch_failed"
+    simulation.advance(10 * MINUTE + stale_seconds - 0.5)
+    assert simulation.refusal(token) is None
+    simulation.advance(0.5)
+    assert simulation.refusal(token) == "fetch_failed", "the verdict of the cache ends with the key"
+
+
+def test_a_recovery_after_the_keys_have_ended_is_found_by_the_first_request_that_may_ask(
+    simulation: Simulation,
+) -> None:
+    token = simulation.token()
+    simulation.verify(token)
+    simulation.issuer.failure = "fetch_failed"
+    simulation.advance(3 * DAY)
+    error = simulation.unavailable(token)
+    assert 1 <= error.retry_after <= WORST_RETRY_SECONDS
+    assert simulation.planned == 0, "nobody asks for keys that nobody may use"
+    simulation.issuer.failure = None
+    simulation.advance(error.retry_after)
+    simulation.verify(token)
+    assert set(simulation.spend(HOUR, token)) == {None}
+
+
+def test_the_background_finds_the_end_of_an_outage_before_any_request(simulation: Simulation) -> None:
+    token = simulation.token()
+    simulation.verify(token)
+    simulation.issuer.failure = "fetch_failed"
+    simulation.spend(HOUR, token)
+    kid = simulation.issuer.keys.rotate()
+    simulation.issuer.failure = None
+    simulation.advance(WORST_RETRY_SECONDS)
+    assert simulation.at_once(simulation.token(kid=kid)) is None
+
+
+def test_the_first_good_fetch_forgets_all_failures(simulation: Simulation) -> None:
+    simulation.issuer.failure = "fetch_failed"
+    for _ in range(8):
+        error = simulation.unavailable(simulation.token())
+        simulation.advance(error.retry_after)
+    assert error.retry_after >= 45
+    simulation.issuer.failure = None
+    simulation.verify(simulation.token())
+    simulation.issuer.failure = "fetch_failed"
+    kid = simulation.issuer.keys.rotate()
+    assert simulation.unavailable(simulation.token(kid=kid)).retry_after <= 2
+
+
+# {what the server asks for: how long nobody asks it}
+RETRY_AFTER = {"a second": (1, 1), "half a minute": (30, 30), "ten minutes": (600, 600), "a year": (31_536_000, 600)}
+
+
+@pytest.mark.parametrize(("asked", "kept"), RETRY_AFTER.values(), ids=RETRY_AFTER)
+def test_retry_after_of_the_issuer_is_kept_and_handed_on(simulation: Simulation, asked: int, kept: int) -> None:
+    simulation.issuer.failure = "fetch_status"
+    simulation.issuer.retry_after = asked
+    error = simulation.unavailable(simulation.token())
+    assert kept <= error.retry_after <= kept + 1
+    attempts = len(simulation.fetched())
+    simulation.issuer.failure = None
+    simulation.advance(kept - 0.5)
+    if kept > 1:
+        assert simulation.unavailable(simulation.token()).retry_after == 1
+        assert simulation.fetched() == []
+    simulation.advance(1)
+    simulation.verify(simulation.token())
+    assert attempts == 1 if asked > 1 else 2
+
+
+def test_retry_after_holds_in_the_background_too(simulation: Simulation) -> None:
+    token = simulation.token()
+    simulation.verify(token)
+    simulation.issuer.failure = "fetch_status"
+    simulation.issuer.retry_after = 300
+    simulation.fetched()
+    assert set(simulation.spend(HOUR, token)) == {None}
+    times = sorted({fetch.at for fetch in simulation.fetches})
+    assert all(after - before >= 300 for before, after in zip(times, times[1:], strict=False))
+    assert 9 <= len(times) <= 11
+
+
+def test_requests_without_a_key_share_one_attempt_and_are_answered_at_once_between_attempts(
+    simulation: Simulation,
+) -> None:
+    simulation.issuer.failure = "fetch_failed"
+    errors = [simulation.unavailable(simulation.token(jti=str(number))) for number in range(500)]
+    assert simulation.fetched() == [OPENID]
+    assert {error.reason for error in errors} == {"fetch_failed"}
+    assert all(error.retry_after >= 1 for error in errors)
+    simulation.fetched()
+    for _ in range(HOUR):
+        simulation.advance(1)
+        assert simulation.refusal(simulation.issuer.token()) == "fetch_failed"
+    assert len(simulation.fetched()) <= HOUR / 45 + 10
+
+
+def test_fifty_requests_beside_an_issuer_that_hangs_wait_together_and_not_in_a_queue(simulation: Simulation) -> None:
+    started, ended = threading.Event(), threading.Event()
+    calls = []
+
+    def hang(url: str, /, **_: Any) -> Document:
+        calls.append(url)
+        started.set()
+        assert ended.wait(20)
+        raise Unavailable("fetch_timeout")
+
+    keys = simulation.keys
+    keys._discovery._fetch = hang
+
+    def request() -> str:
+        try:
+            run(keys.find("kid", "ES256"))
+        except Unavailable as error:
+            assert error.retry_after >= 1
+            return error.reason
+        return "a key"
+
+    with ThreadPoolExecutor(51) as pool:
+        first = pool.submit(request)
+        assert started.wait(20)
+        others = [pool.submit(request) for _ in range(49)]
+        simulation.clock += 6.5  # those who come later than a fetch can last do not wait at all
+        late = pool.submit(request)
+        assert late.result(5) == "fetch_timeout"
+        ended.set()
+        assert {future.result(5) for future in [first, *others]} == {"fetch_timeout"}
+    assert calls == [OPENID]
+
+
+def test_a_key_made_during_the_outage_is_no_fault_of_its_bearer(simulation: Simulation) -> None:
+    simulation.verify(simulation.token())
+    simulation.issuer.failure = "fetch_failed"
+    simulation.spend(HOUR, simulation.token())
+    kid = simulation.issuer.keys.rotate()
+    simulation.fetched()
+    for _ in range(100):
+        assert simulation.unavailable(simulation.token(kid=kid)).retry_after <= math.ceil(WORST_RETRY_SECONDS)
+    assert len(simulation.fetched()) <= 2
+
+
+def test_a_fetcher_that_breaks_its_word_is_an_outage_like_any_other(
+    simulation: Simulation, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(url: str, /, **_: Any) -> Document:
+        raise RuntimeError("a defect of a fetcher")
+
+    simulation.keys._discovery._fetch = broken
+    assert simulation.refusal(simulation.token()) == "fetch_failed"
+    assert "a defect of a fetcher" in caplog.text
+    simulation.keys._discovery._fetch = simulation.fetch
+    assert simulation.refusal(simulation.token()) == "fetch_failed"
+    simulation.advance(2)
+    simulation.verify(simulation.token())
+
+
+def test_an_observer_that_fails_harms_no_state(simulation: Simulation) -> None:
+    def broken(event: KeyEvent) -> None:
+        raise RuntimeError(event.kind)
+
+    token = simulation.token()
+    simulation.keys._on_event = broken
+    with pytest.raises(RuntimeError, match="started"):
+        simulation.verify(token)
+    simulation.keys._on_event = lambda event: broken(event) if event.kind == "added" else None
+    with pytest.raises(RuntimeError, match="added"):
+        simulation.verify(token)
+    simulation.fetched()
+    assert simulation.at_once(token) is None
+    assert simulation.planned == 1
+    assert simulation.fetched() == []
+
+
+def test_a_shared_document_of_before_the_outage_brings_keys_and_the_failure(simulation: Simulation) -> None:
+    # Another process of this project has left it; see documents.py.
+    found = simulation.issuer.fetch(JWKS, seconds=5)
+    metadata = simulation.issuer.fetch(OPENID, seconds=5)
+
+    def shared(url: str, /, **_: Any) -> Document:
+        known = found if url == JWKS else metadata
+        return Document(body=known.body, held_seconds=2 * HOUR, failure="fetch_failed")
+
+    simulation.keys._discovery._fetch = shared
+    token = simulation.token()
+    assert simulation.refusal(token) is None
+    assert simulation.keys.failure == "fetch_failed"
+    assert simulation.told() == ["added", "failed", "stale"]
+    with pytest.raises(Unavailable):
+        run(simulation.keys.find("new", "ES256"))
+    simulation.keys._discovery._fetch = simulation.fetch
+    simulation.advance(2)
+    with pytest.raises(InvalidToken):
+        run(simulation.keys.find("forged", "ES256"))
+    assert set(simulation.told()) == {"refreshed"}

@@ -1,0 +1,167 @@
+"""Kids that nobody knows: a rotation is found at its first token, and a flood of forged ones costs next to nothing."""
+
+import pytest
+from tests.tokens.simulation import DAY, HOUR, JWKS, MINUTE, OPENID, Fault, Simulation
+
+from resource_server.errors import InvalidToken
+from resource_server.tokens import issuer as issuer_module
+from resource_server.tokens.flow import run
+
+BUCKET_SECONDS = 30
+
+
+@pytest.fixture
+def simulation() -> Simulation:
+    """A process that knows its issuer's key."""
+    simulation = Simulation()
+    simulation.verify(simulation.token())
+    simulation.fetched()
+    return simulation
+
+
+def flood(simulation: Simulation, number: int, start: int = 0) -> set[str | None]:
+    """The reasons for so many tokens with a kid that each made up."""
+    answers = set()
+    for forged in range(start, start + number):
+        try:
+            run(simulation.keys.find(f"forged-{forged}", "ES256"))
+        except InvalidToken as error:
+            answers.add(error.reason)
+    return answers
+
+
+def test_ten_thousand_forged_kids_cause_two_fetches(simulation: Simulation) -> None:
+    assert flood(simulation, 10_000) == {"key_unknown"}
+    assert simulation.fetched() == [JWKS, JWKS]
+    assert len(simulation.keys._unknown) <= 2
+
+
+def test_a_flood_that_lasts_costs_two_fetches_a_minute_and_remembers_a_handful(simulation: Simulation) -> None:
+    token = simulation.token()
+    for second in range(HOUR):
+        simulation.advance(1)
+        assert flood(simulation, 10, start=10 * second) == {"key_unknown"}
+        if second % 30 == 0:
+            assert simulation.at_once(token) is None
+    assert len(simulation.fetched()) <= 2 + HOUR / BUCKET_SECONDS + HOUR / 480 + 3
+    assert len(simulation.keys._unknown) <= 5
+
+
+def test_no_good_request_waits_during_a_flood(simulation: Simulation) -> None:
+    token = simulation.token()
+    simulation.faults[JWKS] = Fault(takes=4.9)
+    simulation.meanwhile = lambda: simulation.at_once(token)
+    for minute in range(30):
+        assert flood(simulation, 100, start=100 * minute) == {"key_unknown"}
+        assert simulation.at_once(token) is None
+        assert simulation.at_once(simulation.token(jti=f"new-{minute}")) is None
+        simulation.advance(MINUTE)
+
+
+@pytest.mark.parametrize("at", ["during the flood", "right after the flood"])
+def test_a_real_rotation_is_picked_up_within_the_time_of_the_bucket(simulation: Simulation, at: str) -> None:
+    flood(simulation, 1000)
+    simulation.issuer.keys.rotate()
+    token = simulation.token()
+    waited = 0
+    while simulation.refusal(token) is not None:
+        simulation.advance(1)
+        waited += 1
+        if at == "during the flood":
+            flood(simulation, 100, start=1000 + 100 * waited)
+        assert waited <= BUCKET_SECONDS
+
+
+def test_a_rotation_is_found_at_its_first_token(simulation: Simulation) -> None:
+    for _ in range(2):
+        simulation.issuer.keys.rotate()
+        assert simulation.refusal(simulation.token()) is None
+    assert simulation.fetched() == [JWKS, JWKS]
+
+
+def test_a_kid_that_was_asked_for_in_vain_is_not_asked_for_again_for_a_minute(simulation: Simulation) -> None:
+    for _ in range(59):
+        assert simulation.refusal(simulation.forged(1)) == "key_unknown"
+        simulation.advance(1)
+    assert simulation.fetched() == [JWKS]
+    simulation.advance(1)
+    assert simulation.refusal(simulation.forged(1)) == "key_unknown"
+    assert simulation.fetched() == [JWKS]
+
+
+def test_a_key_published_a_moment_after_its_first_token_is_found_in_a_minute(simulation: Simulation) -> None:
+    served = simulation.issuer.fetch(JWKS, seconds=5)
+    simulation.issuer.documents[JWKS] = served.body
+    simulation.issuer.keys.rotate()
+    token = simulation.token()
+    assert simulation.refusal(token) == "key_unknown"
+    del simulation.issuer.documents[JWKS]
+    simulation.advance(MINUTE)
+    assert simulation.refusal(token) is None
+
+
+def test_attempts_that_fail_are_counted_like_others(simulation: Simulation) -> None:
+    simulation.issuer.failure = "fetch_failed"
+    attempts = 0
+    for second in range(10 * MINUTE):
+        assert simulation.refusal(simulation.forged(second)) in ("fetch_failed", "key_unknown")
+        simulation.advance(1)
+        attempts += sum(url == JWKS for url in simulation.fetched())
+    assert attempts <= 10 * MINUTE / 45 + 8 + 2
+
+
+# {sentence: claims or header of a token that is hopeless unsigned}
+HOPELESS = {
+    "another issuer": ({"iss": "https://evil.test/"}, {}, "issuer_not_trusted"),
+    "another type": ({}, {"typ": "dpop+jwt"}, "typ_not_accepted"),
+    "another algorithm": ({}, {"alg": "HS256"}, "alg_not_allowed"),
+    "no algorithm": ({}, {"alg": "none"}, "alg_not_allowed"),
+    "expired": ({"exp": 1}, {}, "token_expired"),
+    "not yet valid": ({"nbf": 2_000_000_000}, {}, "token_not_yet_valid"),
+    "another audience": ({"aud": "other"}, {}, "audience_not_accepted"),
+    "no subject": ({"sub": None}, {}, "sub_missing"),
+    "a critical extension": ({}, {"crit": ["exp"]}, "header_not_supported"),
+    "a kid of a kilobyte": ({}, {"kid": "k" * 1024}, "kid_malformed"),
+}
+
+
+@pytest.mark.parametrize(("claims", "header", "reason"), HOPELESS.values(), ids=HOPELESS)
+def test_a_hopeless_token_costs_no_fetch(claims: dict[str, object], header: dict[str, object], reason: str) -> None:
+    simulation = Simulation()
+    token = simulation.issuer.token(header={"kid": "forged", **header}, **claims)
+    assert simulation.at_once(token) == reason
+    assert simulation.fetched() == []
+
+
+def test_a_cold_start_with_a_forged_token_costs_what_a_good_one_does_and_a_little(simulation: Simulation) -> None:
+    simulation = Simulation()
+    assert flood(simulation, 1000) == {"key_unknown"}
+    assert simulation.fetched() == [OPENID, JWKS, JWKS, JWKS]
+
+
+def test_a_flood_does_not_wait_for_an_issuer_that_hangs() -> None:
+    # Else forged tokens would hold all threads of a server for as long as a fetch may take.
+    simulation = Simulation()
+    simulation.verify(simulation.token())
+    simulation.faults[JWKS] = Fault(takes=DAY)
+    answers = []
+
+    def beside() -> None:
+        if simulation.clock - simulation.fetches[-1].at >= issuer_module.JOIN_SECONDS:
+            # A wait would be in real time here, and the simulated clock would stand.
+            answers.append(simulation.refusal(simulation.forged(len(answers))))
+
+    simulation.meanwhile = beside
+    assert simulation.refusal(simulation.forged(10_000)) == "fetch_timeout"
+    assert len(answers) > 3
+    assert set(answers) == {"fetch_timeout"}
+    assert sum(fetch.url == JWKS for fetch in simulation.fetches) == 2
+
+
+def test_a_kid_is_unknown_for_its_own_algorithm(simulation: Simulation) -> None:
+    kid = simulation.issuer.keys.current_kid
+    for algorithm in ("ES384", "RS256", "EdDSA"):
+        with pytest.raises(InvalidToken) as caught:
+            run(simulation.keys.find(kid, algorithm))
+        assert caught.value.reason == "key_unknown"
+    assert simulation.fetched() == [JWKS, JWKS]

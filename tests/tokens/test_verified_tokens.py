@@ -1,0 +1,311 @@
+"""The memory behind the cache of verified tokens: how full it gets, what makes way, threads, forks; and that what it shares cannot be changed."""
+
+import hashlib
+import itertools
+import json
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+import tracemalloc
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from resource_server.testing import FakeIssuer
+from resource_server.tokens.access_token import access_token
+from resource_server.tokens.cache import VerifiedToken, VerifiedTokens, digest
+from resource_server.tokens.strict_json import parse_object
+
+ISSUER: Any = SimpleNamespace(believed_until=float("inf"), keys=SimpleNamespace(key_set="keys"))
+# For a token of 800 characters with 12 claims, whether they were read or not.
+ENTRY_BYTES = 3_000
+
+
+def key_of(number: int) -> bytes:
+    return hashlib.sha256(str(number).encode()).digest()
+
+
+def verified(*, until: float = 60.0, token: Any = None) -> VerifiedToken:
+    return VerifiedToken(
+        token=token, issuer=ISSUER, key_set=ISSUER.keys.key_set, not_before=0, expires_at=1e9, good_until=until
+    )
+
+
+class Counted(OrderedDict[bytes, VerifiedToken]):
+    """A part that counts what is taken out of it to make way."""
+
+    pops = 0
+
+    def popitem(self, last: bool = True) -> tuple[bytes, VerifiedToken]:
+        self.pops += 1
+        return super().popitem(last)
+
+
+def counted(tokens: VerifiedTokens) -> Callable[[], int]:
+    parts = tokens._parts = [Counted(part) for part in tokens._parts]
+    return lambda: sum(part.pops for part in parts)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 1023, 1024, 1025, 2047, 2048, 2049, 4096, 10_000, 262_143, 262_144, 300_000])
+def test_it_never_holds_more_than_its_size(size: int) -> None:
+    tokens = VerifiedTokens(size)
+    for part in tokens._parts:
+        assert tokens._limit >= 1
+        part.update({key_of(number): verified() for number in range(min(tokens._limit, 3))})
+    assert tokens._limit * tokens._count <= size
+    assert tokens._limit * tokens._count > size - tokens._count
+    assert 256 % tokens._count == 0  # or the first byte of a digest would fill some parts more than others
+
+
+@pytest.mark.parametrize("size", [1, 2, 1023, 1025, 2048, 2500])
+def test_the_oldest_make_way_under_load(size: int) -> None:
+    tokens = VerifiedTokens(size)
+    for number in range(4 * size):
+        tokens.add(key_of(number), verified(), 0.0)
+        assert len(tokens) <= size
+        assert tokens.get(key_of(number), 1.0, 1.0) is not None
+    assert len(tokens) == tokens._limit * tokens._count
+    kept = [number for number in range(4 * size) if tokens.get(key_of(number), 1.0, 1.0)]
+    assert len(kept) == len(tokens)
+    # Parts fill by chance, so an old one may outlive a younger one of another part, though not by much.
+    assert kept[0] >= 2 * size
+
+
+def test_a_token_that_comes_in_again_counts_once_and_as_the_youngest() -> None:
+    tokens = VerifiedTokens(2)
+    for number in (1, 2, 1, 3):
+        tokens.add(key_of(number), verified(), 0.0)
+    assert [tokens.get(key_of(number), 1.0, 1.0) is not None for number in (1, 2, 3)] == [True, False, True]
+
+
+def test_to_come_in_is_as_much_work_at_any_size() -> None:
+    work = {}
+    for size in (1000, 50_000):
+        tokens = VerifiedTokens(size)
+        numbers = itertools.count()
+        while len(tokens) < tokens._limit * tokens._count:
+            tokens.add(key_of(next(numbers)), verified(), 0.0)
+        pops = counted(tokens)
+        for _ in range(100):
+            tokens.add(key_of(next(numbers)), verified(), 0.0)
+        work[size] = pops()
+    assert work == {1000: 100, 50_000: 100}
+
+
+def test_after_a_pause_no_request_pays_for_all_that_has_ended() -> None:
+    tokens = VerifiedTokens(5000)
+    for number in range(5000):
+        tokens.add(key_of(number), verified(until=60.0), 0.0)
+    pops, most = counted(tokens), 0
+    for number in range(5000, 5100):
+        before = pops()
+        tokens.add(key_of(number), verified(until=120.0), 60.0)
+        most = max(most, pops() - before)
+    assert most == 3
+
+
+def test_what_has_ended_leaves_faster_than_others_come_in() -> None:
+    tokens = VerifiedTokens(10_000)
+    for number in range(1000):
+        tokens.add(key_of(number), verified(until=60.0), 0.0)
+    for number in range(1000, 2200):
+        tokens.add(key_of(number), verified(until=120.0), 60.0)
+    assert len(tokens) == 1200
+
+
+@pytest.mark.parametrize("until", [59.0, 60.0])
+@pytest.mark.parametrize("others", [0, 1, 5])
+def test_what_has_ended_already_does_not_come_in(until: float, others: int) -> None:
+    tokens = VerifiedTokens(3)
+    for number in range(others):
+        tokens.add(key_of(number), verified(until=100.0), 0.0)
+    tokens.add(key_of(99), verified(until=until), 60.0)
+    assert len(tokens) == min(others, 3)
+
+
+def test_threads_stay_within_the_size_and_never_fail() -> None:
+    tokens = VerifiedTokens(2500)
+    failures: list[BaseException] = []
+    begin = threading.Barrier(8)
+    # What is kept under each key is told by its end, so that a hit can be seen to be of its key.
+    keys = [key_of(number) for number in range(6000)]
+
+    def hammer(seed: int) -> None:
+        try:
+            begin.wait()
+            for step in range(4000):
+                number = (seed * 7919 + step * 31) % 6000
+                clock = float(step // 100)
+                tokens.add(keys[number], verified(until=number + 10.0), clock)
+                hit = tokens.get(keys[(number + 1) % 6000], 1.0, clock)
+                assert hit is None or hit.good_until == (number + 1) % 6000 + 10.0
+                assert len(tokens) <= 2500 + 8  # one that is being added by each
+        except BaseException as error:  # noqa: BLE001 - shown below
+            failures.append(error)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        threads = [threading.Thread(target=hammer, args=(seed,)) for seed in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+    finally:
+        sys.setswitchinterval(interval)
+    assert failures == []
+    assert 0 < len(tokens) <= 2500
+
+
+def test_reading_takes_no_lock() -> None:
+    tokens = VerifiedTokens(5000)
+    tokens.add(key_of(1), verified(), 0.0)
+    for lock in tokens._locks:
+        lock.acquire()
+    assert tokens.get(key_of(1), 1.0, 1.0) is not None
+    assert tokens.get(key_of(2), 1.0, 1.0) is None
+
+
+def texts() -> Iterator[str]:
+    lengths = {*range(0, 10_001, 97), *(2047 * pieces + beyond for pieces in range(1, 5) for beyond in (-1, 0, 1))}
+    for length in sorted(lengths):
+        yield "".join(chr(33 + (place * 7) % 90) for place in range(length))
+        yield "é" * length
+    yield from ("\ud800", "a\udfff" * 2000, "\U0001f511" * 600, "")
+
+
+def test_a_digest_in_pieces_is_that_of_the_whole() -> None:
+    for text in texts():
+        assert digest(text) == hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+
+
+@pytest.mark.parametrize("length", [1, 2046, 2047, 2048, 4094, 4095, 10_000])
+def test_the_first_and_the_last_character_count(length: int) -> None:
+    text = "a" * length
+    assert len({digest(text), digest("b" + text[1:]), digest(text[:-1] + "c"), digest(text + "a")}) == 4
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")
+def test_a_forked_child_starts_with_none_and_with_free_locks() -> None:
+    program = """
+        import os
+        from types import SimpleNamespace
+        from resource_server.tokens.cache import VerifiedToken, VerifiedTokens
+
+        keys = SimpleNamespace(key_set=1)
+        issuer = SimpleNamespace(believed_until=1e9, keys=keys)
+        verified = VerifiedToken(token=1, issuer=issuer, key_set=1, not_before=0, expires_at=1e9, good_until=60.0)
+        tokens, key = VerifiedTokens(5000), b"k" * 32
+        tokens.add(key, verified, 0.0)
+        for lock in tokens._locks:  # as another thread of the parent may at that moment
+            lock.acquire()
+        child = os.fork()
+        if child == 0:
+            empty = len(tokens) == 0 and tokens.get(key, 1.0, 1.0) is None
+            tokens.add(key, verified, 0.0)
+            os._exit(0 if empty and tokens.get(key, 1.0, 1.0) is verified else 1)
+        assert os.waitpid(child, 0)[1] == 0
+        assert tokens.get(key, 1.0, 1.0) is verified
+        print("done")
+    """
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", textwrap.dedent(program)],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (done.stdout.strip(), done.stderr) == ("done", "")
+
+
+def payload(number: int) -> bytes:
+    """The 12 claims of a person's token, which has some 800 characters when it is signed with RS256."""
+    claims = {
+        "iss": "https://issuer.test/",
+        "aud": "https://api.test/",
+        "sub": f"auth0|{number:024}",
+        "client_id": "web",
+        "iat": 1_800_000_000,
+        "nbf": 1_800_000_000,
+        "exp": 1_800_000_600 + number,
+        "jti": f"{number:016}",
+        "scope": "openid read:items",
+        "permissions": ["read:items"],
+        "azp": "web",
+        "sid": f"{number:012}",
+    }
+    return json.dumps(claims, separators=(",", ":")).encode()
+
+
+def entry_bytes(entries: int, *, is_read: bool) -> float:
+    """How much memory an entry takes, strings and all."""
+    tokens = VerifiedTokens(entries * 2)
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        for number in range(entries):
+            token = access_token(parse_object(payload(number)))
+            if is_read:
+                assert len(token.claims) == 12
+            now = 1_800_000_000 + number / 7
+            entry = VerifiedToken(
+                token=token,
+                issuer=ISSUER,
+                key_set=ISSUER.keys.key_set,
+                not_before=now,
+                expires_at=token.expires_at + 30,
+                good_until=number + 60.0,
+            )
+            tokens.add(key_of(number), entry, 0.0)
+        return (tracemalloc.get_traced_memory()[0] - before) / len(tokens)
+    finally:
+        tracemalloc.stop()
+
+
+def test_the_token_that_is_measured_is_as_long_as_is_said() -> None:
+    assert 780 <= len(FakeIssuer().keys.sign(payload(1))) <= 880
+
+
+@pytest.mark.parametrize("is_read", [False, True], ids=["claims unread", "claims read"])
+def test_an_entry_takes_no_more_memory_than_is_said(is_read: bool) -> None:
+    """MEASURE_ENTRIES=100000 pytest -s prints what each takes when there are as many."""
+    entries = int(os.environ.get("MEASURE_ENTRIES", "2000"))
+    measured = entry_bytes(entries, is_read=is_read)
+    if "MEASURE_ENTRIES" in os.environ:
+        print(f"\n{entries} entries, claims read: {is_read}: {measured:.0f} bytes each")  # noqa: T201
+    assert measured < ENTRY_BYTES
+
+
+CHANGES: dict[str, Callable[[Any], object]] = {
+    "an attribute": lambda token: setattr(token, "subject", "root"),
+    "a new attribute": lambda token: setattr(token, "is_admin", True),
+    "no attribute": lambda token: delattr(token, "scopes"),
+    "a claim": lambda token: token.claims.__setitem__("sub", "root"),
+    "no claim": lambda token: token.claims.__delitem__("sub"),
+    "a claim within a claim": lambda token: token.claims["realm"].__setitem__("admin", True),
+    "a member of a list": lambda token: token.claims["roles"].append("admin"),
+    "a claim within a list": lambda token: token.claims["grants"][0].__setitem__("to", "root"),
+    "a list within a list": lambda token: token.claims["deep"][0][0].append("admin"),
+    "the scopes": lambda token: token.scopes.add("admin"),
+    "the audience": lambda token: token.audience.append("other"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_no_request_can_change_the_token_of_another(
+    new_api: Callable[..., Any], change: Callable[[Any], object]
+) -> None:
+    api = new_api("ES256")
+    claims = {"realm": {"admin": False}, "roles": ["user"], "grants": [{"to": "ada"}], "deep": [[["user"]]]}
+    token = api.token(scope="read", aud=[api.issuer.audience], **claims)
+    first = api.verify(token)
+    with pytest.raises((AttributeError, TypeError)):
+        change(first)
+    second = api.verify(token)
+    assert (second.subject, second.scopes, second.audience) == ("auth0|ada", {"read"}, (api.issuer.audience,))
+    assert second.claims["realm"] == {"admin": False}
+    assert second.claims["roles"] == ("user",)
+    assert second.claims["grants"] == ({"to": "ada"},)
+    assert second.claims["deep"] == ((("user",),),)
