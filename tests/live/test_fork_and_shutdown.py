@@ -184,6 +184,14 @@ print(json.dumps([thread.name for thread in threading.enumerate()] + [name for n
 """
 
 
+@pytest.mark.parametrize("module", ["tokens.http", "tokens.verifier", "server", "drf", "testing"])
+def test_an_import_says_nothing_at_the_end(issuer: LiveIssuer, module: str) -> None:
+    source = (
+        f"import resource_server.{module}; from resource_server.tokens.verifier import Verifier; kept = Verifier([])"
+    )
+    script(source, issuer, DJANGO_SETTINGS_MODULE="tests.settings")
+
+
 def test_no_thread_is_started_and_nothing_fetched_before_the_first_token(issuer: LiveIssuer) -> None:
     assert answer(STARTED, issuer) == ["MainThread"]
     assert issuer.counts == {}

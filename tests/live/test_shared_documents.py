@@ -168,7 +168,7 @@ def changed(world: World, **changes: Any) -> str:
 
 FOREIGN: dict[str, Callable[[World], Any]] = {
     "of a project with another SECRET_KEY": lambda w: seal(other_document(w), w.url, secret=b"another"),
-    "without a seal": lambda w: other_document(w),
+    "without a seal": other_document,
     "with the seal of another entry": lambda w: w.entry[:64] + other_document(w),
     "of another address": lambda w: seal(other_document(w), "https://issuer.test/other.json"),
     "of another version": lambda w: seal(other_document(w), w.url, version="resource_server.document.2"),
@@ -397,9 +397,8 @@ def test_a_store_that_goes_on_hanging_is_asked_less_and_less(world: World, monke
 
 
 def test_whose_asker_is_gone_is_asked_for_by_another_in_time(world: World) -> None:
-    world.store.add(f"resource_server:document:{'0' * 64}:lock", "1", timeout=6)
     shared = world.process()
-    (lock,) = [key for key in _keys_added(world)]
+    (lock,) = _keys_added(world)
     world.store.entries = {lock: "1"}  # of a process that was killed
     started = time.monotonic()
     found = at_once(3, lambda _: world.fetch(shared, seconds=2).body)

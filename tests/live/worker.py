@@ -5,6 +5,8 @@ import sys
 
 from tests.live.project import verdict
 
-print("ready", flush=True)
+sys.stdout.write("ready\n")
+sys.stdout.flush()
 for line in sys.stdin:
-    print(json.dumps(verdict(line.strip())), flush=True)
+    sys.stdout.write(f"{json.dumps(verdict(line.strip()))}\n")
+    sys.stdout.flush()

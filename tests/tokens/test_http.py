@@ -1,6 +1,7 @@
 """One document of a server of any temper: within the deadline, within the size, over one plain request, leaving no thread behind."""
 
 import datetime
+import email.utils
 import gzip
 import ipaddress
 import socket
@@ -20,7 +21,15 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from resource_server.errors import Unavailable
-from resource_server.tokens.http import MAX_DOCUMENT_BYTES, Document, address_problem, fetch
+from resource_server.tokens import http
+from resource_server.tokens.http import (
+    MAX_DOCUMENT_BYTES,
+    Document,
+    address_problem,
+    fetch,
+    is_on_this_machine,
+    within,
+)
 
 Handler = Callable[[socket.socket], None]
 SHORT = 0.3
@@ -238,6 +247,145 @@ def test_an_endless_document_is_left_as_soon_as_it_is_too_large() -> None:
     assert sent < 64 * 2**20  # what the sockets' buffers took
 
 
+# What is asked again (RFC 9110 section 13.1.2, RFC 9111 section 4.3)
+
+
+KNOWN = Document(body=b'{"known": true}', etag='"v1"', cache_control="max-age=60", age_seconds=9)
+
+
+def not_modified(*fields: bytes) -> Handler:
+    return sends(b"\r\n".join([b"HTTP/1.1 304 Not Modified", *fields, b"", b""]))
+
+
+def test_a_known_document_is_asked_for_by_its_etag_and_kept_where_it_is_not_modified() -> None:
+    with serving(not_modified(b"Cache-Control: max-age=300", b"Age: 7", b'ETag: "v2"')) as server:
+        found = fetch(server.url(), seconds=5, known=KNOWN)
+        assert b'If-None-Match: "v1"\r\n' in server.requests[0]
+    assert found == Document(body=KNOWN.body, etag='"v1"', cache_control="max-age=300", age_seconds=7, local=True)
+
+
+def test_a_known_document_makes_way_for_a_new_one() -> None:
+    with serving(sends(OK + b'ETag: "v2"\r\nContent-Length: 2\r\n\r\n{}')) as server:
+        assert fetch(server.url(), seconds=5, known=KNOWN) == Document(body=b"{}", etag='"v2"', local=True)
+
+
+@pytest.mark.parametrize("known", [None, replace(KNOWN, etag="")], ids=["nothing known", "no ETag known"])
+def test_not_modified_is_no_answer_to_who_has_not_asked(known: Document | None) -> None:
+    with serving(not_modified(b'ETag: "v1"')) as server:
+        with pytest.raises(Unavailable) as caught:
+            fetch(server.url(), seconds=5, known=known)
+        assert b"If-None-Match" not in server.requests[0]
+    assert caught.value.reason == "fetch_status"
+
+
+ETAGS = {
+    b'"v1"': '"v1"',
+    b'W/"v1"': 'W/"v1"',
+    b'""': '""',
+    b'"' + b"x" * 256 + b'"': '"' + "x" * 256 + '"',
+    b'"' + b"x" * 257 + b'"': "",
+    b'"' + b"x" * 60_000 + b'"': "",
+    b"v1": "",
+    b'"v1': "",
+    b'w/"v1"': "",
+    b'"a", "b"': "",
+    b'"a"\r\nETag: "b"': "",
+    b'"a b"': "",
+    b'"a\xe9"': "",
+    b'"a"\r\n x: "b"': "",
+    b"*": "",
+    b"": "",
+}
+
+
+@pytest.mark.parametrize(("sent", "kept"), ETAGS.items(), ids=[f"{etag[:20]!r} {len(etag)}" for etag in ETAGS])
+def test_only_an_etag_that_is_one_is_kept(sent: bytes, kept: str) -> None:
+    with serving(sends(OK + b"ETag: " + sent + b"\r\nContent-Length: 2\r\n\r\n{}")) as server:
+        assert fetch(server.url(), seconds=5).etag == kept
+
+
+AGES = {b"0": 0, b"7": 7, b" 7 ": 7, b"999999999": 999_999_999, b"9999999999": 0, b"-1": 0, b"1.5": 0, b"7, 8": 0,
+        b"\xb2": 0, b"": 0, b"now": 0}  # fmt: skip
+
+
+@pytest.mark.parametrize(("sent", "age"), AGES.items())
+def test_the_age_is_a_number_or_nothing(sent: bytes, age: int) -> None:
+    with serving(sends(OK + b"Age: " + sent + b"\r\nContent-Length: 2\r\n\r\n{}")) as server:
+        assert fetch(server.url(), seconds=5).age_seconds == age
+
+
+def in_seconds(seconds: int) -> str:
+    return email.utils.formatdate(time.time() + seconds, usegmt=True)
+
+
+RETRY_AFTER = {
+    "a number": ("120", range(120, 121)),
+    "zero": ("0", range(1, 2)),
+    "a date": (in_seconds(600), range(1, 601)),
+    "a date that is over": (in_seconds(-600), range(1, 2)),
+    "a date far away": ("Fri, 31 Dec 9999 23:59:59 GMT", range(10**9, 10**12)),
+    "a date that is none": ("Fri, 32 Dec 2026 23:59:59 GMT", range(1, 2)),
+    "a date in no zone": ("Fri, 31 Dec 9999 23:59:59 -0000", range(10**9, 10**12)),
+    "a date in a zone that is none": ("Fri, 31 Dec 9999 23:59:59 +9999", range(1, 10**12)),
+    "negative": ("-5", range(1, 2)),
+    "too long a number": ("1" * 10, range(1, 2)),
+    "words": ("in a while", range(1, 2)),
+    "nothing": ("", range(1, 2)),
+}
+
+
+@pytest.mark.parametrize(("sent", "seconds"), RETRY_AFTER.values(), ids=RETRY_AFTER)
+def test_when_to_ask_again(sent: str, seconds: range) -> None:
+    head = f"HTTP/1.1 429 Slow Down\r\nRetry-After: {sent}\r\nContent-Length: 0\r\n\r\n"
+    with serving(sends(head.encode())) as server, pytest.raises(Unavailable) as caught:
+        fetch(server.url(), seconds=5)
+    assert caught.value.reason == "fetch_status"
+    assert caught.value.retry_after in seconds
+
+
+@given(st.text() | st.from_regex(r"[A-Za-z]{0,4},? ?\d{0,5} [A-Za-z]{0,4} \d{0,10} [\d:.]{0,12} [+-]?\w{0,5}"))
+@example("Mon, 01 Jan 0001 00:00:00 +2359")
+def test_any_retry_after_is_a_second_or_more(value: str) -> None:
+    assert http._retry_after(value) >= 1
+
+
+# Where a document may come from
+
+
+def test_a_public_address_is_not_this_machine() -> None:
+    with serving(sends(OK + b"Content-Length: 2\r\n\r\n{}")) as server:
+        with pytest.raises(Unavailable) as caught:
+            fetch(server.url(), seconds=5, public=True)
+        assert caught.value.reason == "address_not_allowed"
+    assert b"".join(server.requests) == b"", "something was sent"
+
+
+def test_a_name_is_judged_by_the_address_that_it_leads_to() -> None:
+    with serving(sends(OK + b"Content-Length: 2\r\n\r\n{}")) as server:
+        for host in ("localhost", "127.0.0.1"):
+            url = f"http://{host}:{server.port}/"
+            assert fetch(url, seconds=5).local
+            with pytest.raises(Unavailable):
+                fetch(url, seconds=5, public=True)
+
+
+HOSTS = {
+    "localhost": True, "a.localhost": True, "127.0.0.1": True, "127.255.0.1": True, "0.0.0.0": True, "::1": True, "::": True,
+    "169.254.169.254": True, "fe80::1": True, "fe80::1%eth0": True, "::ffff:127.0.0.1": True, "::ffff:169.254.169.254": True,
+    "224.0.0.1": True, "ff02::1": True,
+    "issuer.test": False, "localhost.issuer.test": False, "10.0.0.1": False, "192.0.2.1": False, "2001:db8::1": False,
+    "::ffff:192.0.2.1": False, "127.0.0.1.issuer.test": False, "": False,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("host", "is_here"), HOSTS.items())
+def test_which_hosts_are_this_machine_or_its_link(host: str, is_here: bool) -> None:
+    assert is_on_this_machine(host) is is_here
+
+
+# The deadline
+
+
 HANGING: dict[str, Handler] = {
     "no answer": until_shut,
     "dripping status line": drips(b"", b"H"),
@@ -331,6 +479,45 @@ def test_a_dripping_tls_server_is_left_at_the_deadline(tmp_path: Path, monkeypat
 def test_a_server_that_never_answers_to_tls_is_left_at_the_deadline() -> None:
     with serving(until_shut) as server:
         assert refusal(server.url().replace("http:", "https:")) == "fetch_timeout"
+
+
+def test_a_connection_is_shut_while_tls_shakes_hands() -> None:
+    """TLS takes the socket out of our hands for that time, and a server must not keep the worker meanwhile."""
+    with serving(until_shut) as server:
+        exchange = http._Exchange(server.url().replace("http:", "https:"), 60, None, public=False)
+        worker = threading.Thread(target=lambda: suppressed(exchange._exchange), daemon=True)
+        worker.start()
+        while not server.requests and server.connections == 0:
+            time.sleep(0.01)  # between two looks
+        time.sleep(0.2)  # so that the handshake has begun
+        exchange._end()
+        worker.join(5)
+        assert not worker.is_alive()
+
+
+def suppressed(call: Callable[[], object]) -> None:
+    with suppress(Exception):
+        call()
+
+
+def test_a_connection_that_is_made_after_the_deadline_is_ended_by_its_worker() -> None:
+    with serving(until_shut) as server, socket.create_connection(("127.0.0.1", server.port)) as late:
+        exchange = http._Exchange(server.url(), 0, None, public=False)
+        with pytest.raises(TimeoutError):
+            exchange._opened(late)
+        assert late.recv(1) == b""
+        assert [handle.fileno() for handle in exchange._handles] == [-1]
+
+
+def test_what_a_call_raises_is_raised() -> None:
+    def fail() -> None:
+        raise SystemExit(3)
+
+    with pytest.raises(SystemExit):
+        within(5, fail)
+    with pytest.raises(TimeoutError):
+        within(0.01, lambda: time.sleep(0.2))
+    assert within(5, lambda: None) is None
 
 
 def test_a_server_that_answers_to_tls_with_something_else_is_a_failure() -> None:

@@ -1,8 +1,8 @@
 """Calls that are made later, beside the requests: how key sets are refreshed ahead of their end.
 
 One daemon thread waits for all of them, and starts with the first; each call then has a thread of its own, so that an
-issuer that hangs holds up no other. Where no thread can be had (at the shutdown of the interpreter, in a child just
-forked) a call is not made, and the next request that needs it asks again.
+issuer that hangs holds up no other. Where no thread can be had (at the shutdown of the interpreter) a call waits for
+one, and a child that was just forked has no calls: the next request that needs one asks again.
 """
 
 import heapq
@@ -21,6 +21,7 @@ logger = logging.getLogger("resource_server")
 
 # Refreshes at one time; more wait their turn, which with a refresh of 5 s at the most comes soon.
 MAX_CALLS = 16
+AGAIN_SECONDS = 1.0
 
 Later: TypeAlias = Callable[[float, Callable[[], None]], None]
 
@@ -52,8 +53,8 @@ class Background:
                     thread.start()
                     self._thread = thread
                 self._changed.notify()
-        except RuntimeError:  # no thread can be started any more
-            logger.debug("no background thread: the interpreter is shutting down")
+        except RuntimeError:  # it is made when a thread can be had for a later one
+            logger.debug("no background thread can be started")
 
     def _reset(self) -> None:
         self._changed = threading.Condition()
@@ -66,14 +67,17 @@ class Background:
             with self._changed:
                 while not self._calls or (pause := self._calls[0][0] - time.monotonic()) > 0:
                     self._changed.wait(pause if self._calls else None)
-                _due, _number, method = heapq.heappop(self._calls)
+                _due, number, method = heapq.heappop(self._calls)
             if method() is None:
                 continue
             self._places.acquire()
             try:
                 threading.Thread(target=self._call, args=(method,), name="resource-server-refresh", daemon=True).start()
             except RuntimeError:
+                # The machine has no thread to spare now.
                 self._places.release()
+                with self._changed:
+                    heapq.heappush(self._calls, (time.monotonic() + AGAIN_SECONDS, number, method))
 
     def _call(self, method: WeakMethod) -> None:
         try:
