@@ -16,6 +16,7 @@ from typing import Any
 from django.conf import settings
 from django.core.cache import caches
 from django.core.signals import setting_changed
+from django.db import connections
 from django.dispatch import receiver
 from django.utils.crypto import salted_hmac
 from django.utils.module_loading import import_string
@@ -25,6 +26,7 @@ from resource_server.errors import Unavailable
 from resource_server.policies import POLICY_KEYS, Problem, parse_policy, unknown_key
 from resource_server.tokens.documents import SharedDocuments
 from resource_server.tokens.flow import run
+from resource_server.tokens.forked import on_fork
 from resource_server.tokens.http import Fetch, fetch
 from resource_server.tokens.issuer import KeyEvent
 from resource_server.tokens.issuers import Issuer, PolicyOf
@@ -90,6 +92,14 @@ class TrustedIssuer:
 _current: ResourceServer | None = None
 _fetch: Fetch = fetch
 _configuring = threading.RLock()
+
+
+def _forked() -> None:
+    global _configuring  # noqa: PLW0603 - a thread of the parent may have held it
+    _configuring = threading.RLock()
+
+
+on_fork(_forked)
 
 
 def configure() -> tuple[ResourceServer | None, list[Problem]]:
@@ -292,6 +302,10 @@ class _Cache:
             return getattr(cache, method)(*arguments, **options)
         finally:
             cache.close()
+            # Those of this thread: Django leaves them to the garbage collector where the cache is a table or Redis.
+            connections.close_all()
+            for pool in getattr(getattr(cache, "_cache", None), "_pools", {}).values():
+                pool.disconnect()
 
 
 def _shared(alias: str) -> Fetch:

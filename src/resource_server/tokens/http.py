@@ -166,7 +166,7 @@ class _Exchange:
         self._public = public
         self._local = False
         self._deadline = time.monotonic() + seconds
-        self._sockets: list[socket.socket] = []
+        self._handles: list[socket.socket] = []
 
     def result(self) -> Document:
         try:
@@ -178,11 +178,17 @@ class _Exchange:
             reason, retry_after = "fetch_timeout", 1
         except Exception:  # noqa: BLE001 - DNS, TCP, TLS and HTTP each fail in kinds of their own, and so does a thread at shutdown; none says more to the caller
             reason, retry_after = "fetch_timeout" if time.monotonic() >= self._deadline else "fetch_failed", 1
-        # A shut socket ends a worker that is still reading, so that threads do not gather behind a server that drips.
-        for opened in self._sockets:
-            with contextlib.suppress(OSError):
-                opened.shutdown(socket.SHUT_RDWR)
+        finally:
+            self._end()
         raise Unavailable(reason, retry_after=retry_after)
+
+    def _end(self) -> None:
+        # A connection that is shut ends a worker that is still reading, so that threads do not gather behind a server
+        # that drips.
+        for handle in self._handles:
+            with contextlib.suppress(OSError):
+                handle.shutdown(socket.SHUT_RDWR)
+            handle.close()
 
     def _exchange(self) -> Document:
         # Imported where a fetch happens, which for most processes is once in ten minutes: start-up does not pay for it.
@@ -224,14 +230,16 @@ class _Exchange:
         )
 
     def _opened(self, opened: socket.socket) -> None:
-        # The socket itself: the connection forgets it as soon as the headers say that it is to be closed, while the
-        # body is still read from it. Before TLS and after it, for TLS puts another object in its place.
-        self._sockets.append(opened)
         self._local = is_on_this_machine(str(opened.getpeername()[0]))
         if self._local and self._public:
             raise Unavailable("address_not_allowed")
+        # A handle of our own: TLS takes the socket away for its handshake, and the connection forgets it as soon as
+        # the headers say that it is to be closed, while the body is still read from it.
+        self._handles.append(opened.dup())
         if time.monotonic() >= self._deadline:
-            raise TimeoutError  # nobody waits any more who could shut it
+            # Nobody waits any more who could shut it.
+            self._end()
+            raise TimeoutError
 
     def _read(self, response: Any) -> bytes:
         body = bytearray()
@@ -255,10 +263,6 @@ def _reporting(connection_class: Any, opened: Callable[[socket.socket], None]) -
                 connected.close()
                 raise
             return connected
-
-        def connect(self) -> None:
-            super().connect()
-            opened(self.sock)
 
     return Reporting
 

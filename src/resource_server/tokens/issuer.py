@@ -373,7 +373,7 @@ class IssuerKeys:
         self._look_at = -math.inf
 
     def _unavailable(self, now: float) -> Unavailable:
-        wait = self._retry_at - now
+        wait = round(self._retry_at - now, 3)  # else 120 seconds are 121, for want of a bit
         return Unavailable(self._failure or "fetch_timeout", retry_after=math.ceil(wait) if 0 < wait < math.inf else 1)
 
 

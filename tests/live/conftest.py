@@ -1,0 +1,82 @@
+"""An issuer on a real socket, and this process as a resource server that trusts it."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import pytest
+from tests.live.issuer_server import AUDIENCE, LiveIssuer
+
+from resource_server.errors import AuthorizationError
+from resource_server.tokens.credentials import Credentials
+from resource_server.tokens.flow import run
+from resource_server.tokens.http import Fetch, fetch
+from resource_server.tokens.issuer import IssuerKeys
+from resource_server.tokens.policy import Policy
+from resource_server.tokens.verifier import Verifier
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What became of one token: `accepted` or the reason; what Retry-After would say; how long it took."""
+
+    reason: str
+    retry_after: int | None
+    seconds: float
+
+
+class Api:
+    """What verifies in one process, without Django, over real sockets and with its real threads."""
+
+    def __init__(self, issuer: LiveIssuer, *, fetch: Fetch = fetch, **policy: Any) -> None:
+        self.verifier = Verifier(
+            [Policy(issuer=issuer.address, audience=(AUDIENCE,), http_on_loopback=True, **policy)], fetch=fetch
+        )
+
+    @property
+    def keys(self) -> IssuerKeys:
+        return self.verifier.issuers[0].keys
+
+    def verdict(self, token: str) -> Verdict:
+        started, reason, retry_after = time.monotonic(), "accepted", None
+        try:
+            run(self.verifier.verify(Credentials(unverified_token=token)))
+        except AuthorizationError as error:
+            reason, retry_after = error.reason, getattr(error, "retry_after", None)
+        return Verdict(reason=reason, retry_after=retry_after, seconds=time.monotonic() - started)
+
+
+@pytest.fixture
+def issuer() -> Iterator[LiveIssuer]:
+    with LiveIssuer() as running:
+        yield running
+
+
+@pytest.fixture
+def new_api() -> type[Api]:
+    return Api
+
+
+def at_once(number: int, call: Callable[[int], T]) -> list[T]:
+    """The results of a call in so many threads that all begin together."""
+    barrier = threading.Barrier(number)
+
+    def begin(position: int) -> T:
+        barrier.wait(30)
+        return call(position)
+
+    with ThreadPoolExecutor(number) as pool:
+        return list(pool.map(begin, range(number)))
+
+
+def until(condition: Callable[[], object], seconds: float = 20, *, what: str = "what was waited for") -> None:
+    """Wait until something is true of another thread or process."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"{what} did not happen in {seconds} s"
+        time.sleep(0.02)  # between two looks

@@ -1,0 +1,123 @@
+"""The smallest project that trusts an issuer, configured by its environment; for gunicorn, for scripts and for ASGI.
+
+BRISK shortens what is minutes in earnest, so that a test sees many lives of a key set: it sets constants of the product.
+"""
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import django
+from django.conf import settings
+from django.core.asgi import get_asgi_application
+from django.core.wsgi import get_wsgi_application
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.urls import path
+from tests.live.issuer_server import AUDIENCE
+
+env = os.environ.get
+
+CACHES = {
+    "": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
+    "redis": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": env("REDIS_URL")},
+}
+settings.configure(
+    DEBUG=True,
+    SECRET_KEY="of the tests, guards nothing",
+    ALLOWED_HOSTS=["*"],
+    ROOT_URLCONF=__name__,
+    MIDDLEWARE=["tests.live.project.worker_named"],
+    INSTALLED_APPS=["resource_server"],
+    DATABASES={},
+    CACHES={"default": CACHES["redis" if env("REDIS_URL") else ""]},
+    RESOURCE_SERVER={
+        "ISSUER": env("ISSUER"),
+        "AUDIENCE": AUDIENCE,
+        **({"CACHE": "default"} if env("REDIS_URL") else {}),
+    },
+    LOGGING={
+        "version": 1,
+        "disable_existing_loggers": False,
+        "handlers": {"nowhere": {"class": "logging.NullHandler"}},
+        # Of what is refused and withdrawn the tests are told otherwise; what a program prints is a fault.
+        "loggers": {"resource_server": {"handlers": ["nowhere"], "propagate": False}},
+    },
+)
+
+if env("BRISK"):
+    from resource_server.tokens import discovery, documents, issuer
+
+    discovery.MIN_LIFE_SECONDS = 0.4
+    discovery.FETCH_SECONDS = issuer.FETCH_SECONDS = 1.0
+    documents.FRESH_SECONDS = 1
+    issuer.MAX_BACKOFF_SECONDS = 0.3
+    issuer.MAX_RETRY_AFTER_SECONDS = 0.3
+
+django.setup()
+
+from resource_server.authentication import authenticate  # noqa: E402 - after the settings
+from resource_server.decorators import requires_scope  # noqa: E402
+from resource_server.errors import AuthorizationError  # noqa: E402
+from resource_server.server import current  # noqa: E402
+from resource_server.tokens.flow import run  # noqa: E402
+
+
+def worker_named(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """Every answer says which process gave it, after so long a nap as was asked for: others get the next request."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        response["X-Worker"] = str(os.getpid())
+        time.sleep(float(request.GET.get("nap", "0")))
+        return response
+
+    return middleware
+
+
+@requires_scope("read")
+def private(request: HttpRequest) -> HttpResponse:
+    return JsonResponse({})
+
+
+@requires_scope("read")
+async def private_async(request: HttpRequest) -> HttpResponse:
+    return JsonResponse({})
+
+
+def state(request: HttpRequest) -> HttpResponse:
+    """What this process remembers, without having been asked to verify anything."""
+    verifier = current().verifier
+    seen, trusted = verifier._seen, verifier.issuers[0].keys.trusted
+    return JsonResponse(
+        {
+            "tokens": len(seen) if seen is not None else 0,
+            "keys": len(trusted.keys.keys) if trusted is not None else 0,
+            "threads": [thread.name for thread in threading.enumerate()],
+        }
+    )
+
+
+urlpatterns = [path("private", private), path("private-async", private_async), path("state", state)]
+
+
+def verdict(token: str) -> dict[str, Any]:
+    """What a request with this token would be answered, and how long that took."""
+    request = HttpRequest()
+    request.META["HTTP_AUTHORIZATION"] = f"Bearer {token}"
+    started, reason = time.monotonic(), "accepted"
+    try:
+        run(authenticate(request))
+    except AuthorizationError as error:
+        reason = error.reason
+    keys = current().verifier.issuers[0].keys
+    return {"reason": reason, "seconds": time.monotonic() - started, "failure": keys.failure}
+
+
+if env("FIRST_TOKEN"):
+    # A parent that preloads the application and has use for it before it forks.
+    assert verdict(os.environ["FIRST_TOKEN"])["reason"] == "accepted"
+
+application = get_wsgi_application()
+asgi = get_asgi_application()
