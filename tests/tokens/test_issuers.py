@@ -13,7 +13,6 @@ from resource_server.errors import Unavailable
 from resource_server.testing import FakeIssuer
 from resource_server.tokens import issuers as issuers_module
 from resource_server.tokens.flow import run
-from resource_server.tokens.forked import _forked
 from resource_server.tokens.issuer import IssuerKeys
 from resource_server.tokens.issuers import MAX_ISSUERS, Issuers
 from resource_server.tokens.keys import parse_key_set
@@ -300,9 +299,9 @@ def test_first_requests_that_come_together_make_one_issuer(simulation: Simulatio
     assert len(simulation.verifier.issuers) == 1
 
 
-def test_a_forked_child_inherits_no_lock(simulation: Simulation) -> None:
+def test_a_forked_child_inherits_no_lock(simulation: Simulation, fork: Callable[[], None]) -> None:
     simulation.verifier._issuers._lock.acquire()
-    _forked()
+    fork()
     assert simulation.refusal(simulation.token()) is None
 
 
