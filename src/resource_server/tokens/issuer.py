@@ -180,7 +180,7 @@ class IssuerKeys:
             yield from self._look(now, attempts)
             attempts, trusted = self._attempts, self.trusted
             if trusted is None:
-                raise self._unavailable(now)
+                raise self._unavailable(self._clock())
         return _choose(trusted.keys, kid, algorithm) or (yield from self._find_unknown(kid, algorithm, attempts))
 
     def current(self) -> Flow[Trusted]:
