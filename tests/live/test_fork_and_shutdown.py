@@ -46,14 +46,13 @@ assert project.verdict(tokens[0])["reason"] == "accepted"
 verifier = server.current().verifier
 keys = verifier.issuers[0].keys
 held = {
-    "nothing": [],
-    "the background's": [background._changed],
-    "the issuer's": [keys._lock],
-    "the issuers'": [verifier._issuers._lock],
-    "the token cache's": verifier._seen._locks,
-    "the settings'": [server._configuring],
+    "no lock": [],
+    "the locks of its keys and tokens": [
+        background._changed, keys._lock, verifier._issuers._lock, *verifier._seen._locks
+    ],
+    "the lock of its settings": [server._configuring],
 }[mode]
-if mode == "the settings'":
+if mode == "the lock of its settings":
     server.forget()
 taken, done = threading.Event(), threading.Event()
 
@@ -89,10 +88,7 @@ done.set()
 """
 
 
-@pytest.mark.parametrize(
-    "held",
-    ["nothing", "the background's", "the issuer's", "the issuers'", "the token cache's", "the settings'"],
-)
+@pytest.mark.parametrize("held", ["no lock", "the locks of its keys and tokens", "the lock of its settings"])
 def test_a_child_is_not_stopped_by_a_lock_that_its_parent_held(issuer: LiveIssuer, held: str) -> None:
     issuer.fields = ("Cache-Control: no-store",)
     found = answer(FORKED, issuer, held, issuer.token(), issuer.token(), BRISK="1")
@@ -184,7 +180,7 @@ print(json.dumps([thread.name for thread in threading.enumerate()] + [name for n
 """
 
 
-@pytest.mark.parametrize("module", ["tokens.http", "tokens.verifier", "server", "drf", "testing"])
+@pytest.mark.parametrize("module", ["tokens.http", "drf", "testing"])
 def test_an_import_says_nothing_at_the_end(issuer: LiveIssuer, module: str) -> None:
     source = (
         f"import resource_server.{module}; from resource_server.tokens.verifier import Verifier; kept = Verifier([])"
