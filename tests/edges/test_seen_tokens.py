@@ -95,8 +95,17 @@ def test_a_bound_token_is_refused_each_time_it_comes_as_a_bearer_token(get, issu
 def test_a_token_that_was_seen_needs_its_scheme_all_the_same(get, issuer):
     token = issuer.token(scope="read")
     assert get("/function", f"Bearer {token}").status_code == 200
-    refused = [f"DPoP {token}", f"Token {token}", token, f"Bearer{token}", f"Bearer {token} ,", f"Bearer {token} x"]
-    assert [get("/function", header).status_code for header in refused] == [401, 401, 401, 401, 400, 401]
+    refused = [
+        f"DPoP {token}",
+        f"Digest {token}",
+        f"Bearer_{token}",
+        f"Token {token}",
+        token,
+        f"Bearer{token}",
+        f"Bearer {token} ,",
+        f"Bearer {token} x",
+    ]
+    assert [get("/function", header).status_code for header in refused] == [401, 401, 401, 401, 401, 401, 400, 401]
 
 
 def test_two_requests_share_no_user(issuer):

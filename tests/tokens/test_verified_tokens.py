@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from resource_server.testing import FakeIssuer
+from resource_server.tokens import cache
 from resource_server.tokens.access_token import access_token
 from resource_server.tokens.cache import VerifiedToken, VerifiedTokens, digest
 from resource_server.tokens.strict_json import parse_object
@@ -182,6 +183,26 @@ def texts() -> Iterator[str]:
 def test_a_digest_in_pieces_is_that_of_the_whole() -> None:
     for text in texts():
         assert digest(text) == hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+
+
+def test_no_piece_is_long_enough_to_give_the_interpreter_lock_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    pieces: list[int] = []
+
+    class Recorder:
+        def __init__(self, piece: bytes = b"") -> None:
+            self.update(piece)
+
+        def update(self, piece: bytes) -> None:
+            pieces.append(len(piece))
+
+        def digest(self) -> bytes:
+            return b""
+
+    monkeypatch.setattr(cache, "hashlib", SimpleNamespace(sha256=Recorder))
+    for length in (0, 800, 2047, 2048, 10_000):
+        digest("a" * length)
+    assert sum(pieces) == 800 + 2047 + 2048 + 10_000
+    assert max(pieces) < 2048  # HASHLIB_GIL_MINSIZE of CPython
 
 
 @pytest.mark.parametrize("length", [1, 2046, 2047, 2048, 4094, 4095, 10_000])

@@ -191,7 +191,7 @@ class Tag(str):
 def test_what_derives_from_an_unchangeable_value_is_copied_too(rows):
     tag = Tag("Ada")
     tag.colours = ["red"]
-    first = kept(rows, person(name=tag))
+    first = kept(rows, person(name=tag, notes=None))
     first.name.colours.append("blue")
     assert rows.get(ISSUER, ADA).name.colours == ["red"]
 
