@@ -10,6 +10,7 @@ import pytest
 from resource_server.errors import InvalidToken
 from resource_server.tokens.credentials import Credentials
 from resource_server.tokens.flow import Blocking, Flow, arun, run
+from resource_server.tokens.http import Document
 
 
 def sync_runner(flow: Flow[Any]) -> Any:
@@ -173,3 +174,13 @@ def test_the_verdict_is_the_same_for_sync_and_async_callers(new_api: Callable[..
     api.issuer.failure = "fetch_failed"
     with pytest.raises(Exception, match="issuer cannot be reached"):
         runner(api.verifier.verify(Credentials(unverified_token=api.token(header={"kid": "new"}))))
+
+
+def test_a_token_that_expires_while_its_key_is_fetched_is_refused(new_api: Callable[..., Any]) -> None:
+    def fetch(url: str, /, *, seconds: float, **_: Any) -> Document:
+        api.now += 2
+        return api.issuer.fetch(url, seconds=seconds)
+
+    api = new_api("ES256", fetch=fetch, clock_skew_seconds=0)
+    assert api.refusal(api.token(exp=api.now + 3)) == "token_expired"
+    api.verify(api.token(exp=api.now + 3))

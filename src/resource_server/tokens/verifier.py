@@ -80,7 +80,12 @@ class Verifier:
         judge(token, issuer.policy, now)
         header = token.unverified_header
         kid, algorithm = header.get("kid"), header["alg"]
-        keys = issuer.keys.known(kid, algorithm) or (yield from issuer.keys.find(kid, algorithm))
+        keys = issuer.keys.known(kid, algorithm)
+        if not keys:
+            keys = yield from issuer.keys.find(kid, algorithm)
+            # That may have taken seconds, in which a token can expire.
+            now = self._now()
+            judge(token, issuer.policy, now)
         verify_signature(token, keys)
         verified = access_token(token.unverified_claims, issuer.policy.claim_names)
         key_set = issuer.keys.key_set
