@@ -277,3 +277,14 @@ def test_keys_that_have_moved_are_found_through_the_metadata() -> None:
     simulation.advance(2)
     assert simulation.at_once(simulation.token(kid=kid)) is None
     assert simulation.fetched() == [JWKS, OPENID, moved]
+
+
+def test_an_issuer_that_moves_its_keys_every_hour_leaves_no_trail() -> None:
+    simulation = Simulation()
+    for number in range(20):
+        moved = f"https://issuer.test/{number}/jwks.json"
+        simulation.issuer.documents[moved] = simulation.issuer.fetch(JWKS, seconds=5).body
+        simulation.issuer.documents[OPENID] = b'{"issuer": "https://issuer.test/", "jwks_uri": "%s"}' % moved.encode()
+        simulation.advance(HOUR)
+        assert simulation.refusal(simulation.token()) is None
+        assert len(simulation.keys._discovery._known) <= 5

@@ -1,11 +1,15 @@
 """Kids that nobody knows: a rotation is found at its first token, and a flood of forged ones costs next to nothing."""
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 from tests.tokens.simulation import DAY, HOUR, JWKS, MINUTE, OPENID, Fault, Simulation
 
 from resource_server.errors import InvalidToken
 from resource_server.tokens import issuer as issuer_module
 from resource_server.tokens.flow import run
+from resource_server.tokens.http import Document
 
 BUCKET_SECONDS = 30
 
@@ -174,3 +178,34 @@ def test_the_bucket_holds_two_and_gets_one_each_half_minute(simulation: Simulati
         simulation.clock += seconds  # without the background
         assert flood(simulation, 50) == {"key_unknown"}
         assert len(simulation.fetched()) == attempts
+
+
+def test_what_another_process_has_fetched_may_be_older_than_the_key(simulation: Simulation) -> None:
+    # Of half a minute ago, from the cache that processes share: the kid may have been published since.
+    before = simulation.issuer.fetch(JWKS, seconds=5)
+    simulation.issuer.keys.rotate()
+    shared = [replace(before, held_seconds=30.0)]
+
+    def fetch(url: str, /, **options: Any) -> Document:
+        return shared.pop() if shared else simulation.fetch(url, **options)
+
+    simulation.keys._discovery._fetch = fetch
+    assert simulation.refusal(simulation.token()) is None
+    assert simulation.fetched() == [JWKS]
+
+    shared[:] = [replace(before, held_seconds=30.0)] * 2
+    simulation.issuer.keys.rotate()
+    assert simulation.refusal(simulation.token()) == "key_unknown", "twice is enough for one request"
+    assert simulation.refusal(simulation.token()) is None, "and nothing of it was an attempt"
+
+
+def test_two_looks_at_a_cache_of_other_processes_are_all_that_a_forged_kid_gets(simulation: Simulation) -> None:
+    looks = []
+
+    def fetch(url: str, /, **options: Any) -> Document:
+        looks.append(url)
+        return replace(simulation.issuer.fetch(JWKS, seconds=5), held_seconds=0.0)
+
+    simulation.keys._discovery._fetch = fetch
+    assert flood(simulation, 1000) == {"key_unknown"}
+    assert looks == [JWKS, JWKS]

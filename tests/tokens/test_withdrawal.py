@@ -1,6 +1,8 @@
 """A key that the issuer has withdrawn is refused, whatever was verified with it before; one that it has not is kept."""
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -178,3 +180,37 @@ def test_an_outage_after_a_withdrawal_brings_no_key_back(simulation: Simulation)
     simulation.issuer.failure = None
     simulation.spend(2 * MINUTE, fresh)
     assert simulation.refusal(token) == "key_unknown"
+
+
+def test_threads_beside_refreshes_never_accept_a_withdrawn_key_and_never_lose_a_good_one() -> None:
+    simulation = Simulation()
+    kept = simulation.token()
+    simulation.verify(kept)
+    withdrawn: list[str] = []
+    ended = threading.Event()
+
+    def requests() -> set[tuple[str, str | None]]:
+        answers = set()
+        while not ended.is_set():
+            answers.add(("kept", simulation.at_once(kept)))
+            if withdrawn:
+                answers.add(("withdrawn", simulation.refusal(withdrawn[-1])))
+        return answers
+
+    with ThreadPoolExecutor(4) as pool:
+        futures = [pool.submit(requests) for _ in range(4)]
+        for _ in range(20):
+            kid = simulation.issuer.keys.rotate()
+            simulation.keys._attempt(simulation.keys._attempts, join_seconds=5)
+            simulation.keys._attempt(
+                simulation.keys._attempts, join_seconds=5
+            )  # the first may have joined an older one
+            token = simulation.token(kid=kid)
+            simulation.verify(token)
+            simulation.issuer.keys.withdraw(kid)
+            simulation.keys._attempt(simulation.keys._attempts, join_seconds=5)
+            simulation.keys._attempt(simulation.keys._attempts, join_seconds=5)
+            withdrawn.append(token)
+        ended.set()
+        answers = set().union(*(future.result(20) for future in futures))
+    assert answers == {("kept", None), ("withdrawn", "key_unknown")}
