@@ -98,7 +98,7 @@ class _Parser:
         config = Config(
             policies=policies,
             issuers_function=function,
-            common={key: value for key, value in self._settings.items() if key in POLICY_KEYS},
+            common=self._common(),
             cache=self._cache(),
             token_cache=self._number("E027", "TOKEN_CACHE", TOKEN_CACHE, MAX_TOKEN_CACHE),
             user_cache_seconds=self._number("E028", "USER_CACHE_SECONDS", 0, MAX_USER_CACHE_SECONDS),
@@ -115,6 +115,10 @@ class _Parser:
                 hint = "Move it into the entry of its issuer: keys are never shared between issuers."
                 self._problem("E023", key, "stands beside ISSUERS", hint)
 
+    def _common(self) -> dict[str, Any]:
+        """The settings of every issuer that has no other."""
+        return {key: value for key, value in self._settings.items() if key in POLICY_KEYS and key not in _OF_ONE_ISSUER}
+
     def _listed(self, issuers: object) -> tuple[Policy, ...]:
         entries = issuers if isinstance(issuers, list | tuple) else ()
         if not entries or not all(isinstance(entry, Mapping) for entry in entries):
@@ -127,8 +131,7 @@ class _Parser:
         for position, entry in enumerate(entries):
             place = f"RESOURCE_SERVER: ISSUERS[{position}]"
             self._problems += [unknown_key(key, POLICY_KEYS, place) for key in entry if key not in POLICY_KEYS]
-        common = {key: value for key, value in self._settings.items() if key in POLICY_KEYS}
-        policies = self._policies([{**common, **entry} for entry in entries])
+        policies = self._policies([{**self._common(), **entry} for entry in entries])
         names = [policy.issuer for policy in policies]
         for name in {name for name in names if names.count(name) > 1}:
             self._problem("E024", "ISSUERS", f"has {name} twice", "List the audiences of an issuer in one entry.")

@@ -6,7 +6,7 @@ refuses where none did. It never reads an unverified token.
 """
 
 from collections.abc import Callable
-from functools import wraps
+from functools import cache, wraps
 from inspect import isawaitable, iscoroutinefunction
 from typing import Any, TypeVar, cast
 
@@ -154,9 +154,14 @@ def _set_user(request: Any, user: Any, token: AccessToken) -> None:
 
 
 def _require_in_rest(request: Any, requirement: Requirement) -> None:
-    from resource_server.drf import require  # only a request of DRF leads here
+    _rest_require()(request, requirement)
 
-    require(request, requirement)
+
+@cache
+def _rest_require() -> Callable[..., None]:
+    from resource_server.drf import require  # only a request of DRF leads here, and only the first one imports
+
+    return require
 
 
 Response = TypeVar("Response", bound=HttpResponseBase)

@@ -103,11 +103,15 @@ class FakeIssuer:
         return Document(body=body, cache_control=self.cache_control, etag=etag)
 
     @contextmanager
-    def serving(self) -> Iterator["FakeIssuer"]:
-        """Let this project fetch from here, and forget what it knew of issuers, before and after."""
+    def serving(self, *others: "FakeIssuer") -> Iterator["FakeIssuer"]:
+        """Let this project fetch from here and from `others`, and forget what it knew of issuers, before and after."""
         from resource_server import server  # needs Django; the rest of this file does not
 
-        server.fetch_with(self.fetch)
+        def fetch(url: str, /, **options: Any) -> Document:
+            issuer = next((issuer for issuer in others if url.startswith(issuer.issuer)), self)
+            return issuer.fetch(url, **options)
+
+        server.fetch_with(fetch)
         try:
             yield self
         finally:

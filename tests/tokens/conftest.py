@@ -10,7 +10,9 @@ from hypothesis import settings
 from resource_server.devissuer.signing import SigningKeys
 from resource_server.errors import AuthorizationError, InvalidToken, Unavailable
 from resource_server.testing import FakeIssuer
+from resource_server.tokens import forked
 from resource_server.tokens.access_token import AccessToken
+from resource_server.tokens.background import background
 from resource_server.tokens.credentials import Credentials, parse_authorization
 from resource_server.tokens.flow import run
 from resource_server.tokens.http import Fetch
@@ -104,3 +106,20 @@ def api() -> Api:
 def new_api() -> Callable[..., Api]:
     """Makes an API with another algorithm, other rules or keys of its own."""
     return Api
+
+
+@pytest.fixture
+def fork(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Does here what is done in a child just forked; only the background of this process, whose thread lives on, is left alone."""
+
+    def child() -> None:
+        methods = {
+            number: known
+            for number, known in forked._methods.items()
+            if getattr(known(), "__self__", None) is not background
+        }
+        with monkeypatch.context() as patch:
+            patch.setattr(forked, "_methods", methods)
+            forked._forked()
+
+    return child

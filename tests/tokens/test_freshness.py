@@ -1,9 +1,9 @@
 """A key set is renewed ahead of its end, beside the requests: none of them waits for a key that is known."""
 
+from collections.abc import Callable
+
 import pytest
 from tests.tokens.simulation import DAY, HOUR, JWKS, MINUTE, OPENID, START, Fault, Simulation
-
-from resource_server.tokens.forked import _forked
 
 
 def refreshed_at(simulation: Simulation) -> list[float]:
@@ -210,18 +210,18 @@ def test_a_call_that_was_lost_is_planned_again() -> None:
     assert set(simulation.spend(HOUR, token)) == {None}
 
 
-def test_a_forked_child_plans_its_own_refresh_and_loses_no_key() -> None:
+def test_a_forked_child_plans_its_own_refresh_and_loses_no_key(fork: Callable[[], None]) -> None:
     simulation = Simulation()
     token = simulation.token()
     simulation.verify(token)
     simulation.lose_background()
-    _forked()
+    fork()
     simulation.fetched()
     assert set(simulation.spend(HOUR, token)) == {None}
     assert 7 <= len(refreshed_at(simulation)) <= 8
 
 
-def test_a_forked_child_inherits_no_lock_and_no_flight() -> None:
+def test_a_forked_child_inherits_no_lock_and_no_flight(fork: Callable[[], None]) -> None:
     simulation = Simulation(token_cache=0)
     token = simulation.token()
     simulation.verify(token)
@@ -230,16 +230,16 @@ def test_a_forked_child_inherits_no_lock_and_no_flight() -> None:
     simulation.faults[JWKS] = Fault(takes=4)
     answers = []
 
-    def fork() -> None:
+    def beside() -> None:
         simulation.keys._lock.acquire()
-        _forked()
+        fork()
         simulation.lose_background()
         answers.append(simulation.at_once(token))
         simulation.issuer.keys.rotate()
         answers.append(simulation.refusal(simulation.token()))
         simulation.meanwhile = None
 
-    simulation.meanwhile = fork
+    simulation.meanwhile = beside
     simulation.advance(3 * MINUTE)
     assert answers[:2] == [None, None]
     simulation.faults.clear()

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from resource_server.devissuer.signing import SigningKeys
@@ -117,64 +117,6 @@ def test_rfc_8414_metadata_are_not_asked_of_a_server_that_does_not_answer(api: A
     assert api.issuer.fetched == [OPENID]
 
 
-METADATA = {
-    "another issuer": ({"issuer": "https://evil.test/"}, "metadata_issuer_mismatch"),
-    "the issuer without its slash": ({"issuer": "https://issuer.test"}, "metadata_issuer_mismatch"),
-    "the issuer in capitals": ({"issuer": "https://ISSUER.test/"}, "metadata_issuer_mismatch"),
-    "no issuer": ({"issuer": None}, "metadata_issuer_mismatch"),
-    "a list with the issuer": ({"issuer": ["https://issuer.test/"]}, "metadata_issuer_mismatch"),
-    "no jwks_uri": ({"jwks_uri": None}, "address_not_allowed"),
-    "an http jwks_uri": ({"jwks_uri": "http://issuer.test/jwks.json"}, "address_not_allowed"),
-    "an http jwks_uri on loopback": ({"jwks_uri": "http://127.0.0.1/jwks.json"}, "address_not_allowed"),
-    "a file": ({"jwks_uri": "file:///etc/passwd"}, "address_not_allowed"),
-    "a relative jwks_uri": ({"jwks_uri": "/jwks.json"}, "address_not_allowed"),
-    "userinfo": ({"jwks_uri": "https://issuer.test@evil.test/"}, "address_not_allowed"),
-    "a jwks_uri that is a number": ({"jwks_uri": 1}, "address_not_allowed"),
-    "a jwks_uri with a line break": ({"jwks_uri": "https://issuer.test/\r\nHost: evil"}, "address_not_allowed"),
-}
-
-
-@pytest.mark.parametrize(("change", "reason"), METADATA.values(), ids=METADATA)
-def test_metadata_are_held_against_the_issuer(api: Any, change: dict[str, Any], reason: str) -> None:
-    metadata = {name: value for name, value in {**api.issuer.metadata(), **change}.items() if value is not None}
-    api.issuer.documents[OPENID] = json.dumps(metadata).encode()
-    assert api.refusal(api.token()) == reason
-    assert api.issuer.fetched == [OPENID]
-
-
-DOCUMENTS = {
-    "HTML": b"<html>sign in</html>",
-    "nothing": b"",
-    "a list": b"[]",
-    "a name twice": b'{"issuer":"https://evil.test/","issuer":"https://issuer.test/","jwks_uri":"https://issuer.test/jwks.json"}',
-    "a byte order mark": b"\xef\xbb\xbf{}",
-    "latin-1": b'{"issuer":"\xe9"}',
-    "gzip": b"\x1f\x8b\x08\x00\x00",
-}
-
-
-@pytest.mark.parametrize("body", DOCUMENTS.values(), ids=DOCUMENTS)
-@pytest.mark.parametrize("url", [OPENID, JWKS])
-def test_a_malformed_document_is_the_issuers_fault(api: Any, url: str, body: bytes) -> None:
-    api.issuer.documents[url] = body
-    assert api.refusal(api.token()) == "document_malformed"
-
-
-@pytest.mark.parametrize("body", [b'{"keys":{}}', b"{}", b'{"keys":null}', json.dumps({"keys": [{}] * 101}).encode()])
-def test_a_document_that_is_no_key_set_is_the_issuers_fault(api: Any, body: bytes) -> None:
-    api.issuer.documents[JWKS] = body
-    assert api.refusal(api.token()) == "document_malformed"
-
-
-@pytest.mark.parametrize("members", [[], [{"kty": "oct", "k": "c2VjcmV0"}]])
-def test_a_key_set_without_a_usable_key_replaces_nothing(api: Any, members: list[Any]) -> None:
-    api.verify(api.token())
-    api.issuer.documents[JWKS] = json.dumps({"keys": members}).encode()
-    api.clock += HOUR
-    api.verify(api.token())
-    assert api.keys.failure == "key_set_without_keys"
-
-
 def test_an_explicit_jwks_uri_is_the_only_address(new_api: Any) -> None:
     api = new_api("ES256", jwks_uri=JWKS)
     api.verify(api.token())
@@ -203,15 +145,6 @@ def test_parse_metadata_gives_the_whole_document() -> None:
     policy = Policy(issuer="https://issuer.test/", audience=("a",))
     document = {"issuer": policy.issuer, "jwks_uri": JWKS, "token_endpoint": 7}
     assert parse_metadata(Document(body=json.dumps(document).encode()), policy) == document
-
-
-def test_a_skipped_key_is_logged_without_its_value(api: Any, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level("INFO", "resource_server")
-    members = [{"kty": "oct", "k": "c2VjcmV0"}, *api.issuer.keys.jwks()["keys"]]
-    api.issuer.documents[JWKS] = json.dumps({"keys": members}).encode()
-    api.verify(api.token())
-    assert "key 0: kty is not RSA, EC or OKP; it is not used" in caplog.text
-    assert "c2VjcmV0" not in caplog.text
 
 
 # When they are asked for again
@@ -285,93 +218,7 @@ def test_a_new_key_is_found_at_its_first_token(api: Any) -> None:
     api.verify(api.token(kid=old))
 
 
-def test_a_flood_of_unknown_kids_causes_two_refreshes_and_one_each_half_minute(api: Any) -> None:
-    api.verify(api.token())
-    forget(api.issuer)
-    for number in range(10_000):
-        with pytest.raises(InvalidToken, match="no key with this kid"):
-            run(api.keys.find(f"forged-{number}", "ES256"))
-    assert forget(api.issuer) == [JWKS] * 2
-    for seconds, refreshes in ((29, 0), (1, 1), (29, 0), (1, 1), (300, 2), (0, 0)):
-        api.clock += seconds
-        for number in range(50):
-            assert api.refusal(api.token(header={"kid": f"forged-{number}"})) == "key_unknown"
-        assert forget(api.issuer) == [JWKS] * refreshes
-
-
-def test_a_flood_of_unknown_kids_does_not_hinder_known_keys(api: Any) -> None:
-    api.verify(api.token())
-    for number in range(10):
-        api.refusal(api.token(header={"kid": f"forged-{number}"}))
-    forget(api.issuer)
-    api.verify(api.token())
-    assert api.issuer.fetched == []
-
-
-def test_a_withdrawn_key_is_refused_after_the_next_successful_refresh(api: Any) -> None:
-    old = api.issuer.keys.current_kid
-    api.verify(api.token(kid=old))
-    api.issuer.keys.rotate()
-    api.issuer.keys.withdraw(old)
-    api.verify(api.token(kid=old))  # nobody has told us yet
-    api.verify(api.token())
-    assert api.refusal(api.token(kid=old)) == "key_unknown"
-
-
-def test_a_withdrawn_key_is_refused_when_the_set_has_aged(api: Any) -> None:
-    old = api.issuer.keys.current_kid
-    api.verify(api.token(kid=old))
-    api.issuer.keys.rotate()
-    api.issuer.keys.withdraw(old)
-    api.clock += 10 * MINUTE
-    assert api.refusal(api.token(kid=old)) == "key_unknown"
-
-
-def test_a_new_key_under_an_old_kid_replaces_it(api: Any) -> None:
-    first, second = SigningKeys("ES256"), SigningKeys("ES256")
-    for keys in (first, second):
-        member = {**keys.jwks()["keys"][0], "kid": "the only name"}
-        api.issuer.documents[JWKS] = json.dumps({"keys": [member]}).encode()
-        api.clock += 10 * MINUTE
-        api.verify(keys.sign(api.issuer.claims(), header={"kid": "the only name"}))
-    assert api.refusal(first.sign(api.issuer.claims(), header={"kid": "the only name"})) == "signature_invalid"
-
-
-def test_each_successful_refresh_is_reported_once(api: Any) -> None:
-    api.verify(api.token())
-    api.issuer.keys.rotate()
-    api.verify(api.token())
-    api.issuer.failure = "fetch_failed"
-    api.clock += HOUR
-    api.verify(api.token())
-    assert [len(event.kids) for event in api.events if event.kind == "refreshed"] == [1, 2]
-
-
 # While the issuer is down
-
-
-@pytest.mark.parametrize(
-    "reason", ["fetch_failed", "fetch_timeout", "fetch_status", "document_too_large", "address_not_allowed"]
-)
-def test_a_failed_fetch_never_loses_a_key(api: Any, reason: str) -> None:
-    api.verify(api.token())
-    api.issuer.failure = reason
-    for _ in range(24):
-        api.clock += HOUR
-        api.verify(api.token())
-        assert api.keys.failure == reason
-    api.clock += 10 * MINUTE  # 24 h after the set was last current
-    assert api.refusal(api.token()) == reason
-    assert api.keys.trusted is None
-
-
-def test_an_outage_may_last_to_the_second(api: Any) -> None:
-    api.verify(api.token())
-    api.issuer.failure = "fetch_failed"
-    api.clock += 10 * MINUTE + DAY - 1
-    api.verify(api.token())
-    api.clock += 1
-    assert api.refusal(api.token()) == "fetch_failed"
 
 
 def test_an_unknown_kid_while_the_issuer_is_down_is_no_verdict(api: Any) -> None:
@@ -409,17 +256,6 @@ def test_attempts_at_an_issuer_that_is_down_back_off(api: Any) -> None:
         assert math.ceil(steady * 0.75) <= pause <= math.ceil(steady * 1.25)
 
 
-def test_an_aged_key_set_backs_off_too(api: Any) -> None:
-    api.verify(api.token())
-    forget(api.issuer)
-    api.issuer.failure = "fetch_failed"
-    api.clock += HOUR
-    for _ in range(100):
-        api.verify(api.token())
-    # The keys may be had though the metadata are not, for their address is known.
-    assert api.issuer.fetched == [OPENID, JWKS]
-
-
 def test_the_pauses_of_processes_differ() -> None:
     def pause() -> float:
         issuer = FakeIssuer()
@@ -433,33 +269,6 @@ def test_the_pauses_of_processes_differ() -> None:
         return keys._retry_at - moment[0]
 
     assert len({pause() for _ in range(5)}) > 1
-
-
-def test_an_issuer_that_is_up_again_is_used_and_its_failures_are_forgotten(api: Any) -> None:
-    api.issuer.failure = "fetch_failed"
-    for _ in range(6):
-        api.refusal(api.token())
-        api.clock += 80
-    api.issuer.failure = None
-    api.verify(api.token())
-    assert api.keys.failure is None
-    api.issuer.failure = "fetch_failed"
-    api.clock += HOUR
-    api.verify(api.token())
-    api.clock += 2.3  # the first pause again, not the seventh; and the second by which the background is late
-    forget(api.issuer)
-    api.verify(api.token())
-    assert api.issuer.fetched == [OPENID, JWKS]
-
-
-def test_a_key_made_during_the_outage_is_found_after_it(api: Any) -> None:
-    api.verify(api.token())
-    api.issuer.failure = "fetch_failed"
-    api.issuer.keys.rotate()
-    assert api.refusal(api.token()) == "fetch_failed"
-    api.issuer.failure = None
-    api.clock += 2
-    api.verify(api.token())
 
 
 def test_all_fetches_of_a_refresh_share_one_deadline(api: Any) -> None:
@@ -483,58 +292,6 @@ def test_current_is_fetched_once_and_says_why_it_cannot_be(api: Any) -> None:
     with pytest.raises(Unavailable) as caught:
         run(api.keys.current())
     assert caught.value.reason == "fetch_status"
-
-
-# A key that the last successful document lacked is not accepted, and one that it had is.
-
-STEPS = st.lists(
-    st.tuples(
-        st.sampled_from(["serve", "fail", "garbage", "empty"]),
-        st.frozensets(st.integers(0, 3), min_size=1),
-        st.sampled_from([0.0, 1.0, 5.0, 30.0, 80.0, 700.0]),
-    ),
-    min_size=1,
-    max_size=12,
-)
-POOL = [SigningKeys("ES256") for _ in range(4)]
-MEMBERS = [keys.jwks()["keys"][0] for keys in POOL]
-
-
-@given(steps=STEPS, presented=st.lists(st.integers(0, 3), min_size=12, max_size=12))
-@settings(max_examples=100)
-def test_the_last_successful_document_decides(
-    steps: list[tuple[str, frozenset[int], float]], presented: list[int]
-) -> None:
-    moment = [0.0]
-    state: dict[str, Any] = {"document": b"", "fails": False, "last": None, "served": frozenset()}
-
-    def fetch(url: str, /, *, seconds: float, **_: Any) -> Document:
-        if state["fails"]:
-            raise Unavailable("fetch_failed")
-        state["last"] = state["served"] if state["served"] is not None else state["last"]
-        return Document(body=state["document"])
-
-    issuer = FakeIssuer()
-    keys = keys_of(issuer, fetch, lambda: moment[0], jwks_uri=JWKS)
-    for (kind, served, wait), shown in zip(steps, presented, strict=False):
-        moment[0] += wait
-        state["fails"] = kind == "fail"
-        state["served"] = served if kind == "serve" else None
-        documents = {
-            "serve": json.dumps({"keys": [MEMBERS[number] for number in sorted(served)]}).encode(),
-            "empty": b'{"keys": []}',
-        }
-        state["document"] = documents.get(kind, b"{not json")
-        try:
-            found = run(keys.find(MEMBERS[shown]["kid"], "ES256"))
-        except InvalidToken:
-            assert state["last"] is not None
-            assert shown not in state["last"], "a key that is published was refused"
-        except Unavailable:
-            assert state["last"] is None or shown not in state["last"], "a known key was lost"
-        else:
-            assert [key.kid for key in found] == [MEMBERS[shown]["kid"]]
-            assert shown in state["last"], "a withdrawn key was accepted"
 
 
 # Many at once

@@ -288,7 +288,8 @@ def test_no_bytes_are_a_signature(signature: bytes, algorithm: str) -> None:
 def test_a_media_type_is_compared_in_one_form(typ: str) -> None:
     form = media_type(typ)
     assert media_type(form) == form
-    assert media_type(typ.upper().lower()) == media_type(typ.lower().upper().lower())
+    if typ.isascii():  # as media types are (RFC 6838 section 4.2)
+        assert media_type(typ.upper()) == form
     if "/" not in typ:
         assert media_type(f"application/{typ}") == form
 

@@ -165,3 +165,12 @@ def test_a_kid_is_unknown_for_its_own_algorithm(simulation: Simulation) -> None:
             run(simulation.keys.find(kid, algorithm))
         assert caught.value.reason == "key_unknown"
     assert simulation.fetched() == [JWKS, JWKS]
+
+
+def test_the_bucket_holds_two_and_gets_one_each_half_minute(simulation: Simulation) -> None:
+    assert flood(simulation, 50) == {"key_unknown"}
+    assert len(simulation.fetched()) == 2
+    for seconds, attempts in ((29, 0), (1, 1), (29, 0), (1, 1), (300, 2), (0, 0)):
+        simulation.clock += seconds  # without the background
+        assert flood(simulation, 50) == {"key_unknown"}
+        assert len(simulation.fetched()) == attempts

@@ -63,23 +63,26 @@ class Background:
         self._thread = None
 
     def _wait(self) -> None:
+        changed, calls, places = self._changed, self._calls, self._places
         while True:
-            with self._changed:
-                while not self._calls or (pause := self._calls[0][0] - time.monotonic()) > 0:
-                    self._changed.wait(pause if self._calls else None)
-                _due, number, method = heapq.heappop(self._calls)
+            with changed:
+                while not calls or (pause := calls[0][0] - time.monotonic()) > 0:
+                    changed.wait(pause if calls else None)
+                _due, number, method = heapq.heappop(calls)
             if method() is None:
                 continue
-            self._places.acquire()
+            places.acquire()
             try:
-                threading.Thread(target=self._call, args=(method,), name="resource-server-refresh", daemon=True).start()
+                threading.Thread(
+                    target=self._call, args=(method, places), name="resource-server-refresh", daemon=True
+                ).start()
             except RuntimeError:
                 # The machine has no thread to spare now.
-                self._places.release()
-                with self._changed:
-                    heapq.heappush(self._calls, (time.monotonic() + AGAIN_SECONDS, number, method))
+                places.release()
+                with changed:
+                    heapq.heappush(calls, (time.monotonic() + AGAIN_SECONDS, number, method))
 
-    def _call(self, method: WeakMethod) -> None:
+    def _call(self, method: WeakMethod, places: threading.BoundedSemaphore) -> None:
         try:
             call = method()
             if call is not None:
@@ -87,7 +90,7 @@ class Background:
         except Exception:  # a thread has nobody above it who could tell
             logger.exception("a call in the background failed")
         finally:
-            self._places.release()
+            places.release()
 
 
 background = Background()

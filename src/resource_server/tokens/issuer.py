@@ -180,7 +180,7 @@ class IssuerKeys:
             yield from self._look(now, attempts)
             attempts, trusted = self._attempts, self.trusted
             if trusted is None:
-                raise self._unavailable(self._clock())
+                raise self._unavailable()
         return _choose(trusted.keys, kid, algorithm) or (yield from self._find_unknown(kid, algorithm, attempts))
 
     def current(self) -> Flow[Trusted]:
@@ -190,7 +190,7 @@ class IssuerKeys:
             yield from self._look(self._clock(), self._attempts)
             trusted = self.trusted
         if trusted is None:
-            raise self._unavailable(self._clock())
+            raise self._unavailable()
         return trusted
 
     def refresh_ahead(self) -> None:
@@ -239,7 +239,7 @@ class IssuerKeys:
             if trusted is not None and (keys := _choose(trusted.keys, kid, algorithm)):
                 return keys
             if attempts == seen:  # the answer takes too long
-                raise self._unavailable(self._clock())
+                raise self._unavailable()
             if not is_mine or self._failure is not None:
                 break
             if self._is_shared:
@@ -252,7 +252,7 @@ class IssuerKeys:
         # The issuer may have made this key while it could not be reached: then there is no verdict, and it is not the
         # caller's fault.
         if self._failure is not None:
-            raise self._unavailable(self._clock())
+            raise self._unavailable()
         raise InvalidToken("key_unknown")
 
     def _may_ask_for(self, kid: str | None, algorithm: str, now: float) -> bool:
@@ -372,8 +372,8 @@ class IssuerKeys:
         # Before this time a known key needs no thought.
         self._look_at = -math.inf
 
-    def _unavailable(self, now: float) -> Unavailable:
-        wait = round(self._retry_at - now, 3)  # else 120 seconds are 121, for want of a bit
+    def _unavailable(self) -> Unavailable:
+        wait = round(self._retry_at - self._clock(), 3)  # else 120 seconds are 121, for want of a bit
         return Unavailable(self._failure or "fetch_timeout", retry_after=math.ceil(wait) if 0 < wait < math.inf else 1)
 
 
