@@ -4,6 +4,7 @@ Made on the first request, and again after `override_settings`. What happens to 
 receivers of signals here.
 """
 
+import contextlib
 import inspect
 import logging
 import threading
@@ -283,6 +284,10 @@ class _Cache:
 
     def __init__(self, alias: str) -> None:
         self._alias = alias
+        # The library of the client is imported with this, which may take longer than a cache is waited for, and nothing
+        # is connected to. A library that is lacking is told of when the cache is used.
+        with contextlib.suppress(Exception):
+            getattr(caches[alias], "_cache", None)
 
     def get(self, key: str, /) -> Any:
         return self._call("get", key)
