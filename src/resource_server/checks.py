@@ -18,7 +18,7 @@ __all__ = ["check_auth0_slash", "check_authentication_order", "check_settings"]
 
 @checks.register()
 def check_settings(app_configs: Sequence[AppConfig] | None = None, **_: Any) -> list[checks.CheckMessage]:
-    """E001 to E016: RESOURCE_SERVER, each problem by itself."""
+    """E001 to E028: RESOURCE_SERVER, each problem by itself."""
     _server, problems = configure()
     return [
         checks.Error(problem.message, hint=problem.hint, id=f"resource_server.{problem.id}") for problem in problems
