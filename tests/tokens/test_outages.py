@@ -80,6 +80,19 @@ def test_an_outage_with_two_faces_tells_each_of_them_once(simulation: Simulation
     assert sorted(map(str, fresh)) == ["fetch_status", "fetch_timeout"]
 
 
+def test_the_next_outage_is_told_anew(simulation: Simulation) -> None:
+    token = simulation.token()
+    simulation.verify(token)
+    for _ in range(3):
+        simulation.told()
+        simulation.issuer.failure = "fetch_failed"
+        simulation.spend(HOUR, token)
+        simulation.issuer.failure = None
+        simulation.spend(2 * MINUTE, token)
+        fresh = [event.kind for event in simulation.events if event.kind in ("failed", "stale") and not event.repeated]
+        assert fresh == ["failed", "stale"]
+
+
 def test_receivers_hear_what_happens_to_keys() -> None:
     heard: list[tuple[str, dict[str, Any]]] = []
 

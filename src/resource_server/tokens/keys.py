@@ -95,7 +95,7 @@ def parse_key_set(document: Mapping[str, Any]) -> KeySet:
     members = document.get("keys")
     if not isinstance(members, list | tuple) or len(members) > MAX_KEYS:
         raise ValueError("keys is not a list of at most 100 keys")
-    keys: dict[tuple[str | None, str | None], VerificationKey] = {}
+    keys: dict[tuple[str | None, str | None, frozenset[str]], VerificationKey] = {}
     skipped: list[str] = []
     for position, member in enumerate(members):
         try:
@@ -103,7 +103,8 @@ def parse_key_set(document: Mapping[str, Any]) -> KeySet:
         except ValueError as error:
             skipped.append(f"key {position}: {error}")
         else:
-            keys.setdefault((key.kid, key.thumbprint), key)
+            # One key may stand in the set more than once, for an `alg` each.
+            keys.setdefault((key.kid, key.thumbprint, key.algorithms), key)
     return KeySet(keys.values(), tuple(skipped))
 
 
