@@ -152,6 +152,29 @@ def test_a_cache_that_is_not_there_is_an_error_alone(project):
     assert [message.id for message in messages()] == ["resource_server.E026"]
 
 
+LOOKUPS = {
+    "two that look up": ({"ISSUERS": [{"USERS": "lookup"}, {"USERS": "lookup"}]}, True),
+    "two that inherit it": ({"USERS": "lookup", "ISSUERS": [{}, {}]}, True),
+    "a function for issuers": ({"USERS": "lookup", "ISSUERS": "tests.test_checks.nobody"}, True),
+    "one of two": ({"ISSUERS": [{"USERS": "lookup"}, {"USERS": "provision"}]}, False),
+    "one that has its own": ({"USERS": "lookup", "ISSUERS": [{}, {"USERS": "token"}]}, False),
+    "one issuer": ({"USERS": "lookup", "ISSUERS": [{}]}, False),
+}
+
+
+def nobody(issuer):
+    return None
+
+
+@pytest.mark.parametrize(("change", "warned"), LOOKUPS.values(), ids=LOOKUPS)
+def test_lookup_for_several_issuers_is_a_warning(project, change, warned):
+    issuers = change["ISSUERS"]
+    if isinstance(issuers, list):
+        issuers = [{"ISSUER": f"https://issuer-{number}.test/", **entry} for number, entry in enumerate(issuers)]
+    project({"AUDIENCE": GOOD["AUDIENCE"], **change, "ISSUERS": issuers})
+    assert [message.id for message in messages()] == ["resource_server.W004"] * warned
+
+
 def test_ids_are_unique():
     source = "".join(
         (Path(resource_server.__file__).parent / name).read_text(encoding="utf-8")

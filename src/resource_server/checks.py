@@ -1,4 +1,4 @@
-"""System checks: what is wrong with the settings (E001 to E028), and what will surprise (W001 to W003).
+"""System checks: what is wrong with the settings (E001 to E028), and what will surprise (W001 to W004).
 
 Nothing is fetched: `manage.py check` says the same with the issuer down.
 """
@@ -13,7 +13,13 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from resource_server.server import configure
 
-__all__ = ["check_auth0_slash", "check_authentication_order", "check_settings", "check_shared_cache"]
+__all__ = [
+    "check_auth0_slash",
+    "check_authentication_order",
+    "check_lookup_of_several_issuers",
+    "check_settings",
+    "check_shared_cache",
+]
 
 
 @checks.register()
@@ -77,6 +83,28 @@ def check_shared_cache(app_configs: Sequence[AppConfig] | None = None, **_: Any)
             f"RESOURCE_SERVER: CACHE {alias} is a {backend.rpartition('.')[2]}, through which processes share nothing.",
             hint="Name a cache that all processes use, such as Redis, or leave CACHE out.",
             id="resource_server.W003",
+        )
+    ]
+
+
+@checks.register()
+def check_lookup_of_several_issuers(
+    app_configs: Sequence[AppConfig] | None = None, **_: Any
+) -> list[checks.CheckMessage]:
+    """W004: more than one issuer finds users by `sub` alone, so that each can name the users of the others."""
+    resource_server = getattr(settings, "RESOURCE_SERVER", None)
+    issuers = resource_server.get("ISSUERS") if isinstance(resource_server, Mapping) else None
+    common = resource_server.get("USERS") if isinstance(resource_server, Mapping) else None
+    entries = issuers if isinstance(issuers, list | tuple) else ()
+    by_lookup = [entry for entry in entries if isinstance(entry, Mapping) and entry.get("USERS", common) == "lookup"]
+    if len(by_lookup) < 2 and not (isinstance(issuers, str) and common == "lookup"):
+        return []
+    return [
+        checks.Warning(
+            "RESOURCE_SERVER: USERS is lookup for more than one of ISSUERS: a user is found by sub alone, "
+            "so each of these issuers can name the users of the others.",
+            hint="Use provision, which tells people apart by issuer and subject, or a function of your own.",
+            id="resource_server.W004",
         )
     ]
 

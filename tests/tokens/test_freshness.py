@@ -1,5 +1,6 @@
 """A key set is renewed ahead of its end, beside the requests: none of them waits for a key that is known."""
 
+import json
 from collections.abc import Callable
 
 import pytest
@@ -260,6 +261,29 @@ def test_metadata_that_cannot_be_had_do_not_hold_up_the_keys() -> None:
     late = [fetch.seconds for fetch in simulation.fetches if fetch.url == OPENID][1:]
     assert late
     assert set(late) == {2.5}, "half of the time is left for the keys"
+
+
+def test_metadata_that_become_the_page_of_a_gateway_do_not_hold_up_the_keys() -> None:
+    simulation = Simulation()
+    old = simulation.issuer.keys.current_kid
+    token = simulation.token()
+    simulation.verify(token)
+    simulation.issuer.keys.rotate()
+    simulation.issuer.keys.withdraw(old)
+    simulation.faults[OPENID] = Fault(body=b"<html>sign in</html>")
+    simulation.advance(20 * MINUTE)
+    assert simulation.refusal(token) == "key_unknown"
+    assert simulation.keys.failure is None
+
+
+def test_metadata_that_become_those_of_another_issuer_fail_the_refresh() -> None:
+    simulation = Simulation()
+    simulation.verify(simulation.token())
+    metadata = {**simulation.issuer.metadata(), "issuer": "https://evil.test/"}
+    simulation.faults[OPENID] = Fault(body=json.dumps(metadata).encode())
+    simulation.advance(20 * MINUTE)
+    simulation.verify(simulation.token())
+    assert simulation.keys.failure == "metadata_issuer_mismatch"
 
 
 def test_keys_that_have_moved_are_found_through_the_metadata() -> None:

@@ -284,3 +284,10 @@ def test_a_key_shows_what_is_public_and_nothing_of_its_checks(private_keys: dict
     assert repr(key) == (
         f"VerificationKey(kid='k', kty='RSA', algorithms=frozenset({{'RS256'}}), thumbprint='{thumbprint}')"
     )
+
+
+def test_one_key_under_two_algs_serves_for_both() -> None:
+    (member,) = SigningKeys("RS256").jwks()["keys"]
+    keys = parse_key_set({"keys": [member, {**member, "alg": "PS256"}, member]})
+    assert len(keys.keys) == 2
+    assert len(keys.candidates(member["kid"], "RS256")) == len(keys.candidates(member["kid"], "PS256")) == 1

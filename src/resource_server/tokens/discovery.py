@@ -127,12 +127,15 @@ class Discovery:
         if self._metadata is None or now >= self._metadata_due_at:
             try:
                 url, document = self._fetch_metadata(deadline)
-            except Unavailable:
-                # The address of the keys has not changed because the metadata cannot be had.
-                if self._metadata is None:
+                metadata = parse_metadata(document, self._policy)
+            except Unavailable as error:
+                # The address of the keys has not changed because the metadata cannot be had, or are the page of a
+                # gateway. Metadata that say something else are another matter.
+                if self._metadata is None or error.reason in ("metadata_issuer_mismatch", "address_not_allowed"):
                     raise
+                logger.info("metadata of issuer %s not refreshed: %s", self._policy.issuer, error.reason)
             else:
-                self._metadata = parse_metadata(document, self._policy)
+                self._metadata = metadata
                 self._metadata_is_public = not document.local
                 self._metadata_due_at = now + _life(document) - document.held_seconds
                 self._remember(url, document)
