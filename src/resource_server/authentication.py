@@ -31,7 +31,7 @@ def remembered(request: HttpRequest) -> Authenticated | None:
     no settings. Raises nothing.
     """
     header = request.META.get("HTTP_AUTHORIZATION")
-    if not isinstance(header, str) or not header.startswith("Bearer ") or signals.token_accepted.receivers:
+    if header is None or header[:7] != "Bearer " or signals.token_accepted.receivers:
         return None
     try:
         server = current()
@@ -41,7 +41,10 @@ def remembered(request: HttpRequest) -> Authenticated | None:
     if seen is None:
         return None
     token = seen.token
-    user = users.remembered_user(token, server.finders[seen.issuer.policy.users])
+    finder = server.finders[seen.issuer.policy.users]
+    if finder is None:
+        return users.TokenUser(token), token
+    user = users.remembered_user(token, finder)
     return None if user is None else (user, token)
 
 

@@ -189,8 +189,8 @@ def test_no_piece_is_long_enough_to_give_the_interpreter_lock_away(monkeypatch: 
     pieces: list[int] = []
 
     class Recorder:
-        def __init__(self, piece: bytes = b"") -> None:
-            self.update(piece)
+        def copy(self) -> "Recorder":
+            return self
 
         def update(self, piece: bytes) -> None:
             pieces.append(len(piece))
@@ -198,7 +198,7 @@ def test_no_piece_is_long_enough_to_give_the_interpreter_lock_away(monkeypatch: 
         def digest(self) -> bytes:
             return b""
 
-    monkeypatch.setattr(cache, "hashlib", SimpleNamespace(sha256=Recorder))
+    monkeypatch.setattr(cache, "_EMPTY", Recorder())
     for length in (0, 800, 2047, 2048, 10_000):
         digest("a" * length)
     assert sum(pieces) == 800 + 2047 + 2048 + 10_000
