@@ -47,6 +47,8 @@ _PROVISION = {"USERS": "provision"}
 CASES = (
     Case(name="open view", path="/open", sends="nothing", package="djangorestframework"),
     Case(name="a class that believes everybody", path="/constant", sends="nothing", package="djangorestframework"),
+    Case(name="a class that hashes the token", path="/hashes", package="djangorestframework"),
+    Case(name="a class that checks the RSA signature", path="/checks-rsa", sends="pool", package="cryptography"),
     Case(name="ours, seen token", path="/ours"),
     Case(name="ours, first sight", path="/ours", sends="pool"),
     Case(name="ours, seen token, looked-up user", path="/ours", settings=_LOOKUP, database_user=True),

@@ -14,9 +14,9 @@ from benchmarks.cases import CASES, Case, check, headers, known_here
 from benchmarks.results import Sample
 from benchmarks.rounds import interleave
 from benchmarks.tenant import Tenant
+from benchmarks.urls import Request
 from django.conf import settings
 from django.core.handlers.base import BaseHandler
-from django.core.handlers.wsgi import WSGIRequest
 from django.db import connection
 from django.http import HttpResponseBase
 from django.test import override_settings
@@ -107,7 +107,7 @@ class _Prepared:
         return [self._environs[number % len(self._environs)] for number in range(first, self._next)]
 
     def _respond(self, environ: dict[str, Any]) -> HttpResponseBase:
-        response = self._get_response(WSGIRequest(environ.copy()))
+        response = self._get_response(Request(environ.copy()))
         response.close()
         return response
 

@@ -1,5 +1,7 @@
 """How others authenticate the same request: the classes that their documentation tells a project to write."""
 
+import hashlib
+from base64 import urlsafe_b64decode
 from types import SimpleNamespace
 from typing import Any
 
@@ -7,13 +9,27 @@ import jwt as pyjwt
 from authlib.integrations.django_oauth2 import ResourceProtector
 from authlib.oauth2.rfc9068 import JWTBearerTokenValidator
 from benchmarks import tenant
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from joserfc import jwt as jose
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
 from rest_framework.exceptions import AuthenticationFailed
 
-__all__ = ["Constant", "Joserfc", "PyJwt", "authlib_protector", "authlib_validator", "joserfc_claims", "pyjwt_claims"]
+__all__ = [
+    "ChecksRsa",
+    "Constant",
+    "Hashes",
+    "Joserfc",
+    "PyJwt",
+    "authlib_protector",
+    "authlib_validator",
+    "joserfc_claims",
+    "pyjwt_claims",
+]
 
 _TENANT = tenant.load()
 _PERSON = SimpleNamespace(is_authenticated=True, is_active=True)
@@ -24,6 +40,38 @@ class Constant(BaseAuthentication):
 
     def authenticate(self, request: Any) -> tuple[Any, None]:
         return _PERSON, None
+
+
+class Hashes(BaseAuthentication):
+    """Knows one token by its SHA-256: what it costs to recognise a token without keeping it."""
+
+    known = hashlib.sha256(_TENANT.token.encode()).digest()
+
+    def authenticate(self, request: Any) -> tuple[Any, None]:
+        token = request._request.META["HTTP_AUTHORIZATION"][7:]
+        if hashlib.sha256(token.encode()).digest() != self.known:
+            raise AuthenticationFailed
+        return _PERSON, None
+
+    def authenticate_header(self, request: Any) -> str:
+        return "Bearer"
+
+
+class ChecksRsa(BaseAuthentication):
+    """Checks the signature and reads nothing: what no verification with RS256 can be below."""
+
+    key = load_pem_public_key(_TENANT.public_pem.encode())
+
+    def authenticate(self, request: Any) -> tuple[Any, None]:
+        signed, _dot, signature = request._request.META["HTTP_AUTHORIZATION"][7:].rpartition(".")
+        try:
+            self.key.verify(urlsafe_b64decode(f"{signature}=="), signed.encode(), PKCS1v15(), SHA256())
+        except InvalidSignature as error:
+            raise AuthenticationFailed from error
+        return _PERSON, None
+
+    def authenticate_header(self, request: Any) -> str:
+        return "Bearer"
 
 
 class _Bearer(BaseAuthentication):

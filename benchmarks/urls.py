@@ -3,6 +3,7 @@
 from typing import Any
 
 from benchmarks import peers
+from django.core.handlers.wsgi import WSGIRequest
 from django.http import JsonResponse
 from django.urls import path
 from oauth2_provider.contrib.rest_framework import OAuth2Authentication
@@ -34,9 +35,11 @@ def _plain(request: Any) -> JsonResponse:
     return JsonResponse(_MESSAGE)
 
 
-urlpatterns = [
+_VIEWS = [
     path("open", _rest(None)),
     path("constant", _rest(peers.Constant)),
+    path("hashes", _rest(peers.Hashes)),
+    path("checks-rsa", _rest(peers.ChecksRsa)),
     path("ours", _rest(AccessTokenAuthentication)),
     path("session", _rest(SessionAuthentication)),
     path("simplejwt", _rest(JWTAuthentication)),
@@ -49,3 +52,22 @@ urlpatterns = [
     path("plain/ours", requires_scope("read:orders")(_plain)),
     path("plain/authlib", peers.authlib_protector("read:orders")(_plain)),
 ]
+
+
+class _UrlConf:
+    """The addresses of one case: one, as the time to find a view grows with those that stand before it."""
+
+    def __init__(self, view: Any) -> None:
+        self.urlpatterns = [view]
+
+
+_URLCONFS = {f"/{view.pattern}": _UrlConf(view) for view in _VIEWS}
+urlpatterns = _VIEWS
+
+
+class Request(WSGIRequest):
+    """A request that is resolved among the addresses of its own case."""
+
+    @property
+    def urlconf(self) -> _UrlConf:
+        return _URLCONFS[self.path_info]

@@ -6,3 +6,7 @@ from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "benchmarks.settings")
 application = get_wsgi_application()
+
+from benchmarks.urls import Request  # noqa: E402 - it needs the settings
+
+application.request_class = Request
