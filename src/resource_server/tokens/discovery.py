@@ -133,7 +133,7 @@ class Discovery:
                 # gateway. Metadata that say something else are another matter.
                 if self._metadata is None or error.reason in ("metadata_issuer_mismatch", "address_not_allowed"):
                     raise
-                logger.info("metadata of issuer %s not refreshed: %s", self._policy.issuer, error.reason)
+                logger.debug("metadata of issuer %s not refreshed: %s", self._policy.issuer, error.reason)
             else:
                 self._metadata = metadata
                 self._metadata_is_public = not document.local
