@@ -1,4 +1,4 @@
-"""One plain view that says who calls, and the functions that USERS names by dotted path."""
+"""A plain view that says who calls, sync and async, and the functions that USERS names by dotted path."""
 
 from django.contrib.auth import get_user_model
 from django.http import JsonResponse
@@ -7,9 +7,7 @@ from django.urls import path
 from resource_server import TokenUser, requires_scope
 
 
-@requires_scope("read")
-def me(request):
-    user = request.user
+def who(user):
     return JsonResponse(
         {
             "name": user.get_username(),
@@ -19,6 +17,16 @@ def me(request):
             "is_superuser": user.is_superuser,
         }
     )
+
+
+@requires_scope("read")
+def me(request):
+    return who(request.user)
+
+
+@requires_scope("read")
+async def async_me(request):
+    return who(await request.auser())
 
 
 def employee(token):
@@ -36,4 +44,4 @@ def no_person(token):
 
 not_a_function = "employee"
 
-urlpatterns = [path("me", me)]
+urlpatterns = [path("me", me), path("async", async_me)]

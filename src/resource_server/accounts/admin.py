@@ -58,7 +58,9 @@ def _limited(form_class: type[ModelForm], request: HttpRequest) -> type[ModelFor
             if "user" in self.changed_data:
                 before = self.instance.user if self.instance.pk is not None else None
                 if any(each is not None and _outranks(each, request.user) for each in (user, before)):
-                    raise ValidationError("Only a superuser can link a user who has more rights than you.", code="outranked")
+                    raise ValidationError(
+                        "Only a superuser can link a user who has more rights than you.", code="outranked"
+                    )
             return user
 
     return AccountForm
