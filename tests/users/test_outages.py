@@ -1,6 +1,8 @@
 """The users' database gives no answer: 503 with a log line, and the next request works once it is back."""
 
 import logging
+import sqlite3
+from contextlib import closing, contextmanager
 
 import psycopg
 import pytest
@@ -122,6 +124,51 @@ def test_a_database_that_admits_no_writes_is_503(people, users_are, call_both, c
     with connections["people"].cursor() as cursor:
         cursor.execute("SET default_transaction_read_only = off")
     assert call_both().status_code == 200
+
+
+@pytest.fixture
+def lock():
+    """Locks a database of SQLite, as another process does."""
+
+    @contextmanager
+    def lock(alias):
+        with closing(sqlite3.connect(connections[alias].settings_dict["NAME"], isolation_level=None)) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            yield
+            other.execute("ROLLBACK")
+
+    return lock
+
+
+def test_a_locked_database_is_503(add_database, any_users, call_both, caplog, settings, lock):
+    add_database("people", OPTIONS={"timeout": 0})
+    settings.DATABASE_ROUTERS = [SendsAllToPeople()]
+    get_user_model().objects.create_user("auth0|ada")
+    before = call_both().json()
+    with lock("people"):
+        is_an_outage(call_both(), caplog)
+    assert call_both().json() == before
+
+
+class Replicated(SendsAllToPeople):
+    def db_for_write(self, model, **hints):
+        return "primary"
+
+
+def test_people_who_are_known_go_on_while_only_the_write_database_is_down(
+    add_database, users_are, call_both, caplog, settings, lock
+):
+    users_are("provision")
+    for alias in ("primary", "people"):
+        add_database(alias, OPTIONS={"timeout": 0})
+    settings.DATABASE_ROUTERS = [Replicated()]
+    before = call_both().json()
+    connections["people"].ensure_connection()
+    connections["primary"].connection.backup(connections["people"].connection)
+    with lock("primary"):
+        assert call_both().json() == before
+        is_an_outage(call_both(sub="bob"), caplog)
+    assert call_both(sub="bob").status_code == 200
 
 
 @pytest.mark.django_db(transaction=True)

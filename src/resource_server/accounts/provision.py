@@ -70,8 +70,8 @@ def _create(token: AccessToken, identity: str, database: str) -> Any:
 def _delete_survivor(account: Account, database: str) -> None:
     """Delete an account that outlived the rollback, and its user, or the next request of a vetoed person would find them.
 
-    Rows survive in tables without transactions (MyISAM), and after a receiver's statement that commits by itself (DDL
-    in MySQL). The time of creation tells this account from a later one that was given the same key.
+    Rows survive in tables without transactions (MyISAM), and a statement of a receiver that commits (DDL in MySQL). The
+    time of creation tells this account from a later one that was given the same key.
     """
     survivor = Account.objects.using(database).filter(
         pk=account.pk, identity=account.identity, created_at=account.created_at
