@@ -223,15 +223,19 @@ def test_staff_cannot_link_their_own_account_to_a_user_above_them(urls, client, 
 
 
 def test_staff_cannot_link_by_the_list(list_urls, client, above):
-    mine, theirs = account_of("ada"), account_of("boss")
-    other = get_user_model().objects.create_user("other")
-    Account.objects.filter(pk=theirs.pk).update(user=above)
-    for data in (rows((mine, above), (theirs, above)), rows((mine, mine.user), (theirs, other))):
-        response = client.post(CHANGELIST, data)
-        assert response.status_code == 200
-        assert "Only a superuser can link" in response.content.decode()
-    assert Account.objects.get(pk=mine.pk).user_id == mine.user_id
-    assert Account.objects.get(pk=theirs.pk).user_id == above.pk
+    account = account_of("ada")
+    response = client.post(CHANGELIST, rows((account, above)))
+    assert response.status_code == 200
+    assert "Only a superuser can link" in response.content.decode()
+    assert Account.objects.get().user_id == account.user_id
+
+
+def test_staff_cannot_unlink_by_the_list(list_urls, client, above):
+    account = account_of("boss")
+    Account.objects.update(user=above)
+    # Django 5.2 shows the form again; Django 6.1 ignores rows that the caller must not change.
+    assert client.post(CHANGELIST, rows((account, account.user))).status_code in {200, 302}
+    assert Account.objects.get().user_id == above.pk
 
 
 def test_staff_can_change_a_row_beside_that_of_a_user_above_them(list_urls, client, above, keeper):
