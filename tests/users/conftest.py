@@ -48,15 +48,15 @@ def call(issuer: FakeIssuer) -> Callable[..., Any]:
     return request
 
 
-@pytest.fixture(params=["sync", "async"])
-def call_both(request: pytest.FixtureRequest, issuer: FakeIssuer) -> Callable[..., Any]:
-    """As `call`, for a sync and for an async view."""
+@pytest.fixture(params=["plain", "async", "rest"])
+def call_any(request: pytest.FixtureRequest, issuer: FakeIssuer) -> Callable[..., Any]:
+    """As `call`, for a view of each kind."""
 
     def send(**claims: Any) -> Any:
         headers = {"Authorization": f"Bearer {issuer.token(**{'scope': 'read', **claims})}"}
-        if request.param == "sync":
-            return Client().get("/me", headers=headers)
-        return async_to_sync(AsyncClient().get)("/async", headers=headers)
+        if request.param == "async":
+            return async_to_sync(AsyncClient().get)("/async", headers=headers)
+        return Client().get("/me" if request.param == "plain" else "/rest", headers=headers)
 
     return send
 

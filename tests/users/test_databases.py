@@ -78,11 +78,11 @@ def replicated(add_database, users_are, settings):
 
 
 @pytest.mark.parametrize("router", ROUTERS.values(), ids=ROUTERS)
-def test_users_that_are_routed_elsewhere_have_their_accounts_there(people, call_both, settings, router):
+def test_users_that_are_routed_elsewhere_have_their_accounts_there(people, call_any, settings, router):
     settings.DATABASE_ROUTERS = [router()]
-    first = call_both()
+    first = call_any()
     with CaptureQueriesContext(connections[people]) as queries:
-        second = call_both()
+        second = call_any()
     assert (first.status_code, second.status_code) == (200, 200)
     assert first.json()["pk"] == second.json()["pk"]
     assert len(queries) == 1
@@ -91,7 +91,7 @@ def test_users_that_are_routed_elsewhere_have_their_accounts_there(people, call_
 
 
 @pytest.mark.parametrize("router", ROUTERS.values(), ids=ROUTERS)
-def test_a_veto_undoes_everything_in_the_database_of_the_users(people, call_both, settings, on_provisioned, router):
+def test_a_veto_undoes_everything_in_the_database_of_the_users(people, call_any, settings, on_provisioned, router):
     settings.DATABASE_ROUTERS = [router()]
 
     def refuse(sender, user, **_):
@@ -100,7 +100,7 @@ def test_a_veto_undoes_everything_in_the_database_of_the_users(people, call_both
 
     on_provisioned(refuse)
     for _ in range(2):
-        assert call_both().json()["reason"] == "user_unknown"
+        assert call_any().json()["reason"] == "user_unknown"
         assert numbers(people) == (0, 0)
         assert user_groups(people) == 0
 
@@ -132,16 +132,16 @@ def test_a_router_that_parts_accounts_from_users_is_warned_of(settings):
     assert [message.id for message in run_checks() if "accounts" in message.id] == []
 
 
-def test_a_replica_that_lags_makes_no_second_user(replicated, call_both, on_provisioned):
+def test_a_replica_that_lags_makes_no_second_user(replicated, call_any, on_provisioned):
     sent = []
 
     def receive(sender, user, **_):
         sent.append(user.pk)
 
     on_provisioned(receive)
-    first = call_both().json()
+    first = call_any().json()
     with CaptureQueriesContext(connections["primary"]) as queries:
-        again = [call_both() for _ in range(2)]
+        again = [call_any() for _ in range(2)]
     assert [response.status_code for response in again] == [200, 200]
     assert {response.json()["pk"] for response in again} == {first["pk"]}
     assert sent == [first["pk"]]
@@ -150,18 +150,18 @@ def test_a_replica_that_lags_makes_no_second_user(replicated, call_both, on_prov
     assert {query["sql"][:6] for query in queries} == {"SELECT"}
 
 
-def test_a_replica_that_is_up_to_date_is_read_alone(replicated, call_both):
-    first = call_both().json()
+def test_a_replica_that_is_up_to_date_is_read_alone(replicated, call_any):
+    first = call_any().json()
     replicated()
     with (
         CaptureQueriesContext(connections["primary"]) as primary,
         CaptureQueriesContext(connections["replica"]) as replica,
     ):
-        assert call_both().json() == first
+        assert call_any().json() == first
     assert (len(primary), len(replica)) == (0, 1)
 
 
-def test_a_request_that_loses_the_race_reads_the_write_database(replicated, call_both):
+def test_a_request_that_loses_the_race_reads_the_write_database(replicated, call_any):
     winner = []
 
     def make_the_account_first(execute, sql, *rest):
@@ -170,7 +170,7 @@ def test_a_request_that_loses_the_race_reads_the_write_database(replicated, call
         return execute(sql, *rest)
 
     with connections["primary"].execute_wrapper(make_the_account_first):
-        response = call_both()
+        response = call_any()
     assert (response.status_code, response.json()["pk"]) == (200, winner[0])
     assert numbers("primary") == (1, 1)
 
@@ -191,14 +191,14 @@ def provision_on_another_connection():
 
 
 def test_a_veto_on_replicated_databases_holds_on_the_second_request_and_after_replication(
-    replicated, call_both, on_provisioned
+    replicated, call_any, on_provisioned
 ):
     def refuse(sender, **_):
         raise InvalidToken("user_inactive")
 
     on_provisioned(refuse)
     for _ in range(3):
-        assert call_both().json()["reason"] == "user_inactive"
+        assert call_any().json()["reason"] == "user_inactive"
         assert numbers("primary") == (0, 0)
         replicated()
 

@@ -210,21 +210,21 @@ ASYNC = ["employee", "generator", "object", "method", "partial", "partial_object
 
 
 @pytest.mark.parametrize("name", ASYNC)
-def test_an_async_function_is_a_problem_that_the_check_finds(call_both, users_are, name):
+def test_an_async_function_is_a_problem_that_the_check_finds(call_any, users_are, name):
     users_are(f"{__name__}.async_{name}")
     [message] = [message for message in run_checks() if message.id.startswith("resource_server.")]
     assert message.id == "resource_server.E029"
     assert message.is_serious()
     assert "USERS is a dotted path to an async function" in message.msg
     assert "async_to_sync" in message.hint
-    response = call_both()
+    response = call_any()
     assert (response.status_code, response.json()["reason"]) == (503, "settings_invalid")
 
 
 @pytest.mark.parametrize("name", ["decorated", "cached"])
-def test_an_async_function_under_a_decorator_is_found_when_it_is_called(call_both, users_are, caplog, name):
+def test_an_async_function_under_a_decorator_is_found_when_it_is_called(call_any, users_are, caplog, name):
     users_are(f"{__name__}.async_{name}")
-    response = call_both()
+    response = call_any()
     assert (response.status_code, response.json()["reason"]) == (503, "settings_invalid")
     assert f"async_{name} is async" in caplog.text
 
@@ -238,9 +238,9 @@ def awaitable(token):
     return Awaitable()
 
 
-def test_another_awaitable_is_refused_too(call_both, users_are):
+def test_another_awaitable_is_refused_too(call_any, users_are):
     users_are(f"{__name__}.awaitable")
-    assert call_both().json()["reason"] == "settings_invalid"
+    assert call_any().json()["reason"] == "settings_invalid"
 
 
 @pytest.mark.django_db

@@ -39,14 +39,14 @@ ANSWERS = {
 
 
 @pytest.mark.parametrize(("error", "status", "reason"), ANSWERS.values(), ids=ANSWERS)
-def test_an_authorization_error_of_a_receiver_is_the_answer(veto, call_both, error, status, reason):
+def test_an_authorization_error_of_a_receiver_is_the_answer(veto, call_any, error, status, reason):
     veto(error)
     for _ in range(3):
-        response = call_both()
+        response = call_any()
         assert (response.status_code, response.json()["reason"]) == (status, reason)
         assert nothing_is_left()
     veto(None)
-    assert call_both().status_code == 200
+    assert call_any().status_code == 200
     assert get_user_model().objects.get().first_name == "changed"
 
 
@@ -58,17 +58,17 @@ OTHERS = {
 
 
 @pytest.mark.parametrize("error", OTHERS.values(), ids=OTHERS)
-def test_any_other_error_of_a_receiver_is_raised_and_lets_nobody_in(veto, call_both, error):
+def test_any_other_error_of_a_receiver_is_raised_and_lets_nobody_in(veto, call_any, error):
     veto(error)
     for _ in range(2):
         with pytest.raises(type(error), match=str(error)):
-            call_both()
+            call_any()
         assert nothing_is_left()
 
 
-def test_permission_denied_is_403(veto, call_both):
+def test_permission_denied_is_403(veto, call_any):
     veto(PermissionDenied())
-    assert [call_both().status_code for _ in range(2)] == [403, 403]
+    assert [call_any().status_code for _ in range(2)] == [403, 403]
     assert nothing_is_left()
 
 
@@ -110,7 +110,7 @@ def test_a_veto_holds_where_rows_are_kept_for_seconds(veto, call, issuer, settin
     assert [call().status_code for _ in range(2)] == [200, 200]
 
 
-def test_a_veto_after_a_statement_that_commits_undoes_everything(veto, call_both, on_provisioned):
+def test_a_veto_after_a_statement_that_commits_undoes_everything(veto, call_any, on_provisioned):
     """As DDL does in MySQL, and as every statement does in its tables without transactions."""
 
     def commit(sender, **_):
@@ -123,7 +123,7 @@ def test_a_veto_after_a_statement_that_commits_undoes_everything(veto, call_both
     on_provisioned(commit)
     on_provisioned(refuse)
     for _ in range(2):
-        assert call_both().json()["reason"] == "user_unknown"
+        assert call_any().json()["reason"] == "user_unknown"
         assert nothing_is_left()
 
 
@@ -139,13 +139,13 @@ def test_one_veto_of_several_receivers_is_enough(veto, call, on_provisioned):
     assert nothing_is_left()
 
 
-def test_an_async_receiver_may_veto(transactional_db, users_are, call_both, on_provisioned):
+def test_an_async_receiver_may_veto(transactional_db, users_are, call_any, on_provisioned):
     async def refuse(sender, **_):
         raise InvalidToken("user_unknown")
 
     users_are("provision")
     on_provisioned(refuse)
-    assert [call_both().status_code for _ in range(2)] == [401, 401]
+    assert [call_any().status_code for _ in range(2)] == [401, 401]
     assert nothing_is_left()
 
 

@@ -1,10 +1,12 @@
-"""A plain view that says who calls, sync and async, and the functions that USERS names by dotted path."""
+"""Views that say who calls, one of each kind, and the functions that USERS names by dotted path."""
 
 from django.contrib.auth import get_user_model
 from django.http import JsonResponse
 from django.urls import path
+from rest_framework.views import APIView
 
 from resource_server import TokenUser, requires_scope
+from resource_server.drf import AccessTokenAuthentication, RequiresScope
 
 
 def who(user):
@@ -29,6 +31,14 @@ async def async_me(request):
     return who(await request.auser())
 
 
+class RestMe(APIView):
+    authentication_classes = [AccessTokenAuthentication]
+    permission_classes = [RequiresScope("read")]
+
+    def get(self, request):
+        return who(request.user)
+
+
 def employee(token):
     """Find people by a claim of the project's own."""
     return get_user_model().objects.filter(username=token.claims.get("employee")).first()
@@ -44,4 +54,4 @@ def no_person(token):
 
 not_a_function = "employee"
 
-urlpatterns = [path("me", me), path("async", async_me)]
+urlpatterns = [path("me", me), path("async", async_me), path("rest", RestMe.as_view())]
