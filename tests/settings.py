@@ -43,7 +43,4 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # fast, and guards nothing here
 
 RESOURCE_SERVER = {"ISSUER": "https://issuer.test/", "AUDIENCE": "https://api.test/"}
-REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["resource_server.drf.AccessTokenAuthentication"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-}
+REST_FRAMEWORK = {"DEFAULT_AUTHENTICATION_CLASSES": ["resource_server.drf.AccessTokenAuthentication"]}
