@@ -1,9 +1,7 @@
 """The requirements that guards note on views, for the API's description and the system checks. No request is judged by them."""
 
 from collections.abc import Iterator
-from functools import partial
-from inspect import isfunction
-from types import FunctionType, MethodType
+from types import FunctionType
 from typing import Any
 
 from resource_server.requirements import Requirement
@@ -47,17 +45,14 @@ def noted_on_class(view: type[Any], *names: str) -> tuple[Requirement, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _inside(function: object) -> Iterator[object]:
-    if isinstance(function, partial):
-        yield function.func
-    elif isinstance(function, MethodType):
-        yield function.__func__
-    elif isinstance(function, FunctionType):
-        yield getattr(function, "__wrapped__", None)
-        for cell in function.__closure__ or ():
-            try:
-                enclosed = cell.cell_contents
-            except ValueError:  # the cell is still empty
-                continue
-            if isfunction(enclosed):
-                yield enclosed
+def _inside(view: object) -> Iterator[object]:
+    if not isinstance(view, FunctionType):
+        return
+    yield getattr(view, "__wrapped__", None)
+    for cell in view.__closure__ or ():
+        try:
+            enclosed = cell.cell_contents
+        except ValueError:  # the cell is still empty
+            continue
+        if isinstance(enclosed, FunctionType):
+            yield enclosed
