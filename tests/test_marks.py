@@ -41,11 +41,11 @@ def test_wrappers_are_looked_into_and_the_outermost_mark_says_it_all():
 
 def test_functions_that_refer_to_themselves_or_to_nothing_yet():
     def itself(request):
-        return itself, missing
+        return itself, later
 
-    missing = None
-    del missing
     assert noted_on_function(itself) == ()
+    later = marked(A)
+    assert noted_on_function(itself) == (A,)
 
 
 def test_all_base_classes_count():
