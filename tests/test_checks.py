@@ -7,6 +7,7 @@ import pytest
 from django.core.checks import run_checks
 from django.urls import include, path
 from rest_framework.authentication import BasicAuthentication, SessionAuthentication
+from rest_framework.permissions import AllowAny
 from rest_framework.views import APIView
 
 import resource_server
@@ -34,10 +35,12 @@ class OursFirst(APIView):
 
 class SessionAlone(APIView):
     authentication_classes = [SessionAuthentication]
+    permission_classes = [AllowAny]
 
 
 class Anyone(APIView):
     authentication_classes = []
+    permission_classes = [AllowAny]
 
 
 class Routes:
