@@ -18,7 +18,6 @@ from resource_server import TokenUser, authentication, requires_scope, server
 from resource_server.drf import AccessTokenAuthentication
 from resource_server.errors import InvalidToken, Unavailable
 from resource_server.testing import FakeIssuer
-from resource_server.tokens.flow import run
 from resource_server.tokens.http import fetch
 
 EXAMPLE = Path(__file__).parents[1] / "example"
@@ -32,7 +31,7 @@ def issuer():
 
 
 def authenticate(token, scheme="Bearer"):
-    return run(authentication.authenticate(RequestFactory().get("/", headers={"Authorization": f"{scheme} {token}"})))
+    return authentication.authenticate(RequestFactory().get("/", headers={"Authorization": f"{scheme} {token}"}))
 
 
 def reason(token):

@@ -29,7 +29,6 @@ from rest_framework.views import APIView
 from resource_server import authentication, requires_scope, server
 from resource_server.drf import AccessTokenAuthentication, RequiresScope
 from resource_server.testing import FakeIssuer
-from resource_server.tokens.flow import run
 
 # By how much of itself the addition may differ from the measured one. Both are relative to the open view's count, as
 # another release of Python or Django changes that too.
@@ -251,21 +250,17 @@ _OPNAMES = importlib.import_module("opcode").opname
 
 
 @pytest.mark.parametrize("users", ["token", "lookup"])
-@pytest.mark.parametrize("door", ["remembered", "authenticate"])
-def test_a_seen_token_needs_no_lock_import_url_settings_or_cache(issuer, settings, users, door, transactional_db):
+def test_a_seen_token_needs_no_lock_import_url_settings_or_cache(issuer, settings, users, transactional_db):
     get_user_model().objects.create_user("auth0|ada")
     settings.RESOURCE_SERVER = issuer.settings(USERS=users, USER_CACHE_SECONDS=30)
     request = next(requests_for("/", [issuer.token()]))
     authenticated = []
 
     def authenticate():
-        authenticated.append(run(authentication.authenticate(request)))
-
-    def remember():
-        authenticated.append(authentication.remembered(request))
+        authenticated.append(authentication.authenticate(request))
 
     authenticate()
-    assert touched(remember if door == "remembered" else authenticate) == set()
+    assert touched(authenticate) == set()
     first, second = (token for _user, token in authenticated)
     assert first is second
 
@@ -290,7 +285,7 @@ def test_a_first_token_of_all_is_seen_to_need_them(issuer, settings):
     settings.RESOURCE_SERVER = issuer.settings(CACHE="default")
     request = next(requests_for("/", [issuer.token()]))
     server.forget()
-    found = touched(lambda: run(authentication.authenticate(request)))
+    found = touched(lambda: authentication.authenticate(request))
     assert {kind for kind, _name in found} >= {"lock", "url", "settings"}
 
 

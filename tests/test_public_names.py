@@ -8,14 +8,29 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "resource_server"
 NAMES = {
-    "resource_server": ["AccessToken", "TokenUser", "auth0_issuer", "requires_any_scope", "requires_scope"],
+    "resource_server": [
+        "AccessToken",
+        "AuthorizationError",
+        "TokenUser",
+        "aauthenticate",
+        "auth0_issuer",
+        "authenticate",
+        "averify",
+        "error_response",
+        "requires_any_scope",
+        "requires_scope",
+        "requires_token",
+        "verify",
+    ],
     "resource_server.drf": [
         "AccessTokenAuthentication",
         "AuthorizationFailed",
         "RequiresAnyScope",
         "RequiresScope",
+        "arequire",
         "require",
     ],
+    "resource_server.middleware": ["AccessTokenMiddleware"],
     "resource_server.errors": [
         "AuthorizationError",
         "InsufficientScope",

@@ -9,13 +9,27 @@ The way of a request, and the file of each step::
     right                   requirements.py          scopes
     answer                  challenge.py             status, WWW-Authenticate, body
 
-`authentication.py` is the one door to the first four; `drf.py` and `decorators.py` are the edges that views are
-written with. Importing this package reads no settings, imports no models, opens no socket and starts no thread.
+`authentication.py` is the one door to all of it; `drf.py`, `decorators.py` and `middleware.py` are the edges. Importing this package reads no settings, imports no models, opens no socket and starts no thread.
 """
 
+from resource_server.authentication import aauthenticate, authenticate, averify, error_response, verify
 from resource_server.conf import auth0_issuer
-from resource_server.decorators import requires_any_scope, requires_scope
+from resource_server.decorators import requires_any_scope, requires_scope, requires_token
+from resource_server.errors import AuthorizationError
 from resource_server.tokens.access_token import AccessToken
 from resource_server.users import TokenUser
 
-__all__ = ["AccessToken", "TokenUser", "auth0_issuer", "requires_any_scope", "requires_scope"]
+__all__ = [
+    "AccessToken",
+    "AuthorizationError",
+    "TokenUser",
+    "aauthenticate",
+    "auth0_issuer",
+    "authenticate",
+    "averify",
+    "error_response",
+    "requires_any_scope",
+    "requires_scope",
+    "requires_token",
+    "verify",
+]

@@ -1,98 +1,314 @@
-"""The one door: HttpRequest -> (user, AccessToken), or None where no token was sent. Every edge comes through here.
+"""The one door: each edge authenticates and authorizes its requests here.
 
-Signals and the log line of a refusal are here.
+`authenticate` finds the user and the token of a request, `authorize` demands a right of it, and `verify` takes a token
+outside a request; each has an async twin. Remembered tokens, the log line of a refusal and the signals of tokens are
+handled here and nowhere else.
 """
 
 import logging
-from typing import Any, TypeAlias
+import traceback
+from typing import Any, Final, TypeAlias
 
 from django.dispatch import Signal
-from django.http import HttpRequest
+from django.http import HttpRequest, JsonResponse
+from django.utils.cache import patch_vary_headers
 
-from resource_server import signals, users
-from resource_server.errors import AuthorizationError, Unavailable
+from resource_server import challenge, signals, users
+from resource_server.errors import AuthorizationError, InsufficientScope, InvalidToken, NoCredentials, Unavailable
 from resource_server.requirements import Requirement
-from resource_server.server import ResourceServer, current
+from resource_server.server import ResourceServer, current, realm
 from resource_server.tokens.access_token import AccessToken
-from resource_server.tokens.credentials import parse_authorization
-from resource_server.tokens.flow import Blocking, Flow
+from resource_server.tokens.cache import VerifiedToken, digest
+from resource_server.tokens.credentials import Credentials, parse_authorization, parse_token
+from resource_server.tokens.flow import Blocking, Flow, arun, run
+from resource_server.tokens.policy import Policy
 
-__all__ = ["Authenticated", "authenticate", "demand", "remembered", "report"]
+__all__ = [
+    "UNREAD",
+    "Authenticated",
+    "aauthenticate",
+    "aauthorize",
+    "admit",
+    "admitted",
+    "authenticate",
+    "authorize",
+    "averify",
+    "error_response",
+    "verify",
+]
 
 logger = logging.getLogger("resource_server")
 
 Authenticated: TypeAlias = tuple[Any, AccessToken]
 
+UNREAD: Final = object()
+"""The `credential` of a request that no framework has authenticated: the door reads the request."""
 
-def remembered(request: HttpRequest) -> Authenticated | None:
-    """What `authenticate` would give, where nobody need be asked for it; None where that is not known.
+# The attribute of a request that keeps what was found, so that a second edge does not look again.
+_ADMITTED = "_resource_server_admitted"
+# A credential refused for one of these reasons is not a JWT of a listed issuer, so another scheme may know it.
+_FOREIGN = frozenset(
+    {
+        "credentials_malformed",
+        "token_malformed",
+        "token_encrypted",
+        "header_malformed",
+        "payload_malformed",
+        "iss_missing",
+        "iss_malformed",
+        "issuer_not_trusted",
+    }
+)
 
-    Most requests end here: the token was verified a moment ago, and its user needs no query. Takes no lock and reads
-    no settings. Raises nothing.
+
+def authenticate(request: HttpRequest, *, leave_foreign: bool = False) -> Authenticated | None:
+    """The user and the verified token of a request; None where its Authorization header holds no bearer credentials.
+
+    Raises AuthorizationError (InvalidRequest, InvalidToken, Unavailable) for credentials that fail. `leave_foreign`
+    answers None for those that are not a JWT or whose issuer is not listed. Changes nothing on the request. Does not
+    judge scopes.
     """
+    known = _known(request)
+    return run(_authenticate(request, known, leave_foreign=leave_foreign)) if isinstance(known, _Lookup) else known
+
+
+async def aauthenticate(request: HttpRequest, *, leave_foreign: bool = False) -> Authenticated | None:
+    """`authenticate` for async callers. A token whose key and user are known costs no thread."""
+    known = _known(request)
+    if isinstance(known, _Lookup):
+        return await arun(_authenticate(request, known, leave_foreign=leave_foreign))
+    return known
+
+
+def authorize(
+    request: HttpRequest, requirement: Requirement, *, credential: object = UNREAD, admits: bool = True
+) -> AccessToken:
+    """The verified token of a request that meets the requirement. Sets `user`, `auser` and `auth` on the request.
+
+    Raises AuthorizationError: what `authenticate` raises, NoCredentials without a token, InsufficientScope where the
+    token does not meet the requirement. A framework that authenticates by itself gives its `credential`: the
+    AccessToken, another object for another kind of credential, None for none; then the request is not read. `admits`
+    is False in front of a framework that sets the user by itself.
+    """
+    known = _credential(request, credential, admits=admits)
+    if isinstance(known, AccessToken):
+        try:
+            return requirement.check(known)
+        except InsufficientScope:
+            pass  # judged again below, where receivers of the signal may block
+    return run(_authorize(request, requirement, known, admits=admits))
+
+
+async def aauthorize(
+    request: HttpRequest, requirement: Requirement, *, credential: object = UNREAD, admits: bool = True
+) -> AccessToken:
+    """`authorize` for async callers."""
+    known = _credential(request, credential, admits=admits)
+    if isinstance(known, AccessToken):
+        try:
+            return requirement.check(known)
+        except InsufficientScope:
+            pass  # as above
+    return await arun(_authorize(request, requirement, known, admits=admits))
+
+
+def verify(token: str) -> AccessToken:
+    """The verified token, for a caller that has a token and no request: a WebSocket, a GraphQL context, a task.
+
+    `token` is the token alone, without the word Bearer. Raises InvalidToken or Unavailable. Finds no user, so it does
+    not check whether one is active; judges no scopes; logs nothing and sends no signals.
+    """
+    credentials = Credentials(unverified_token=token)
+    del token  # an error report shows the locals of a frame
+    return run(_verify(credentials))
+
+
+async def averify(token: str) -> AccessToken:
+    """`verify` for async callers."""
+    credentials = Credentials(unverified_token=token)
+    del token  # as above
+    return await arun(_verify(credentials))
+
+
+def admit(request: HttpRequest, user: Any, token: AccessToken) -> None:
+    """Set what `authenticate` has found as `user`, `auser` and `auth` of the request."""
+
+    async def auser() -> Any:
+        return user
+
+    # All of them, or an async view would find the session's user beside this token.
+    target: Any = request
+    target.user, target.auser, target.auth = user, auser, token
+    _remember(request, (user, token))
+
+
+def admitted(request: HttpRequest) -> Authenticated | None:
+    """The user and the token that an edge has found for this request, also after a framework has set others."""
+    found: _Admitted | None = request.__dict__.get(_ADMITTED)
+    return found.authenticated if found is not None and found.header == request.META.get("HTTP_AUTHORIZATION") else None
+
+
+def error_response(error: AuthorizationError) -> JsonResponse:
+    """The answer to a request that was refused: status, challenge and JSON body (RFC 6750 section 3)."""
+    name = realm()
+    response = JsonResponse(challenge.body(error), status=error.status, headers=challenge.headers(name, error))
+    # Caches keep answers by what they vary on (RFC 9110 section 12.5.5).
+    patch_vary_headers(response, ["Authorization"])
+    return response
+
+
+class _Lookup:
+    """Credentials that need more than a look into memory: the token's digest and its remembered verdict, as far as they are known."""
+
+    __slots__ = ("digest", "seen", "server")
+
+    def __init__(
+        self, digest: bytes = b"", seen: VerifiedToken | None = None, server: ResourceServer | None = None
+    ) -> None:
+        self.digest = digest
+        self.seen = seen
+        self.server = server
+
+
+class _Admitted:
+    """The user and the token of a request, and the header that they were found in. Its repr shows none of them."""
+
+    __slots__ = ("authenticated", "header")
+
+    def __init__(self, header: object, authenticated: Authenticated) -> None:
+        self.header = header
+        self.authenticated = authenticated
+
+
+def _known(request: HttpRequest) -> Authenticated | _Lookup | None:
+    """The result of `authenticate` if it needs no I/O, else the outcome of looking the token up. Takes no lock."""
     header = request.META.get("HTTP_AUTHORIZATION")
-    if header is None or header[:7] != "Bearer " or signals.token_accepted.receivers:
+    if header is None:
         return None
+    found: _Admitted | None = request.__dict__.get(_ADMITTED)
+    if found is not None and found.header == header:
+        return found.authenticated
+    if header[:7] != "Bearer ":
+        return _Lookup()
     try:
         server = current()
     except Unavailable:
-        return None
-    seen = server.verifier.recall(header[7:])
-    if seen is None:
-        return None
+        return _Lookup()
+    if not server.verifier.remembers:
+        return _Lookup(server=server)
+    key = digest(header[7:])
+    del header  # an error report shows the locals of a frame
+    seen = server.verifier.recall(key)
+    if seen is None or signals.token_accepted.receivers:
+        return _Lookup(key, seen, server)
     token = seen.token
     finder = server.finders[seen.issuer.policy.users]
     if finder is None:
         return users.TokenUser(token), token
     user = users.remembered_user(token, finder)
-    return None if user is None else (user, token)
+    return _Lookup(key, seen, server) if user is None else (user, token)
 
 
-def authenticate(request: HttpRequest) -> Flow[Authenticated | None]:
-    """The user and the verified token of a request, as a flow for `run` or `arun`; None where the header holds no bearer credentials.
-
-    Raises AuthorizationError. Does not judge scopes, and never answers None for credentials that fail.
-    """
+def _authenticate(request: HttpRequest, lookup: _Lookup, *, leave_foreign: bool) -> Flow[Authenticated | None]:
     try:
-        header = _authorization(request)
-        if header is None:
+        verified = yield from _verified(request, lookup)
+        if verified is None:
             return None
-        credentials = parse_authorization(header)
-        if credentials is None:
-            return None
-        server = current()
-        token, policy = yield from server.verifier.verify(credentials)
-        user = yield from users.find_user(token, server.finders[policy.users])
+        token, finder = verified
+        user = yield from users.find_user(token, finder)
     except AuthorizationError as error:
-        yield from report(request, error)
+        _forget_frames(error)
+        if leave_foreign and isinstance(error, InvalidToken) and error.reason in _FOREIGN:
+            return None
+        yield from _report(request, error)
         raise
     if signals.token_accepted.receivers:
         yield from _send(signals.token_accepted, request=request, token=token, user=user)
     return user, token
 
 
-def demand(request: HttpRequest, requirement: Requirement, token: object) -> Flow[None]:
-    """Demand a right of what was verified for this request. Raises InsufficientScope, also where `token` is no AccessToken."""
+def _verified(request: HttpRequest, lookup: _Lookup) -> Flow[tuple[AccessToken, users.UserFinder | None] | None]:
+    """The verified token of the Authorization header and how its user is found; None without bearer credentials."""
+    if lookup.seen is not None and lookup.server is not None:
+        return lookup.seen.token, lookup.server.finders[lookup.seen.issuer.policy.users]
+    header = request.META["HTTP_AUTHORIZATION"]
+    credentials = parse_authorization(header.decode("latin-1") if isinstance(header, bytes) else header)
+    del header
+    if credentials is None:
+        return None
+    server = lookup.server or current()
+    token, policy = yield from _verify_with(server, credentials, lookup.digest)
+    return token, server.finders[policy.users]
+
+
+def _verify(unparsed: Credentials) -> Flow[AccessToken]:
     try:
-        requirement.check(token)
+        credentials = parse_token(unparsed.unverified_token)
+        token, _policy = yield from _verify_with(current(), credentials)
     except AuthorizationError as error:
-        yield from report(request, error)
+        _forget_frames(error)
+        raise
+    return token
+
+
+def _verify_with(
+    server: ResourceServer, credentials: Credentials, key: bytes = b""
+) -> Flow[tuple[AccessToken, Policy]]:
+    try:
+        return (yield from server.verifier.verify(credentials, key))
+    except AuthorizationError:
+        raise
+    except Exception as error:
+        # A fault of ours or of a fetch that the project brings: the report must not show the token.
+        traceback.clear_frames(error.__traceback__)
         raise
 
 
-def report(request: HttpRequest, error: AuthorizationError) -> Flow[None]:
-    """Tell the log and the receivers of `token_rejected` why a request is refused, in the same words for every edge."""
+def _credential(request: HttpRequest, credential: object, *, admits: bool) -> object:
+    """The credential that a framework gives, an AccessToken that is known without I/O, a `_Lookup`, or None."""
+    if credential is not UNREAD:
+        return credential
+    token = getattr(request, "auth", None)
+    if isinstance(token, AccessToken):  # of an outer guard, a middleware or a test
+        return token
+    known = _known(request)
+    return _found(request, known, admits=admits) if isinstance(known, tuple) else known
+
+
+def _found(request: HttpRequest, authenticated: Authenticated, *, admits: bool) -> AccessToken:
+    if admits:
+        admit(request, *authenticated)
+    else:
+        _remember(request, authenticated)
+    return authenticated[1]
+
+
+def _remember(request: HttpRequest, authenticated: Authenticated) -> None:
+    vars(request)[_ADMITTED] = _Admitted(request.META.get("HTTP_AUTHORIZATION"), authenticated)
+
+
+def _authorize(
+    request: HttpRequest, requirement: Requirement, credential: object, *, admits: bool
+) -> Flow[AccessToken]:
+    if isinstance(credential, _Lookup):
+        authenticated = yield from _authenticate(request, credential, leave_foreign=False)
+        credential = None if authenticated is None else _found(request, authenticated, admits=admits)
+    try:
+        if credential is None:
+            raise NoCredentials("credentials_missing")
+        return requirement.check(credential)
+    except AuthorizationError as error:
+        yield from _report(request, error)
+        raise
+
+
+def _report(request: HttpRequest, error: AuthorizationError) -> Flow[None]:
+    """Tell the log and the receivers of `token_rejected` why a request is refused."""
     level = logging.WARNING if isinstance(error, Unavailable) else logging.INFO
-    # The path is what a log needs to find the call; the query may hold secrets, and %r keeps a line break from
-    # forging a line.
+    # The path finds the call in a log; the query may hold secrets, and %r keeps a line break from forging a line.
     arguments = (error.reason, error, request.method, request.path)
     logger.log(level, "%s: %s (%s %r)", *arguments, extra={"reason": error.reason})
     yield from _send(signals.token_rejected, request=request, error=error)
-
-
-def _authorization(request: HttpRequest) -> str | None:
-    header = request.META.get("HTTP_AUTHORIZATION")
-    return header.decode("latin-1") if isinstance(header, bytes) else header
 
 
 def _send(signal: Signal, **arguments: Any) -> Flow[None]:
@@ -100,3 +316,8 @@ def _send(signal: Signal, **arguments: Any) -> Flow[None]:
     # is nothing to wait for.
     if signal.receivers:
         yield Blocking(call=lambda: signal.send_robust(ResourceServer, **arguments), thread_sensitive=True)
+
+
+def _forget_frames(error: AuthorizationError) -> None:
+    # The frames that have parsed the token hold it in their locals, and an error report or a receiver reads them.
+    error.__traceback__ = error.__context__ = error.__cause__ = None

@@ -6,6 +6,7 @@ In DRF the authentication class verifies the token, and everything else reads `r
 import logging
 from typing import TYPE_CHECKING, Any
 
+from django.http import HttpRequest
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import APIException
 from rest_framework.permissions import BasePermission
@@ -13,15 +14,22 @@ from rest_framework.request import Request
 
 from resource_server import authentication, server
 from resource_server.challenge import body, challenge, headers
-from resource_server.errors import AuthorizationError, InsufficientScope, NoCredentials, Unavailable
+from resource_server.errors import AuthorizationError, InsufficientScope, Unavailable
 from resource_server.requirements import AnyScope, Requirement, Scopes
-from resource_server.tokens.flow import run
+from resource_server.tokens.access_token import AccessToken
 
 if TYPE_CHECKING:
     # DRF imports this module while it defines APIView, where its settings name our class.
     from rest_framework.views import APIView
 
-__all__ = ["AccessTokenAuthentication", "AuthorizationFailed", "RequiresAnyScope", "RequiresScope", "require"]
+__all__ = [
+    "AccessTokenAuthentication",
+    "AuthorizationFailed",
+    "RequiresAnyScope",
+    "RequiresScope",
+    "arequire",
+    "require",
+]
 
 logger = logging.getLogger("resource_server")
 
@@ -45,29 +53,42 @@ class AccessTokenAuthentication(BaseAuthentication):
     """Bearer access tokens (RFC 6750 section 2.1): `request.user`, and `request.auth` as an AccessToken.
 
     Requests without a bearer token are left to the other authentication classes. A bad token is refused, also on
-    views that admit anyone.
+    views that admit anyone. To migrate from another bearer scheme, `leaves_foreign_credentials = True` in a subclass
+    leaves credentials that are not a JWT, or whose issuer is not listed, to the classes after it; a request whose
+    credentials no class knows is then anonymous.
     """
 
-    def authenticate(self, request: Request) -> authentication.Authenticated | None:
-        http_request = request._request
-        try:
-            authenticated = authentication.remembered(http_request) or run(authentication.authenticate(http_request))
-        except AuthorizationError as error:
-            raise AuthorizationFailed(error) from error
+    leaves_foreign_credentials = False
+
+    def authenticate(self, request: Request | HttpRequest) -> authentication.Authenticated | None:
+        """The user and the token; None without bearer credentials. Raises AuthorizationFailed."""
+        if not isinstance(request, Request):
+            return self._authenticate(request)
+        view = request.parser_context.get("view")
+        headers = getattr(view, "headers", None)
+        if headers is not None:
+            # DRF adds these headers to its answer. Caches keep answers by what they vary on (RFC 9110 section 12.5.5).
+            headers["Vary"] = f"{headers['Vary']}, Authorization" if "Vary" in headers else "Authorization"
+        authenticated = self._authenticate(request._request)
         if authenticated is None:
-            self._lead_the_challenge(request)
+            self._lead_the_challenge(view)
         return authenticated
 
-    def authenticate_header(self, request: Request) -> str:
+    def _authenticate(self, request: HttpRequest) -> authentication.Authenticated | None:
+        try:
+            return authentication.authenticate(request, leave_foreign=self.leaves_foreign_credentials)
+        except AuthorizationError as error:
+            raise AuthorizationFailed(error) from error
+
+    def authenticate_header(self, request: Request | HttpRequest) -> str:
         return challenge(server.realm())
 
-    def _lead_the_challenge(self, request: Request) -> None:
+    def _lead_the_challenge(self, view: Any) -> None:
         # DRF asks the first class for the challenge, and answers 403 where that has none, as SessionAuthentication.
         # On this view object, which serves this request alone, ours is put first; the authenticators of the request
         # are made already, so nothing is authenticated in another order.
-        view = request.parser_context.get("view")
         classes = getattr(view, "authentication_classes", ())
-        if view is not None and type(self) in classes:
+        if type(self) in classes:
             view.authentication_classes = sorted(classes, key=lambda cls: cls is not type(self))
 
 
@@ -83,17 +104,37 @@ def RequiresAnyScope(*scopes: str) -> type[BasePermission]:  # noqa: N802 - as a
 
 def require(request: Request, requirement: Requirement) -> None:
     """Demand a right of what the authentication classes verified. Raises AuthorizationFailed."""
-    if not any(isinstance(authenticator, AccessTokenAuthentication) for authenticator in request.authenticators or ()):
-        logger.error("%r demands a scope, and none of its authentication classes reads access tokens", request.path)
-    token = request.auth
     try:
-        if request.authenticators and not request.successful_authenticator:
-            missing = NoCredentials("credentials_missing")
-            run(authentication.report(request._request, missing))
-            raise missing
-        run(authentication.demand(request._request, requirement, token))
+        authentication.authorize(request._request, requirement, credential=_credential(request))
     except AuthorizationError as error:
         raise AuthorizationFailed(error) from error
+
+
+async def arequire(request: Request, requirement: Requirement) -> None:
+    """`require` for async handlers."""
+    try:
+        await authentication.aauthorize(request._request, requirement, credential=_credential(request))
+    except AuthorizationError as error:
+        raise AuthorizationFailed(error) from error
+
+
+def _credential(request: Request) -> object:
+    """What the authentication classes have authenticated the request with; None where they have found nothing."""
+    if isinstance(_auth(request), AccessToken):
+        return request.auth
+    authenticators = request.authenticators or ()
+    if not any(isinstance(authenticator, AccessTokenAuthentication) for authenticator in authenticators):
+        logger.error("%r demands a scope, and none of its authentication classes reads access tokens", request.path)
+    return request.successful_authenticator if authenticators else request
+
+
+def _auth(request: Request) -> object:
+    """`request.auth`, which SessionAuthentication leaves empty when it takes over the user that a middleware of ours has set."""
+    if not isinstance(request.auth, AccessToken):
+        found = authentication.admitted(request._request)
+        if found is not None and found[0] is request.user:
+            request.auth = found[1]
+    return request.auth
 
 
 def _permission(requirement: Requirement) -> type[BasePermission]:
@@ -104,6 +145,8 @@ def _permission(requirement: Requirement) -> type[BasePermission]:
             try:
                 requirement.check(request.auth)
             except InsufficientScope:
+                if request.auth is None and _auth(request) is not None:
+                    return self.has_permission(request, view)
                 _explain(view, requirement)
                 return False
             return True
@@ -117,12 +160,18 @@ def _permission(requirement: Requirement) -> type[BasePermission]:
 
 def _explain(view: "APIView", requirement: Requirement) -> None:
     # A permission answers yes or no, and only the view learns whether `|` found another way. So this view object,
-    # which serves this request alone, is told how to say no, should it come to that.
+    # which serves this request alone, is given the answer, should it come to that.
     ours = view.permission_denied
 
     def permission_denied(request: Request, message: str | None = None, code: str | None = None) -> None:
-        if message is None and code is None:
+        if message is None and code is None and _is_in_earnest(view, request):
             require(request, requirement)
         ours(request, message=message, code=code)
 
     view.permission_denied = permission_denied  # type: ignore[method-assign, assignment]
+
+
+def _is_in_earnest(view: "APIView", request: Request) -> bool:
+    # A schema asks views that do not serve the request, and `OPTIONS` and the browsable API ask about other methods:
+    # their requests are answered, so nothing was refused.
+    return request.parser_context.get("view") is view and request.method == request._request.method

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from resource_server.errors import InsufficientScope
 from resource_server.tokens.access_token import AccessToken
 
-__all__ = ["AnyScope", "Requirement", "Scopes"]
+__all__ = ["AnyScope", "AnyToken", "Requirement", "Scopes"]
 
 # RFC 6749 section 3.3: scope-token
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
@@ -18,7 +18,7 @@ _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """Scopes that an endpoint names. Raises ValueError for none at all (an empty rule admits everybody) and for what cannot be a scope."""
+    """The scopes that an endpoint names. Raises ValueError for none (an empty rule would admit everybody) and for what cannot be a scope."""
 
     scopes: tuple[str, ...]
 
@@ -27,7 +27,6 @@ class Requirement:
             raise ValueError("name at least one scope")
         scopes: tuple[object, ...] = self.scopes
         for scope in scopes:
-            # A decorator used without its call brings a function here.
             if not (isinstance(scope, str) and _SCOPE.fullmatch(scope)):
                 raise ValueError(
                     f"not a scope: {scope!r} (RFC 6749 section 3.3: printable ASCII without space, quote or backslash)"
@@ -50,8 +49,8 @@ class Scopes(Requirement):
     __slots__ = ()
 
     def _check(self, token: AccessToken) -> None:
-        missing = tuple(scope for scope in self.scopes if scope not in token.scopes)
-        if missing:
+        if not token.scopes.issuperset(self.scopes):
+            missing = tuple(scope for scope in self.scopes if scope not in token.scopes)
             raise InsufficientScope("scope_missing", scopes=self.scopes, missing=missing)
 
 
@@ -63,3 +62,15 @@ class AnyScope(Requirement):
     def _check(self, token: AccessToken) -> None:
         if token.scopes.isdisjoint(self.scopes):
             raise InsufficientScope("scope_missing_any", scopes=self.scopes, missing=self.scopes)
+
+
+class AnyToken(Requirement):
+    """A verified token, whatever its scopes."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        object.__setattr__(self, "scopes", ())
+
+    def _check(self, token: AccessToken) -> None:
+        return

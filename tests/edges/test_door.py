@@ -14,7 +14,6 @@ from tests.edges.views import url
 
 from resource_server import authentication, requires_scope, server, signals
 from resource_server.tokens.credentials import parse_authorization
-from resource_server.tokens.flow import run
 
 
 @pytest.fixture
@@ -103,7 +102,7 @@ def test_a_line_break_in_the_path_forges_no_log_line(issuer, caplog):
     request.path, request.method, request.META["HTTP_AUTHORIZATION"] = "/a\nforged: line", "GET", "Bearer x"
 
     with pytest.raises(Exception, match="compact"):
-        run(authentication.authenticate(request))
+        authentication.authenticate(request)
     assert "\n" not in caplog.messages[0]
 
 
@@ -129,7 +128,7 @@ def test_reprs_hold_no_token(issuer):
     token = issuer.token()
     credentials = parse_authorization(f"Bearer {token}")
     request = RequestFactory().get("/", headers={"Authorization": f"Bearer {token}"})
-    user, access_token = run(authentication.authenticate(request))
+    user, access_token = authentication.authenticate(request)
 
     for thing in (credentials, user, access_token):
         assert not any(part in repr(thing) for part in token.split("."))
@@ -138,10 +137,11 @@ def test_reprs_hold_no_token(issuer):
 
 def test_a_known_key_costs_an_async_caller_no_thread(issuer):
     request = RequestFactory().get("/", headers={"Authorization": f"Bearer {issuer.token()}"})
-    run(authentication.authenticate(request))
+    authentication.authenticate(request)
 
+    # Nothing is awaited: the coroutine ends at its first step.
     with pytest.raises(StopIteration) as finished:
-        next(authentication.authenticate(request))
+        authentication.aauthenticate(request).send(None)
     assert finished.value.value[1].subject == "auth0|ada"
 
 
@@ -166,9 +166,7 @@ def test_no_header_is_anything_but_400_or_401(issuer, view, header, bearer):
     assert "WWW-Authenticate" in response
 
 
-@pytest.mark.parametrize(
-    "scopes", [(), ("",), ("a b",), ('a"',), ("a\\",), ("ä",), (None,), (test_reprs_hold_no_token,)]
-)
+@pytest.mark.parametrize("scopes", [(), ("",), ("a b",), ('a"',), ("a\\",), ("ä",), (None,)])
 def test_a_decorator_that_demands_nothing_sensible_is_an_error_at_once(scopes):
     with pytest.raises(ValueError, match="scope"):
         requires_scope(*scopes)
@@ -184,7 +182,7 @@ def test_a_decorated_function_without_a_request_fails_loudly():
 
 
 def test_a_class_that_is_no_view_cannot_be_decorated():
-    with pytest.raises(TypeError, match="no view class"):
+    with pytest.raises(TypeError, match="not a view class"):
 
         @requires_scope("read")
         class NoView:

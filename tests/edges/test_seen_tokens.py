@@ -12,7 +12,6 @@ from tests.edges.views import url
 
 from resource_server import authentication, signals
 from resource_server.tokens import flow
-from resource_server.tokens.flow import run
 
 
 @pytest.fixture
@@ -111,7 +110,7 @@ def test_a_token_that_was_seen_needs_its_scheme_all_the_same(get, issuer):
 def test_two_requests_share_no_user(issuer):
     def user():
         request = RequestFactory().get("/", headers={"Authorization": f"Bearer {token}"})
-        return run(authentication.authenticate(request))[0]
+        return authentication.authenticate(request)[0]
 
     token = issuer.token()
     first = user()

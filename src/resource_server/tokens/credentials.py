@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from resource_server.errors import InvalidRequest, InvalidToken
 
-__all__ = ["MAX_TOKEN_CHARACTERS", "Credentials", "parse_authorization"]
+__all__ = ["MAX_TOKEN_CHARACTERS", "Credentials", "parse_authorization", "parse_token"]
 
 MAX_TOKEN_CHARACTERS = 16 * 1024
 
@@ -18,6 +18,7 @@ _SCHEME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]*")
 _USUAL = re.compile(r"Bearer ([A-Za-z0-9._~+/-]+=*)")
 # RFC 6750 section 2.1: credentials = "Bearer" 1*SP b64token
 _B64TOKEN = re.compile(r" +([A-Za-z0-9._~+/-]+=*)")
+_BARE_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,3 +52,16 @@ def parse_authorization(header: str | None) -> Credentials | None:
     if token is None:
         raise InvalidToken("credentials_malformed")
     return Credentials(unverified_token=token[1])
+
+
+def parse_token(token: object) -> Credentials:
+    """The bearer token that stands alone, outside a header.
+
+    Raises InvalidToken (`token_malformed`, `token_too_large`) for anything but a `b64token` (RFC 6750 section 2.1).
+    Does not check that it is a JWT.
+    """
+    if isinstance(token, str) and len(token) > MAX_TOKEN_CHARACTERS:
+        raise InvalidToken("token_too_large")
+    if not isinstance(token, str) or _BARE_TOKEN.fullmatch(token) is None:
+        raise InvalidToken("token_malformed")
+    return Credentials(unverified_token=token)

@@ -5,7 +5,10 @@ the result back. `run` makes the call where it stands, `arun` awaits it in a thr
 async caller no thread.
 """
 
+from asyncio import get_running_loop
 from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
@@ -28,12 +31,16 @@ Flow: TypeAlias = Generator[Blocking, Any, T]
 
 
 def run(flow: Flow[T]) -> T:
-    """Run a flow to its end in this thread. Raises what the flow raises."""
+    """Run a flow to its end in this thread. Raises what the flow raises.
+
+    Where sync code runs inside an event loop, blocking calls are made in a thread of their own, because Django refuses
+    database queries there; the loop waits.
+    """
     try:
         step = next(flow)
         while True:
             try:
-                result = step.call()
+                result = _in_a_thread(step.call) if _is_in_an_event_loop() else step.call()
             except Exception as error:  # noqa: BLE001 - handed to the flow, which decides
                 step = flow.throw(error)
             else:
@@ -41,6 +48,19 @@ def run(flow: Flow[T]) -> T:
     except StopIteration as stop:
         value: T = stop.value
         return value
+
+
+def _is_in_an_event_loop() -> bool:
+    try:
+        get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+def _in_a_thread(call: Callable[[], Any]) -> Any:
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="resource-server-flow") as pool:
+        return pool.submit(copy_context().run, call).result()
 
 
 async def arun(flow: Flow[T]) -> T:

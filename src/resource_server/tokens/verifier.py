@@ -30,7 +30,7 @@ class Verifier:
     """Verifies access tokens of the given issuers. Threads may share one; nothing is fetched when it is made.
 
     `policies` are always trusted, `policy_of` is asked for other issuers. `token_cache` is how many verified tokens
-    are remembered, 0 for none. `fetch` brings documents, `now` is the time in seconds since 1970, `clock` a clock that
+    are remembered, 0 for none; `remembers` says whether any are. `fetch` brings documents, `now` is the time in seconds since 1970, `clock` a clock that
     never goes back, `later` makes calls in the background, and `on_event` is told what happens to keys, in the thread
     in which it does.
     """
@@ -50,6 +50,7 @@ class Verifier:
         self._now = now
         self._clock = clock
         self._seen = VerifiedTokens(token_cache) if token_cache else None
+        self.remembers = self._seen is not None
         self._issuers = Issuers(
             policies,
             policy_of=policy_of,
@@ -57,20 +58,18 @@ class Verifier:
             clock=clock,
         )
 
-    def recall(self, unverified_token: str) -> VerifiedToken | None:
-        """The verdict on a token that has passed a moment ago and would pass now; None where it must be verified."""
-        if self._seen is None:
-            return None
-        return self._seen.get(digest(unverified_token), self._now(), self._clock())
+    def recall(self, key: bytes) -> VerifiedToken | None:
+        """The verdict on the token with this digest, if it passed less than a minute ago and would pass now; else None."""
+        return None if self._seen is None else self._seen.get(key, self._now(), self._clock())
 
-    def verify(self, credentials: Credentials) -> Flow[tuple[AccessToken, Policy]]:
+    def verify(self, credentials: Credentials, key: bytes = b"") -> Flow[tuple[AccessToken, Policy]]:
         """The verified token and the policy that it has met, as a flow for `run` or `arun`; it yields only where keys must be fetched.
 
-        Raises InvalidToken, or Unavailable where no verdict was reached. Does not judge scopes, and does not ask the
+        `key` is the token's digest where the caller has it, and has looked for a verdict under it already. Raises InvalidToken, or Unavailable where no verdict was reached. Does not judge scopes, and does not ask the
         issuer whether it has revoked the token.
         """
-        now, key = self._now(), b""
-        if self._seen is not None:
+        now = self._now()
+        if self._seen is not None and not key:
             key = digest(credentials.unverified_token)
             if (seen := self._seen.get(key, now, self._clock())) is not None:
                 return seen.token, seen.issuer.policy

@@ -1,0 +1,69 @@
+"""`AccessTokenMiddleware`: a bearer token is verified before any view runs.
+
+Stands in MIDDLEWARE after `AuthenticationMiddleware`, whose user it replaces, and before what reads `request.user`.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.conf import settings
+from django.http import HttpRequest, HttpResponseBase
+from django.utils.cache import patch_vary_headers
+
+from resource_server.authentication import aauthenticate, admit, authenticate, error_response
+from resource_server.errors import AuthorizationError
+
+__all__ = ["AccessTokenMiddleware"]
+
+
+class AccessTokenMiddleware:
+    """Sets `request.user`, `request.auser` and `request.auth` from a bearer token; a bad token is answered at once.
+
+    A request without bearer credentials goes on as it is. One that a token authenticates needs no CSRF token, unless a
+    credential that browsers send by themselves came with it: a session cookie, or a `REMOTE_USER` of the server. Does
+    not demand a token: guards and permissions do.
+    """
+
+    sync_capable = True
+    async_capable = True
+
+    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
+        self.get_response = get_response
+        self._is_async = iscoroutinefunction(get_response)
+        if self._is_async:
+            markcoroutinefunction(self)
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
+        if self._is_async:
+            return self._acall(request)
+        try:
+            authenticated = authenticate(request)
+        except AuthorizationError as error:
+            return error_response(error)
+        if authenticated is not None:
+            admit(request, *authenticated)
+            _spare_csrf_check(request)
+        return _vary(self.get_response(request))
+
+    async def _acall(self, request: HttpRequest) -> HttpResponseBase:
+        try:
+            authenticated = await aauthenticate(request)
+        except AuthorizationError as error:
+            return error_response(error)
+        if authenticated is not None:
+            admit(request, *authenticated)
+            _spare_csrf_check(request)
+        return _vary(await self.get_response(request))
+
+
+def _spare_csrf_check(request: HttpRequest) -> None:
+    if settings.SESSION_COOKIE_NAME not in request.COOKIES and "REMOTE_USER" not in request.META:
+        # What CsrfViewMiddleware sets when it has nothing left to check.
+        request.csrf_processing_done = True  # type: ignore[attr-defined] # Django's own mark on a request
+
+
+def _vary(response: HttpResponseBase) -> HttpResponseBase:
+    # Any view may read `request.user`, so each answer depends on the header (RFC 9110 section 12.5.5).
+    patch_vary_headers(response, ["Authorization"])
+    return response
