@@ -6,7 +6,9 @@ The expected answer is worked out layer by layer, from the outside in, as Python
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
+import django
 import pytest
 from django.core.cache import cache
 from tests.stackings import neighbours, views
@@ -63,6 +65,11 @@ class Stacking:
     @property
     def caches(self) -> bool:
         return self.neighbour is not None and self.neighbour.caches
+
+    @property
+    def guard_sees_dict(self) -> bool:
+        """Inside an operation of django-ninja, whose answer has no headers yet."""
+        return self.kind.is_ninja and self.guard is views.INSIDE
 
     @property
     def is_outside_rest(self) -> bool:
@@ -182,7 +189,16 @@ def calls(stacking: Stacking) -> Iterator[Call]:
         yield from (Call(CALLERS[caller], address=BLOCKED_ADDRESS) for caller in BLOCKED)
 
 
-@pytest.mark.parametrize("stacking", list(stackings()), ids=str)
+def cases() -> Iterator[Any]:
+    for stacking in stackings():
+        # Django 5.2.15 lets the cache itself vary on Authorization. Before, it keeps an answer by the Vary that it has
+        # where the cache stands: below the guard, and below a dict of django-ninja, that says nothing of tokens.
+        is_blind = stacking.caches and (stacking.neighbour_depth > stacking.guard_depth or stacking.guard_sees_dict)
+        marks = [pytest.mark.xfail(django.VERSION < (5, 2, 15), reason="Django's cache", strict=True)] * is_blind
+        yield pytest.param(stacking, id=str(stacking), marks=marks)
+
+
+@pytest.mark.parametrize("stacking", list(cases()))
 def test_who_gets_in(stacking: Stacking, send: Sender) -> None:
     cache.clear()
     neighbours.exempt.clear()
@@ -205,9 +221,7 @@ def check(stacking: Stacking, outcome: Outcome) -> None:
     if stacking.has_gate:
         # A gate is asked if, and only if, its turn comes before the refusal.
         assert len(outcome.asked) == (stacking.neighbour_depth <= answer.depth), call
-    # Inside an operation of django-ninja the guard sees a dict, which has no headers.
-    is_dict = stacking.kind.is_ninja and stacking.guard is views.INSIDE and answer.runs_body
-    if answer.depth >= stacking.guard_depth and not is_dict:
+    if answer.depth >= stacking.guard_depth and not (stacking.guard_sees_dict and answer.runs_body):
         assert "Authorization" in response.headers.get("Vary", ""), call
 
 
