@@ -14,6 +14,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.sessions",
     "rest_framework",
+    "rest_framework.authtoken",
     "resource_server",
 ]
 if find_spec("resource_server.accounts") is not None:

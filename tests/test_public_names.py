@@ -28,6 +28,7 @@ NAMES = {
         "RequiresAnyScope",
         "RequiresScope",
         "arequire",
+        "reads_tokens_first",
         "require",
     ],
     "resource_server.middleware": ["AccessTokenMiddleware"],

@@ -13,7 +13,7 @@ def challenge(realm: str, error: Rejected | None = None) -> str:
     parameters = [("realm", realm)]
     if error is not None and error.code is not None:
         parameters += [("error", error.code), ("error_description", str(error))]
-        if isinstance(error, InsufficientScope):
+        if isinstance(error, InsufficientScope) and error.scopes:
             parameters.append(("scope", " ".join(error.scopes)))
     return "Bearer " + ", ".join(f'{name}="{_quotable(value)}"' for name, value in parameters)
 

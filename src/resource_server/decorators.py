@@ -90,13 +90,15 @@ def _is_http_method(view: Callable[..., Any]) -> bool:
 
 def _guard_function(view: Callable[..., Any], requirement: Requirement) -> Callable[..., Any]:
     """Guard a function view, or a method: the request is the first argument, or the second after `self`."""
-    is_rest = is_rest_class(getattr(view, "cls", None))
+    rest_class = getattr(view, "cls", None)
+    is_rest = is_rest_class(rest_class)
+    admits = not is_rest or _rest().reads_tokens_first(rest_class)
     guarded: Any
     if iscoroutinefunction(view) or _is_async_dispatch(view):
 
         @wraps(view)
         async def guarded_async(*args: Any, **kwargs: Any) -> Any:
-            refusal = await _arefusal(_request(view, args, kwargs), requirement, is_rest=is_rest)
+            refusal = await _arefusal(_request(view, args, kwargs), requirement, is_rest=is_rest, admits=admits)
             return refusal or await _vary_later(view(*args, **kwargs))
 
         guarded = guarded_async
@@ -104,7 +106,7 @@ def _guard_function(view: Callable[..., Any], requirement: Requirement) -> Calla
 
         @wraps(view)
         def guarded_sync(*args: Any, **kwargs: Any) -> Any:
-            refusal = _refusal(_request(view, args, kwargs), requirement, is_rest=is_rest)
+            refusal = _refusal(_request(view, args, kwargs), requirement, is_rest=is_rest, admits=admits)
             return refusal or _vary(view(*args, **kwargs))
 
         guarded = guarded_sync
@@ -149,20 +151,24 @@ def _guard_class(view: type[Any], requirement: Requirement) -> type[Any]:
     return cast("type[Any]", guarded)
 
 
-def _refusal(request: Any, requirement: Requirement, *, is_rest: bool = False) -> HttpResponseBase | None:
+def _refusal(
+    request: Any, requirement: Requirement, *, is_rest: bool = False, admits: bool = True
+) -> HttpResponseBase | None:
     """The answer that refuses a request, or None. Inside REST framework the refusal is an exception."""
     if not isinstance(request, HttpRequest):
         _rest().require(request, requirement)
         return None
     try:
         credential = _other_credential(request, getattr(request, "user", None)) if is_rest else UNREAD
-        authentication.authorize(request, requirement, credential=credential, admits=not is_rest)
+        authentication.authorize(request, requirement, credential=credential, admits=admits)
     except AuthorizationError as error:
         return authentication.error_response(error)
     return None
 
 
-async def _arefusal(request: Any, requirement: Requirement, *, is_rest: bool = False) -> HttpResponseBase | None:
+async def _arefusal(
+    request: Any, requirement: Requirement, *, is_rest: bool = False, admits: bool = True
+) -> HttpResponseBase | None:
     if not isinstance(request, HttpRequest):
         await _rest().arequire(request, requirement)
         return None
@@ -170,7 +176,7 @@ async def _arefusal(request: Any, requirement: Requirement, *, is_rest: bool = F
         credential = UNREAD
         if is_rest:
             credential = _other_credential(request, await request.auser() if hasattr(request, "auser") else None)
-        await authentication.aauthorize(request, requirement, credential=credential, admits=not is_rest)
+        await authentication.aauthorize(request, requirement, credential=credential, admits=admits)
     except AuthorizationError as error:
         return authentication.error_response(error)
     return None

@@ -28,6 +28,7 @@ __all__ = [
     "RequiresAnyScope",
     "RequiresScope",
     "arequire",
+    "reads_tokens_first",
     "require",
 ]
 
@@ -116,6 +117,12 @@ async def arequire(request: Request, requirement: Requirement) -> None:
         await authentication.aauthorize(request._request, requirement, credential=_credential(request))
     except AuthorizationError as error:
         raise AuthorizationFailed(error) from error
+
+
+def reads_tokens_first(view: Any) -> bool:
+    """Whether a view class asks our class before those that would take over the user that a guard outside has set."""
+    first = next(iter(view.authentication_classes), AccessTokenAuthentication)
+    return isinstance(first, type) and issubclass(first, AccessTokenAuthentication)
 
 
 def _credential(request: Request) -> object:

@@ -15,7 +15,9 @@ from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase
 from django.middleware.csrf import CsrfViewMiddleware
+from django.utils.decorators import classonlymethod
 from django.utils.module_loading import import_string
+from django.views.decorators import csrf
 
 __all__ = ["GuardedMethod", "is_rest_class"]
 
@@ -65,36 +67,46 @@ class _NoLogin:
         return False
 
 
-_CSRF_EXEMPT, _NO_LOGIN = _CsrfExempt(), _NoLogin()
+_MARKS = {"csrf_exempt": _CsrfExempt(), "login_required": _NoLogin()}
 
 
 def _exempt(owner: type[Any]) -> None:
-    own = vars(owner).get("dispatch")
+    """Give a class a `dispatch` that asks, and an `as_view` whose views bear the marks that Django's middleware reads."""
+    own = {name: vars(owner).get(name) for name in ("dispatch", "as_view")}
 
     def dispatch(self: Any, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        proceed = super(owner, self).dispatch if own is None else own.__get__(self)
+        proceed = super(owner, self).dispatch if own["dispatch"] is None else own["dispatch"].__get__(self)
         if hasattr(getattr(self, str(request.method).lower(), None), "requirements"):
             return proceed(request, *args, **kwargs)
         if getattr(self, "view_is_async", False):
             return _ask_async(proceed, self, request, args, kwargs)
         return _ask(self, request, args, kwargs) or proceed(request, *args, **kwargs)
 
-    if own is not None:
-        wraps(own)(dispatch)
-    marks: Any = dispatch
-    marks.asks_for_unguarded, marks.csrf_exempt, marks.login_required = True, _CSRF_EXEMPT, _NO_LOGIN
-    owner.dispatch = dispatch
+    def as_view(cls: Any, *args: Any, **kwargs: Any) -> Any:
+        make = super(owner, cls).as_view if own["as_view"] is None else own["as_view"].__get__(None, cls)
+        view = make(*args, **kwargs)
+        for name, mark in _MARKS.items():
+            vars(view).setdefault(name, mark)  # the project's own mark stays
+        return view
+
+    if own["dispatch"] is not None:
+        wraps(own["dispatch"])(dispatch)
+    dispatch.asks_for_unguarded = True  # type: ignore[attr-defined] # seen when a second method is guarded
+    owner.dispatch, owner.as_view = dispatch, classonlymethod(as_view)
 
 
 def _ask(view: Any, request: HttpRequest, args: Any, kwargs: Mapping[str, Any]) -> HttpResponseBase | None:
-    """The refusal of Django's own middleware, or None. It reads the marks on the view that the project has set."""
+    """The refusal of Django's own middleware, or None. It reads the marks that the project has set on the view."""
+    marks = dict(vars(type(view).dispatch))
     match = getattr(request, "resolver_match", None)
-    marks = vars(type(view).dispatch if match is None else match.func)
-    callback = SimpleNamespace(
-        **{name: value for name, value in marks.items() if not isinstance(value, _CsrfExempt | _NoLogin)}
-    )
+    callback = match.func if match is not None else None
+    while callback is not None:
+        marks |= {name: value for name, value in vars(callback).items() if value not in _MARKS.values()}
+        if getattr(callback, "__globals__", None) is vars(csrf):  # `csrf_exempt` sets its mark before it copies ours
+            marks["csrf_exempt"] = True
+        callback = getattr(callback, "__wrapped__", None)
     for middleware in _middleware(tuple(settings.MIDDLEWARE)):
-        refusal: HttpResponseBase | None = middleware.process_view(request, callback, args, kwargs)
+        refusal: HttpResponseBase | None = middleware.process_view(request, SimpleNamespace(**marks), args, kwargs)
         if refusal is not None:
             return refusal
     return None

@@ -1,5 +1,8 @@
 """One endpoint that demands the scope `read`, written in every way that a view can be."""
 
+from adrf.decorators import api_view as adrf_api_view
+from adrf.views import APIView as AsyncAPIView
+from asgiref.sync import sync_to_async
 from django.http import JsonResponse
 from django.urls import path
 from django.utils.decorators import method_decorator
@@ -11,7 +14,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 from rest_framework.viewsets import ViewSet
 
-from resource_server import requires_any_scope, requires_scope
+from resource_server import requires_any_scope, requires_scope, requires_token
 from resource_server.drf import AccessTokenAuthentication, RequiresScope
 
 CLASSES = [SessionAuthentication, AccessTokenAuthentication, BasicAuthentication]
@@ -96,6 +99,11 @@ class PlainMethod(View):
         return JsonResponse(answer(request))
 
 
+@method_decorator(requires_scope("read"), name="dispatch")
+class PlainDispatch(PlainClass.__base__):
+    pass
+
+
 class PlainMethodDecorator(View):
     @method_decorator(requires_scope("read"))
     def get(self, request):
@@ -123,6 +131,52 @@ class AsyncMethod(View):
         return JsonResponse(await async_answer(request))
 
 
+class AsyncOpen(View):
+    async def get(self, request):
+        return JsonResponse(await async_answer(request))
+
+
+@method_decorator(requires_scope("read"), name="dispatch")
+class AsyncDispatch(AsyncOpen):
+    pass
+
+
+@requires_scope("read")
+@sync_to_async
+def in_a_thread(request):
+    return JsonResponse(answer(request))
+
+
+@requires_scope("read")
+@adrf_api_view(["GET"])
+@authentication_classes(CLASSES)
+async def async_rest_decorated_outside(request):
+    return Response(answer(request))
+
+
+@adrf_api_view(["GET"])
+@authentication_classes(CLASSES)
+@requires_scope("read")
+async def async_rest_function(request):
+    return Response(answer(request))
+
+
+class AsyncRest(AsyncAPIView):
+    authentication_classes = CLASSES
+
+    async def get(self, request):
+        return Response(answer(request))
+
+
+@requires_scope("read")
+class AsyncRestClass(AsyncRest):
+    pass
+
+
+class AsyncRestPermission(AsyncRest):
+    permission_classes = [RequiresScope("read")]
+
+
 @requires_scope("read", "write")
 def both(request):
     return JsonResponse({})
@@ -131,6 +185,35 @@ def both(request):
 @requires_any_scope("read", "write")
 def either(request):
     return JsonResponse({})
+
+
+@requires_token
+def any_token(request):
+    return JsonResponse(answer(request))
+
+
+@requires_token()
+async def any_token_async(request):
+    return JsonResponse(await async_answer(request))
+
+
+@api_view(["GET"])
+@authentication_classes(CLASSES)
+@requires_token
+def any_token_rest(request):
+    return Response(answer(request))
+
+
+@requires_token
+class AnyToken(View):
+    def get(self, request):
+        return JsonResponse(answer(request))
+
+
+class AnyTokenMethod(RestTokens):
+    @requires_token()
+    def get(self, request):
+        return super().get(request)
 
 
 @api_view(["GET"])
@@ -168,13 +251,32 @@ PLAIN = {
     "class": PlainClass.as_view(),
     "method": PlainMethod.as_view(),
     "method, by method_decorator": PlainMethodDecorator.as_view(),
+    "dispatch, by method_decorator": PlainDispatch.as_view(),
+    "as_view, decorated": requires_scope("read")(PlainClass.__base__.as_view()),
 }
+ASYNC_REST = {
+    "async rest function": async_rest_function,
+    "async rest function, decorated outside": async_rest_decorated_outside,
+    "async rest class": AsyncRestClass.as_view(),
+    "async rest permission class": AsyncRestPermission.as_view(),
+}
+REST |= ASYNC_REST
 ASYNC = {
     "async function": async_function,
     "async class": AsyncClass.as_view(),
     "async method": AsyncMethod.as_view(),
+    "async dispatch, by method_decorator": AsyncDispatch.as_view(),
+    "async as_view, decorated": requires_scope("read")(AsyncOpen.as_view()),
 }
-GUARDED = {**REST, **PLAIN, **ASYNC}
+IN_A_THREAD = {"function in a thread": in_a_thread}
+GUARDED = {**REST, **PLAIN, **ASYNC, **IN_A_THREAD}
+ANY_TOKEN = {
+    "any token function": any_token,
+    "any token async function": any_token_async,
+    "any token rest function": any_token_rest,
+    "any token class": AnyToken.as_view(),
+    "any token rest method": AnyTokenMethod.as_view(),
+}
 OTHERS = {
     "both": both,
     "either": either,
@@ -190,4 +292,4 @@ def url(name):
     return "/" + name.replace(" ", "-").replace(",", "").replace("_", "-")
 
 
-urlpatterns = [path(url(name)[1:], view) for name, view in {**GUARDED, **OTHERS}.items()]
+urlpatterns = [path(url(name)[1:], view) for name, view in {**GUARDED, **ANY_TOKEN, **OTHERS}.items()]
