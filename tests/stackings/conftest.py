@@ -116,6 +116,7 @@ class Call:
     caller: Caller
     method: str = "GET"
     address: str = "127.0.0.1"
+    is_busy: bool = False  # the server is, so that its throttle refuses
 
     def __str__(self) -> str:
         return f"{self.caller.name} {self.method} from {self.address}"
@@ -161,6 +162,8 @@ class Sender:
             record.clear()
         client.cookies.clear()
         headers = {"X-Real-IP": call.address}
+        if call.is_busy:
+            headers["X-Busy"] = "yes"
         if (authorization := self._tokens.header(call.caller)) is not None:
             headers["Authorization"] = authorization
         if call.caller.session is not None:

@@ -31,6 +31,7 @@ class Neighbour:
     decorator: Callable[[bool], Callable[[Any], Any]]
     refuses: Callable[[Any, str], int | None] = lambda call, person: None
     is_gate: bool = False
+    is_of_users: bool = False
     takes_coroutines: bool = True
     keeps_names: bool = True
     only_outside_rest: bool = False  # not where it is given REST framework's request
@@ -94,6 +95,7 @@ NEIGHBOURS = (
         "staff_member_required",
         lambda is_async: staff_member_required(login_url="/login/"),
         lambda call, person: 302 if person != "staff" else None,
+        is_of_users=True,
     ),
     Neighbour(
         "permission_required",

@@ -97,6 +97,9 @@ def can_stand(kind: Kind, neighbour: Neighbour, place: Place) -> bool:
     """Whether Django lets the neighbour stand there, with or without a guard."""
     if kind.is_async and not neighbour.takes_coroutines:
         return False
+    # adrf takes a thread for each request, so it meets one neighbour of each sort.
+    if kind.is_async and kind.is_rest and not (neighbour.is_gate or neighbour.caches or neighbour.is_of_users):
+        return False
     # Django's decorators take `dispatch` of an async class for a sync view.
     if kind.is_async and place is views.DISPATCH:
         return neighbour.is_gate
@@ -141,16 +144,15 @@ def steps(stacking: Stacking) -> Iterator[tuple[float, Step]]:
 
 def guard_decides(stacking: Stacking, call: Call, person: str) -> Decision:
     caller, is_rest = call.caller, stacking.kind.is_rest
-    # REST framework sets the user by itself; a guard in front of it sets one only where it cannot know of that.
-    leaves_user = is_rest and (stacking.knows_of_rest or not stacking.is_outside_rest)
     if caller.token is None:
         # Where a session took part, REST framework's answer is 403, as for any credential that lacks the right.
-        return (403, LACKING, person) if caller.session and leaves_user else (401, BARE, person)
+        knows_of_session = is_rest and (stacking.knows_of_rest or not stacking.is_outside_rest)
+        return (403, LACKING, person) if caller.session and knows_of_session else (401, BARE, person)
     if caller.token == "forged":
         return 401, INVALID, person
     if "read" not in caller.scopes:
         return 403, LACKING, person
-    return None, None, person if leaves_user else caller.token
+    return None, None, person if is_rest and not stacking.is_outside_rest else caller.token
 
 
 def rest_authenticates(stacking: Stacking, call: Call, person: str) -> Decision:
@@ -205,6 +207,28 @@ def test_who_gets_in(stacking: Stacking, send: Sender) -> None:
     routes = views.build(stacking.kind, stacking.layers())
     for outcome in send(routes, calls(stacking), is_async=stacking.kind.is_async):
         check(stacking, outcome)
+
+
+@pytest.mark.parametrize("stacking", [each for each in stackings() if each.neighbour is None], ids=str)
+def test_who_gets_in_by_the_other_interface(stacking: Stacking, send: Sender) -> None:
+    """An async view under WSGI, a sync view under ASGI."""
+    routes = views.build(stacking.kind, stacking.layers())
+    for outcome in send(routes, calls(stacking), is_async=not stacking.kind.is_async):
+        check(stacking, outcome)
+
+
+@pytest.mark.parametrize(
+    "stacking", [each for each in stackings() if each.kind.is_rest and each.neighbour is None], ids=str
+)
+def test_a_throttle_has_its_turn(stacking: Stacking, send: Sender) -> None:
+    """It comes after REST framework has authenticated, and before what stands inside."""
+    busy = [Call(CALLERS[name], is_busy=True) for name in ("anonymous", "forged", "unscoped", "ada")]
+    routes = views.build(stacking.kind, stacking.layers())
+    for outcome in send(routes, busy, is_async=stacking.kind.is_async):
+        answer = expected(stacking, outcome.call)
+        is_throttled = answer.depth > 2
+        assert outcome.response.status_code == (429 if is_throttled else answer.status), outcome.call
+        assert outcome.ran == ()
 
 
 def check(stacking: Stacking, outcome: Outcome) -> None:
