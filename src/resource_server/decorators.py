@@ -90,11 +90,12 @@ def _is_http_method(view: Callable[..., Any]) -> bool:
 
 def _guard_function(view: Callable[..., Any], requirement: Requirement) -> Callable[..., Any]:
     """Guard a function view, or a method: the request is the first argument, or the second after `self`."""
-    rest_class = getattr(view, "cls", None)
+    instance = _instance(view)
+    rest_class = getattr(view, "cls", type(instance))
     is_rest = is_rest_class(rest_class)
     admits = not is_rest or _rest().reads_tokens_first(rest_class)
     guarded: Any
-    if iscoroutinefunction(view) or _is_async_dispatch(view):
+    if iscoroutinefunction(view) or getattr(instance, "view_is_async", False):  # `dispatch` is no coroutine function
 
         @wraps(view)
         async def guarded_async(*args: Any, **kwargs: Any) -> Any:
@@ -202,13 +203,14 @@ def _request(view: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, 
     raise TypeError(f"a guarded view was called without a request: {getattr(view, '__qualname__', view)}")
 
 
-def _is_async_dispatch(view: Any) -> bool:
-    """Whether this is the bound `dispatch` of an async view class, which `method_decorator` brings: no coroutine function itself."""
+def _instance(view: Any) -> Any:
+    """The view object whose bound method this is, as `method_decorator` brings it; None for a function."""
     while view is not None:
-        if getattr(getattr(getattr(view, "func", view), "__self__", None), "view_is_async", False):
-            return True
+        instance = getattr(getattr(view, "func", view), "__self__", None)
+        if hasattr(instance, "http_method_names"):
+            return instance
         view = getattr(view, "__wrapped__", None)
-    return False
+    return None
 
 
 def _refuse_super_by_name(view: type[Any]) -> None:
