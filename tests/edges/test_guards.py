@@ -382,3 +382,19 @@ def test_json_is_what_refusals_are_made_of(call):
     response = call(read(lambda request: JsonResponse({})), scope="other")
 
     assert response["Content-Type"] == "application/json"
+
+
+def test_a_view_that_keeps_its_request_is_not_taken_for_one(call):
+    class Keeps(View):
+        auth = "theirs"
+
+        def setup(self, request, *args, **kwargs):
+            super().setup(request, *args, **kwargs)
+            self._request = request
+
+        @read
+        def get(self, request):
+            return HttpResponse(request.auth.subject)
+
+    assert call(Keeps.as_view()).content == b"auth0|ada"
+    assert call(Keeps.as_view(), scope=None).status_code == 401
