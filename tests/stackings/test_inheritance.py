@@ -9,6 +9,7 @@ from django.urls import path
 from django.utils.decorators import method_decorator
 from django.views import View
 from rest_framework.exceptions import PermissionDenied
+from rest_framework.permissions import AllowAny
 from rest_framework.response import Response
 from rest_framework.views import APIView
 from rest_framework.viewsets import ViewSet
@@ -39,6 +40,7 @@ class Async(View):
 
 class Rest(APIView):
     authentication_classes = views.AUTHENTICATION
+    permission_classes = [AllowAny]
 
     def get(self, request):
         return Response(views.body(request))
@@ -46,6 +48,7 @@ class Rest(APIView):
 
 class Things(ViewSet):
     authentication_classes = views.AUTHENTICATION
+    permission_classes = [AllowAny]
 
     def list(self, request):
         return Response(views.body(request))

@@ -56,11 +56,15 @@ class Plain(View):
 
 
 class Rest(APIView):
+    permission_classes = [AllowAny]
+
     def get(self, request):
         return Response(views.body(request))
 
 
 class Things(ViewSet):
+    permission_classes = [AllowAny]
+
     @action(detail=False, methods=["get"], url_path="latest", permission_classes=[IsAuthenticated])
     def recent(self, request):
         return Response(views.body(request))

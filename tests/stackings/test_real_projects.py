@@ -16,7 +16,8 @@ from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import extend_schema
 from ninja import NinjaAPI, Schema
-from rest_framework.decorators import api_view, authentication_classes
+from rest_framework.decorators import api_view, authentication_classes, permission_classes
+from rest_framework.permissions import AllowAny
 from rest_framework.response import Response
 from rest_framework.views import APIView
 from rest_framework.viewsets import ViewSet
@@ -33,6 +34,7 @@ guard = requires_scope("read")
 
 class Rest(APIView):
     authentication_classes = views.AUTHENTICATION
+    permission_classes = [AllowAny]
 
     def get(self, request):
         return Response(views.body(request))
@@ -40,6 +42,7 @@ class Rest(APIView):
 
 class Things(ViewSet):
     authentication_classes = views.AUTHENTICATION
+    permission_classes = [AllowAny]
 
     def list(self, request):
         return Response(views.body(request))
@@ -47,6 +50,7 @@ class Things(ViewSet):
 
 @api_view(["GET"])
 @authentication_classes(views.AUTHENTICATION)
+@permission_classes([AllowAny])
 def rest_function(request):
     return Response(views.body(request))
 
@@ -148,6 +152,7 @@ def test_an_async_view_answers_a_good_token(view, is_async, send):
 
 class AdrfByMethod(AsyncAPIView):
     authentication_classes = views.AUTHENTICATION
+    permission_classes = [AllowAny]
 
     @guard
     async def get(self, request):

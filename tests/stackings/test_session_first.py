@@ -4,7 +4,8 @@ import pytest
 from django.urls import path
 from django.utils.decorators import method_decorator
 from rest_framework.authentication import SessionAuthentication
-from rest_framework.decorators import api_view, authentication_classes
+from rest_framework.decorators import api_view, authentication_classes, permission_classes
+from rest_framework.permissions import AllowAny
 from rest_framework.response import Response
 from rest_framework.views import APIView
 from tests.stackings import views
@@ -22,6 +23,7 @@ nameless_gate = gate(name="nameless gate", keeps_names=False)(False)
 
 class SessionFirst(APIView):
     authentication_classes = [SessionAuthentication, AccessTokenAuthentication]
+    permission_classes = [AllowAny]
 
     def get(self, request):
         return Response(views.body(request))
@@ -41,6 +43,7 @@ class OnDispatch(SessionFirst):
 @guard
 @api_view(["GET", "POST"])
 @authentication_classes(SessionFirst.authentication_classes)
+@permission_classes([AllowAny])
 def function(request):
     return Response(views.body(request))
 

@@ -16,8 +16,9 @@ from django.views import View
 from ninja import NinjaAPI
 from ninja.decorators import decorate_view
 from rest_framework.authentication import SessionAuthentication
-from rest_framework.decorators import action, api_view, authentication_classes, throttle_classes
+from rest_framework.decorators import action, api_view, authentication_classes, permission_classes, throttle_classes
 from rest_framework.generics import ListCreateAPIView
+from rest_framework.permissions import AllowAny
 from rest_framework.response import Response
 from rest_framework.routers import SimpleRouter
 from rest_framework.serializers import Serializer
@@ -161,6 +162,7 @@ def rest_function(at):
     @at(OUTSIDE)
     @api_view(["GET", "POST"])
     @authentication_classes(AUTHENTICATION)
+    @permission_classes([AllowAny])
     @throttle_classes([Throttle])
     @at(INSIDE)
     def view(request):
@@ -172,6 +174,7 @@ def rest_function(at):
 def rest_class(at):
     class Rest(APIView):
         authentication_classes = AUTHENTICATION
+        permission_classes = [AllowAny]
         throttle_classes = [Throttle]
 
         @at(METHOD)
@@ -188,6 +191,7 @@ def rest_class(at):
 def generic_class(at):
     class Generic(ListCreateAPIView):
         authentication_classes = AUTHENTICATION
+        permission_classes = [AllowAny]
         throttle_classes = [Throttle]
         serializer_class = Serializer
 
@@ -205,6 +209,7 @@ def generic_class(at):
 def view_set(at):
     class Things(ViewSet):
         authentication_classes = AUTHENTICATION
+        permission_classes = [AllowAny]
         throttle_classes = [Throttle]
 
         @at(METHOD)
@@ -221,6 +226,7 @@ def view_set(at):
 def routed_view_set(at):
     class Things(ViewSet):
         authentication_classes = AUTHENTICATION
+        permission_classes = [AllowAny]
         throttle_classes = [Throttle]
 
         @at(METHOD)
@@ -239,6 +245,7 @@ def routed_view_set(at):
 def routed_action(at):
     class Things(ViewSet):
         authentication_classes = AUTHENTICATION
+        permission_classes = [AllowAny]
         throttle_classes = [Throttle]
 
         @at(METHOD)
@@ -254,6 +261,7 @@ def async_rest_function(at):
     @at(OUTSIDE)
     @async_api_view(["GET", "POST"])
     @authentication_classes(AUTHENTICATION)
+    @permission_classes([AllowAny])
     @throttle_classes([Throttle])
     @at(INSIDE)
     async def view(request):
@@ -265,6 +273,7 @@ def async_rest_function(at):
 def async_rest_class(at):
     class Rest(AsyncAPIView):
         authentication_classes = AUTHENTICATION
+        permission_classes = [AllowAny]
         throttle_classes = [Throttle]
 
         @at(METHOD)
