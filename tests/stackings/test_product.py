@@ -77,9 +77,9 @@ class Stacking:
 
     @property
     def knows_of_rest(self) -> bool:
-        """Whether a guard around a view of REST framework sees the mark `cls`, which a nameless gate loses."""
+        """Whether a guard outside sees what it guards: by the mark `cls`, which a nameless gate loses, or by the method's object."""
         is_hidden = self.neighbour is not None and not self.neighbour.keeps_names and self.guard.depth == 0
-        return self.guard.depth == 0 and not (is_hidden and self.place.depth == 0 and self.guard_above)
+        return not (is_hidden and self.place.depth == 0 and self.guard_above)
 
 
 def stackings() -> Iterator[Stacking]:

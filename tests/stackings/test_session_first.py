@@ -58,8 +58,8 @@ VIEWS = {
 }
 
 
-# These guards cannot see that REST framework is behind them: SessionAuthentication takes over the user that they set.
-BLIND = {"around as_view() and a nameless gate", "on dispatch by method_decorator"}
+# This guard cannot see that REST framework is behind it: SessionAuthentication takes over the user that it sets.
+BLIND = {"around as_view() and a nameless gate"}
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
