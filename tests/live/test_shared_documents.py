@@ -474,7 +474,10 @@ def fails(*_: Any, **__: Any) -> Any:
 
 # How caches fail that do not say so. {sentence: what their methods are then}
 POLITE: dict[str, dict[str, Callable[..., Any]]] = {
-    "answers False (a database cache whose INSERT fails)": {"add": lambda *_, **__: False, "set": lambda *_, **__: None},
+    "answers False (a database cache whose INSERT fails)": {
+        "add": lambda *_, **__: False,
+        "set": lambda *_, **__: None,
+    },
     "answers None (django-redis with IGNORE_EXCEPTIONS)": dict.fromkeys(
         ("get", "add", "set", "delete"), lambda *_, **__: None
     ),

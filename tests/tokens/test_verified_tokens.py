@@ -1,20 +1,23 @@
 """The memory behind the cache of verified tokens: how full it gets, what makes way, threads, forks; and that what it shares cannot be changed."""
 
+import copy
 import hashlib
 import itertools
 import json
 import os
+import pickle
 import subprocess
 import sys
 import textwrap
 import threading
 import tracemalloc
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django.http import JsonResponse
 
 from resource_server.testing import FakeIssuer
 from resource_server.tokens import cache
@@ -330,3 +333,91 @@ def test_no_request_can_change_the_token_of_another(
     assert second.claims["roles"] == ("user",)
     assert second.claims["grants"] == ({"to": "ada"},)
     assert second.claims["deep"] == ((("user",),),)
+
+
+NESTED: dict[str, Any] = {
+    "realm": {"admin": False, "roles": ["a", {"b": ["c"]}]},
+    "empty": [{}, []],
+    "text": "é",
+    "number": 1.5,
+    "none": None,
+    "sub": "ada",
+}
+METHODS: dict[str, Callable[[Any], object]] = {
+    "set": lambda claims: claims.__setitem__("a", 1),
+    "delete": lambda claims: claims.__delitem__("admin"),
+    "clear": lambda claims: claims.clear(),
+    "pop": lambda claims: claims.pop("admin"),
+    "pop with a default": lambda claims: claims.pop("admin", None),
+    "popitem": lambda claims: claims.popitem(),
+    "setdefault": lambda claims: claims.setdefault("a", 1),
+    "update": lambda claims: claims.update(a=1),
+    "or": lambda claims: claims.__ior__({"a": 1}),
+    "an attribute": lambda claims: setattr(claims, "a", 1),
+}
+
+
+def token_with(claims: dict[str, Any], *, is_read: bool = False) -> Any:
+    token = access_token({"iss": "https://issuer.test/", "aud": "a", "sub": "ada", "exp": 1, **copy.deepcopy(claims)})
+    if is_read:
+        assert token.claims
+    return token
+
+
+@pytest.mark.parametrize("change", METHODS.values(), ids=METHODS)
+def test_claims_refuse_every_way_of_changing_them(change: Callable[[Any], object]) -> None:
+    token = token_with(NESTED)
+    for claims in (token.claims, token.claims["realm"], token.claims["realm"]["roles"][1]):
+        before = dict(claims)
+        with pytest.raises((TypeError, AttributeError)):
+            change(claims)
+        claims.__init__({"a": 1})
+        assert claims == before
+
+
+@pytest.mark.parametrize("is_read", [False, True], ids=["claims unread", "claims read"])
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_a_token_is_pickled_whether_its_claims_were_read_or_not(is_read: bool, protocol: int) -> None:
+    token = token_with(NESTED, is_read=is_read)
+    again = pickle.loads(pickle.dumps(token, protocol))  # noqa: S301 - made one line above
+    assert again.claims == token.claims
+    assert (again.issuer, again.subject, again.scopes) == (token.issuer, token.subject, token.scopes)
+    with pytest.raises(TypeError):
+        again.claims["realm"]["admin"] = True
+    claims = pickle.loads(pickle.dumps(token.claims, protocol))  # noqa: S301 - as above
+    assert (type(claims), claims) == (type(token.claims), token.claims)
+
+
+@pytest.mark.parametrize("is_read", [False, True], ids=["claims unread", "claims read"])
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy])
+def test_a_token_is_copied_whether_its_claims_were_read_or_not(is_read: bool, copied: Callable[[Any], Any]) -> None:
+    token = token_with(NESTED, is_read=is_read)
+    again = copied(token)
+    assert again.claims == token.claims
+    claims = copied(token.claims)
+    assert claims == token.claims
+    with pytest.raises(TypeError):
+        claims["realm"]["admin"] = True
+
+
+def test_nested_claims_are_json() -> None:
+    token = token_with(NESTED)
+    assert isinstance(token.claims, Mapping)
+    whole = {"iss": "https://issuer.test/", "aud": "a", "exp": 1, **NESTED}
+    assert json.loads(json.dumps(token.claims)) == whole
+    assert json.loads(json.dumps(dict(token.claims), indent=1)) == whole
+    assert json.loads(JsonResponse(dict(token.claims)).content) == whole
+    assert token.claims | {"exp": 2} == {**token.claims, "exp": 2}
+
+
+@pytest.mark.parametrize("is_read", [False, True], ids=["claims unread", "claims read"])
+def test_plain_claims_are_dicts_and_lists_that_the_caller_owns(is_read: bool) -> None:
+    token = token_with(NESTED, is_read=is_read)
+    plain = token.plain_claims()
+    assert plain == {"iss": "https://issuer.test/", "aud": "a", "exp": 1, **NESTED}
+    assert {type(value) for value in plain.values()} <= {dict, list, str, int, float, type(None)}
+    assert type(plain["realm"]["roles"][1]) is dict
+    plain["realm"]["roles"].append("admin")
+    plain["sub"] = "root"
+    assert token.plain_claims() == {"iss": "https://issuer.test/", "aud": "a", "exp": 1, **NESTED}
+    assert token.claims["realm"]["roles"] == ("a", {"b": ("c",)})
