@@ -86,6 +86,8 @@ class Verifier:
             now = self._now()
             judge(token, issuer.policy, now)
         verify_signature(token, keys)
+        if not issuer.is_listed:
+            self._issuers.verified(issuer)
         verified = access_token(token.unverified_claims, issuer.policy.claim_names)
         key_set = issuer.keys.key_set
         # Should another thread have brought another set meanwhile, the verdict is good, and not kept.
