@@ -39,6 +39,7 @@ lock:
 	$(LOCK) --python-version 3.11 -o requirements/py311-django52.txt requirements/dev.in requirements/django52.in
 	$(LOCK) --python-version 3.12 -o requirements/py312-django60.txt requirements/dev.in requirements/django60.in
 	$(LOCK) --python-version 3.13 -o requirements/py313-django61.txt requirements/dev.in requirements/django61.in
+	$(LOCK) --python-version 3.11 -o requirements/oldest.txt requirements/oldest.in
 	$(LOCK) --python-version 3.11 -o requirements/bench.txt requirements/bench.in
 
 clean:

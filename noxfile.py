@@ -1,4 +1,4 @@
-"""The three pairs of Python and Django that are supported, each from its lock file."""
+"""The three pairs of Python and Django that are supported, and the oldest versions that are admitted, each from its lock file."""
 
 import os
 import shutil
@@ -17,6 +17,7 @@ LOCK_FILES = {
     "3.12": "requirements/py312-django60.txt",
     "3.13": "requirements/py313-django61.txt",
 }
+OLDEST = "requirements/oldest.txt"
 
 
 def put_pyenv_pythons_on_path() -> None:
@@ -35,6 +36,17 @@ put_pyenv_pythons_on_path()
 @nox.session(python=list(LOCK_FILES))
 def tests(session: nox.Session) -> None:
     """Run the tests; what follows -- goes to pytest."""
-    session.install("--quiet", "--require-hashes", "-r", LOCK_FILES[str(session.python)])
-    session.install("--quiet", "--no-deps", "--no-build-isolation", "-e", ".")
+    install(session, LOCK_FILES[str(session.python)])
     session.run("python", "-m", "pytest", *session.posargs)
+
+
+@nox.session(python="3.11")
+def oldest(session: nox.Session) -> None:
+    """Run the tests of the edges on the oldest Django, REST framework and other dependencies that pyproject.toml admits."""
+    install(session, OLDEST)
+    session.run("python", "-m", "pytest", *(session.posargs or ["tests/edges", "tests/stackings"]))
+
+
+def install(session: nox.Session, lock_file: str) -> None:
+    session.install("--quiet", "--require-hashes", "-r", lock_file)
+    session.install("--quiet", "--no-deps", "--no-build-isolation", "-e", ".")

@@ -43,4 +43,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # fast, and guards nothing here
 
 RESOURCE_SERVER = {"ISSUER": "https://issuer.test/", "AUDIENCE": "https://api.test/"}
-REST_FRAMEWORK = {"DEFAULT_AUTHENTICATION_CLASSES": ["resource_server.drf.AccessTokenAuthentication"]}
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["resource_server.drf.AccessTokenAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+}

@@ -17,6 +17,7 @@ from packaging.version import Version
 ROOT = Path(__file__).parent.parent
 LOCK_FILES = sorted((ROOT / "requirements").glob("py*.txt"))
 BENCH = ROOT / "requirements" / "bench.txt"
+OLDEST = ROOT / "requirements" / "oldest.txt"
 NPM = ROOT / "tests" / "interop"
 
 # What must stand in no file, and an example of each that the pattern must find.
@@ -84,7 +85,7 @@ def test_there_is_a_lock_file_for_each_supported_pair() -> None:
     assert [path.stem for path in LOCK_FILES] == ["py311-django52", "py312-django60", "py313-django61"]
 
 
-@pytest.mark.parametrize("lock_file", [*LOCK_FILES, BENCH], ids=lambda path: path.stem)
+@pytest.mark.parametrize("lock_file", [*LOCK_FILES, BENCH, OLDEST], ids=lambda path: path.stem)
 def test_lock_file_pins_every_requirement_with_hashes(lock_file: Path) -> None:
     pinned = re.compile(r"[\w.-]+(?:\[[\w,-]+\])?==[\w.!+]+ *(?:;[^\\]*?)?(?: +--hash=sha256:[0-9a-f]{64})+(?: +#.*)?")
     lines = list(requirements(lock_file))
@@ -96,6 +97,18 @@ def test_the_lock_file_of_the_benchmarks_holds_all_that_they_ask_for() -> None:
     asked = {canonicalize_name(Requirement(line).name) for line in requirements(BENCH.with_suffix(".in"))}
     assert asked - set(pins(BENCH)) == set()
     assert "requirements/bench.txt" in (ROOT / "Makefile").read_text()
+
+
+def test_the_oldest_versions_that_are_admitted_are_those_that_are_tested() -> None:
+    pinned = pins(OLDEST)
+    lowest = {
+        canonicalize_name(dependency.name): Version(next(iter(dependency.specifier)).version)
+        for dependency in declared_dependencies()
+        if dependency.name != "authlib"  # the development issuer's alone, which is no edge
+    }
+    assert {name: pinned[name] for name in lowest} == lowest
+    for user in ("Makefile", "noxfile.py"):
+        assert "requirements/oldest.txt" in (ROOT / user).read_text()
 
 
 @pytest.mark.parametrize("lock_file", LOCK_FILES, ids=lambda path: path.stem)

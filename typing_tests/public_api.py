@@ -4,16 +4,32 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, assert_type
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views import View
 from rest_framework.permissions import BasePermission, IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from resource_server import AccessToken, TokenUser, auth0_issuer, requires_any_scope, requires_scope
+from resource_server import (
+    AccessToken,
+    AuthorizationError,
+    TokenUser,
+    aauthenticate,
+    auth0_issuer,
+    authenticate,
+    averify,
+    error_response,
+    requires_any_scope,
+    requires_scope,
+    requires_token,
+    verify,
+)
+from resource_server.authentication import aauthorize, authorize
 from resource_server.drf import AccessTokenAuthentication, RequiresAnyScope, RequiresScope
 from resource_server.errors import InsufficientScope, InvalidToken, Unavailable
+from resource_server.middleware import AccessTokenMiddleware
+from resource_server.requirements import AnyToken, Scopes
 from resource_server.server import TrustedIssuer, trusted_issuers
 from resource_server.testing import FakeIssuer
 
@@ -47,6 +63,21 @@ class ClassView(View):
     name: str = "class"
 
 
+@requires_token
+def bare(request: HttpRequest, pk: int) -> HttpResponse:
+    return HttpResponse(pk)
+
+
+@requires_token()
+async def called(request: HttpRequest) -> HttpResponse:
+    return HttpResponse()
+
+
+@requires_token
+class Bare(View):
+    name: str = "bare"
+
+
 class Things(APIView):
     authentication_classes = [AccessTokenAuthentication]
     permission_classes = [IsAuthenticated, RequiresScope("a"), RequiresAnyScope("b", "c")]
@@ -71,6 +102,25 @@ def a_decorated_view_keeps_its_signature(request: HttpRequest, view: Things, res
 
 async def a_decorated_view_stays_async(request: HttpRequest) -> None:
     assert_type(await async_view(request), HttpResponse)
+
+
+def the_ways_in(request: HttpRequest, error: AuthorizationError) -> None:
+    assert_type(verify("token"), AccessToken)
+    assert_type(authenticate(request), tuple[Any, AccessToken] | None)
+    assert_type(authenticate(request, leave_foreign=True), tuple[Any, AccessToken] | None)
+    assert_type(authorize(request, Scopes(("read",))), AccessToken)
+    assert_type(error_response(error), JsonResponse)
+    assert_type(bare(request, 1), HttpResponse)
+    assert_type(Bare(), Bare)
+    verify(b"token")  # type: ignore[arg-type]
+    AccessTokenMiddleware(lambda request: HttpResponse())
+
+
+async def the_async_ways_in(request: HttpRequest) -> None:
+    assert_type(await averify("token"), AccessToken)
+    assert_type(await aauthenticate(request), tuple[Any, AccessToken] | None)
+    assert_type(await aauthorize(request, AnyToken()), AccessToken)
+    assert_type(await called(request), HttpResponse)
 
 
 def the_decorators_take_names_of_scopes() -> None:

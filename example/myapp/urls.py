@@ -9,4 +9,5 @@ urlpatterns = [
     re_path(r"^public(?:/)?\Z", views.public),
     re_path(r"^private(?:/)?\Z", views.private),
     re_path(r"^private-scoped(?:/)?\Z", views.private_scoped),
+    re_path(r"", views.not_found),
 ]

@@ -1,5 +1,6 @@
 """The three endpoints: for anyone, for the authenticated, and for a token with a scope."""
 
+from django.http import HttpRequest, JsonResponse
 from drf_spectacular.utils import extend_schema
 from rest_framework.decorators import api_view, authentication_classes, permission_classes
 from rest_framework.permissions import AllowAny
@@ -29,3 +30,8 @@ def private(request: Request) -> Response:
 @requires_scope("example:scope")
 def private_scoped(request: Request) -> Response:
     return Response({"message": "All good. You're authenticated and the access token has the appropriate scope"})
+
+
+def not_found(request: HttpRequest) -> JsonResponse:
+    """Any other path of the API, in JSON instead of Django's page."""
+    return JsonResponse({"detail": "Not found."}, status=404)

@@ -69,6 +69,7 @@ REST_FRAMEWORK = {
         "rest_framework.authentication.BasicAuthentication",
     ],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "mysite.negotiation.NeverNotAcceptable",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
 }
 
@@ -171,3 +172,8 @@ SPECTACULAR_SETTINGS = {
         "additionalQueryStringParams": {"audience": RESOURCE_SERVER["AUDIENCE"]},
     },
 }
+# Where Swagger UI signs in. Any other issuer is found by OpenID Connect Discovery.
+if DEVELOPMENT_ISSUER or env("AUTH0_DOMAIN"):
+    _token_path = "/token" if DEVELOPMENT_ISSUER else "/oauth/token"
+    SPECTACULAR_SETTINGS["OAUTH2_AUTHORIZATION_URL"] = f"{_issuer.rstrip('/')}/authorize"
+    SPECTACULAR_SETTINGS["OAUTH2_TOKEN_URL"] = _issuer.rstrip("/") + _token_path

@@ -1,21 +1,21 @@
-"""System checks: what is wrong with the settings (E001 to E028), and what will surprise (W001 to W004).
+"""System checks of the settings: what is wrong (E001 to E029), and what will surprise (W002 to W004).
 
+Importing this module registers them, and with them the checks of views and middleware in `view_checks.py`.
 Nothing is fetched: `manage.py check` says the same with the issuer down.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.apps import AppConfig
 from django.conf import settings
 from django.core import checks
-from django.urls import URLPattern, URLResolver, get_resolver
 
+import resource_server.view_checks  # noqa: F401 - registers by being imported
 from resource_server.server import configure
 
 __all__ = [
     "check_auth0_slash",
-    "check_authentication_order",
     "check_lookup_of_several_issuers",
     "check_settings",
     "check_shared_cache",
@@ -24,32 +24,10 @@ __all__ = [
 
 @checks.register()
 def check_settings(app_configs: Sequence[AppConfig] | None = None, **_: Any) -> list[checks.CheckMessage]:
-    """E001 to E028: RESOURCE_SERVER, each problem by itself."""
+    """E001 to E029: RESOURCE_SERVER, each problem by itself."""
     _server, problems = configure()
     return [
         checks.Error(problem.message, hint=problem.hint, id=f"resource_server.{problem.id}") for problem in problems
-    ]
-
-
-@checks.register()
-def check_authentication_order(app_configs: Sequence[AppConfig] | None = None, **_: Any) -> list[checks.CheckMessage]:
-    """W001: an authentication class before ours decides first, and DRF leaves no way to answer alike in both orders."""
-    if not getattr(settings, "ROOT_URLCONF", None):
-        return []
-    before: dict[tuple[str, ...], str] = {}
-    for view in _rest_views(get_resolver().url_patterns):
-        names = [cls.__name__ for cls in view.authentication_classes]
-        ours = [_is_ours(cls) for cls in view.authentication_classes]
-        if True in ours[1:] and not ours[0]:
-            before.setdefault(tuple(names[: ours.index(True)]), view.__name__)
-    return [
-        checks.Warning(
-            f"{' and '.join(names)} before AccessTokenAuthentication ({view}): a request that has a token and another credential "
-            "is judged by the other, and its token is not read.",
-            hint="Put resource_server.drf.AccessTokenAuthentication first.",
-            id="resource_server.W001",
-        )
-        for names, view in before.items()
     ]
 
 
@@ -107,21 +85,3 @@ def check_lookup_of_several_issuers(
             id="resource_server.W004",
         )
     ]
-
-
-def _rest_views(patterns: Iterable[Any]) -> Iterator[type[Any]]:
-    for pattern in patterns:
-        if isinstance(pattern, URLResolver):
-            yield from _rest_views(pattern.url_patterns)
-        elif isinstance(pattern, URLPattern):
-            view = getattr(pattern.callback, "cls", None)
-            if isinstance(view, type) and isinstance(getattr(view, "authentication_classes", None), list | tuple):
-                yield view
-
-
-def _is_ours(authentication_class: type[Any]) -> bool:
-    # By name, so that DRF is imported only where the project does.
-    return any(
-        (base.__module__, base.__name__) == ("resource_server.drf", "AccessTokenAuthentication")
-        for base in authentication_class.__mro__
-    )

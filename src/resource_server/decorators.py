@@ -191,8 +191,13 @@ def _other_credential(request: HttpRequest, user: object) -> object:
 
 
 def _request(view: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    for candidate in (*args[:2], kwargs.get("request")):
-        if isinstance(candidate, HttpRequest) or isinstance(getattr(candidate, "_request", None), HttpRequest):
+    candidates = (*args[:2], kwargs.get("request"))
+    for candidate in candidates:
+        if isinstance(candidate, HttpRequest):
+            return candidate
+    for candidate in candidates:
+        # A request of REST framework, told from a view that keeps Django's request under the same name.
+        if isinstance(getattr(candidate, "_request", None), HttpRequest) and hasattr(candidate, "authenticators"):
             return candidate
     raise TypeError(f"a guarded view was called without a request: {getattr(view, '__qualname__', view)}")
 

@@ -181,4 +181,8 @@ def _explain(view: "APIView", requirement: Requirement) -> None:
 def _is_in_earnest(view: "APIView", request: Request) -> bool:
     # A schema asks views that do not serve the request, and `OPTIONS` and the browsable API ask about other methods:
     # their requests are answered, so nothing was refused.
-    return request.parser_context.get("view") is view and request.method == request._request.method
+    return (
+        request.parser_context.get("view") is view
+        and request.method == request._request.method
+        and not getattr(view, "swagger_fake_view", False)  # drf-spectacular makes a request for each view
+    )

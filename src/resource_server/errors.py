@@ -152,7 +152,7 @@ def _insufficient_scope(reason: str, scopes: tuple[str, ...], missing: tuple[str
 
 
 class Unavailable(AuthorizationError):
-    """No verdict was reached: the issuer's keys, or this project's settings, cannot be used now. Never the caller's fault.
+    """No verdict was reached: the issuer's keys, the users' database or this project's settings cannot be used now. Never the caller's fault.
 
     `retry_after` is in whole seconds, at least 1 (RFC 9110 section 10.2.3).
     """
@@ -169,6 +169,7 @@ class Unavailable(AuthorizationError):
         "metadata_issuer_mismatch": "metadata of the issuer name another issuer",
         "key_set_without_keys": "key set of the issuer holds no usable key",
         "issuer_lookup_failed": "settings of the issuer cannot be looked up now",
+        "user_lookup_failed": "user cannot be looked up now",
         "settings_invalid": "settings of the resource server are invalid; see manage.py check",
     }
 

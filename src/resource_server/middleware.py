@@ -58,7 +58,7 @@ class AccessTokenMiddleware:
 
 
 def _spare_csrf_check(request: HttpRequest) -> None:
-    if settings.SESSION_COOKIE_NAME not in request.COOKIES and "REMOTE_USER" not in request.META:
+    if settings.SESSION_COOKIE_NAME not in request.COOKIES and not request.META.get("REMOTE_USER"):
         # What CsrfViewMiddleware sets when it has nothing left to check.
         request.csrf_processing_done = True  # type: ignore[attr-defined] # Django's own mark on a request
 

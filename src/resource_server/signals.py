@@ -13,7 +13,9 @@ Of keys, each with `issuer`; kids are strings, or None for a key without one:
 - `key_added`, `key_withdrawn`: `kid`; what the last refresh has brought or no longer had
 
 What a receiver raises is logged by Django and changes no answer, but for `user_provisioned`, where it undoes the user
-and is raised. Signals of keys are sent in the thread that has fetched, which is seldom that of a request: a receiver
+and is raised: an AuthorizationError is the answer to the request, Django's PermissionDenied is 403, and the next request
+is the first again. Not undone is what the receiver wrote to another database, or before a statement that commits (DDL
+in MySQL). Signals of keys are sent in the thread that has fetched, which is seldom that of a request: a receiver
 that uses the database closes its connection.
 """
 

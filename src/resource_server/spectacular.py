@@ -1,20 +1,19 @@
-"""The OpenAPI description of views that are protected by access tokens, for drf-spectacular (OpenAPI 3.0.3, 4.8.27).
+"""The OpenAPI description of views that are protected by access tokens, for drf-spectacular (OpenAPI 3.0.3 and 3.1, section 4.8.27).
 
-Importing this module registers it. `describe_access` is a hook for `POSTPROCESSING_HOOKS`.
+Importing this module registers it. `describe_access` is a hook for `POSTPROCESSING_HOOKS`. Nothing is fetched.
 """
 
-from collections.abc import Iterator, Mapping
-from inspect import getclosurevars, isfunction, unwrap
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from drf_spectacular.drainage import set_override
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
-from drf_spectacular.settings import spectacular_settings
-from rest_framework.permissions import AND
 
-from resource_server.errors import Unavailable
-from resource_server.requirements import AnyScope, Requirement
-from resource_server.server import TrustedIssuer, trusted_issuers
+import resource_server.described_views  # noqa: F401 - registers by being imported
+from resource_server.drf import AccessTokenAuthentication
+from resource_server.security_scheme import lists_scopes, security_scheme
+from resource_server.view_access import Access, Credentials, access_of
 
 __all__ = ["AccessTokenScheme", "describe_access"]
 
@@ -34,14 +33,25 @@ _ANSWERS: Mapping[str, tuple[str, str, str]] = {
     "503": ("Unavailable", "The keys of the access token's issuer cannot be had at the moment.", "Retry-After"),
 }
 
+# One scheme for the class and its subclasses, which drf-spectacular would take for two of the same name.
+set_override(AccessTokenAuthentication, "suppress_collision_warning", True)
+
+
+class _SecurityRequirement(dict[str, list[str]]):
+    """An alternative among an operation's `security`. drf-spectacular makes it a plain dict after the hooks have run."""
+
+    def __init__(self, scopes: Iterable[str], access: Access) -> None:
+        super().__init__({_NAME: list(scopes)})
+        self.access = access
+
 
 class AccessTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call] # registers by being defined
-    """Describes `AccessTokenAuthentication`: the authorization code flow of the issuer, where its metadata are known.
+    """Describes `AccessTokenAuthentication` from the settings alone, so that the document is the same while an issuer is down.
 
-    They are not where the key set is configured by hand, or the issuer is down: then it is a plain bearer token, and
-    the next description that is made may say more. `SPECTACULAR_SETTINGS["OAUTH2_SCOPES"]` (name to description) says
-    which scopes can be asked for; without it, those that the issuer lists. Does not check: whether a client may use
-    the flow.
+    `SPECTACULAR_SETTINGS` can pin the flow: `OAUTH2_AUTHORIZATION_URL` and `OAUTH2_TOKEN_URL`, for other flows than the
+    authorization code `OAUTH2_FLOWS`, and `OAUTH2_SCOPES` (name to description). Without them it is OpenID Connect
+    Discovery of the one issuer, or a plain bearer token where the keys are in the settings or the issuers are several.
+    Does not check whether the addresses answer, nor whether a client may use the flow.
     """
 
     target_class = "resource_server.drf.AccessTokenAuthentication"
@@ -49,43 +59,37 @@ class AccessTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-unty
     name = _NAME
 
     def get_security_requirement(self, auto_schema: AutoSchema) -> list[dict[str, list[Any]]]:
-        alternatives: list[tuple[str, ...]] = [()]  # of which one is enough, with all the scopes in it
-        for requirement in _requirements(auto_schema):
-            more = (
-                [(scope,) for scope in requirement.scopes]
-                if isinstance(requirement, AnyScope)
-                else [requirement.scopes]
-            )
-            alternatives = [(*first, *second) for first in alternatives for second in more]
-        return [{_NAME: list(dict.fromkeys(scopes))} for scopes in alternatives]
+        view = auto_schema.view
+        access = access_of(view, auto_schema.method, getattr(view, "guards_outside", ()))
+        # OpenAPI 3.0.3 section 4.8.30.1: for a scheme of another type the list must be empty.
+        lists = [way.scopes for way in access.ways] if lists_scopes() else [()]
+        return [_SecurityRequirement(scopes, access) for scopes in dict.fromkeys(lists)]
 
     def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:
-        try:
-            flows = [flow for issuer in trusted_issuers() if (flow := _authorization_code_flow(issuer))]
-        except Unavailable:  # the settings are wrong, which `manage.py check` says
-            flows = []
-        if flows:
-            return {"type": "oauth2", "flows": {"authorizationCode": flows[0]}}
-        return {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+        return security_scheme()
 
 
 def describe_access(result: dict[str, Any], generator: object, request: object, public: object) -> dict[str, Any]:
-    """Adds the answers 401, 403 and 503 to every operation that takes an access token (RFC 6750, section 3).
+    """Adds the answers 401, 403 and 503 to every operation that takes an access token (RFC 6750 section 3), and the scopes to the flow.
 
-    Where a scope is demanded, the access token is the only way in: a session has no scopes. An answer that the view
-    describes itself stays as it is.
+    Where a scope is demanded, the access token is the only way in: a session has no scopes. What `security` cannot say
+    is added to the operation's description. An answer that the view describes itself stays as it is.
     """
     operations = [item for path in result.get("paths", {}).values() for item in path.values() if isinstance(item, dict)]
-    used = set()
+    used: set[str] = set()
+    scopes: set[str] = set()
     for operation in operations:
         ours = [entry for entry in operation.get("security", ()) if _NAME in entry]
-        scoped = any(entry[_NAME] for entry in ours)
-        if scoped:
-            operation["security"] = ours
-        for status in ("401", "403", "503") if scoped else ("401", "503") if ours else ():
+        access = next((entry.access for entry in ours if isinstance(entry, _SecurityRequirement)), None)
+        demands = any(entry[_NAME] for entry in ours) if access is None else access.demands
+        if access is not None and access.demands:
+            scopes.update(access.scopes)
+            _describe(operation, access)
+        for status in ("401", "403", "503") if demands else ("401", "503") if ours else ():
             operation["responses"].setdefault(status, {"$ref": f"#/components/responses/{_ANSWERS[status][0]}"})
             used.add(status)
     components = result.setdefault("components", {})
+    _list_scopes(components, scopes)
     for status in sorted(used):
         name, description, header = _ANSWERS[status]
         components.setdefault("schemas", {})["Refusal"] = _REFUSAL
@@ -97,30 +101,19 @@ def describe_access(result: dict[str, Any], generator: object, request: object, 
     return result
 
 
-def _authorization_code_flow(issuer: TrustedIssuer) -> dict[str, Any] | None:
-    metadata = issuer.metadata or {}
-    authorization, token = metadata.get("authorization_endpoint"), metadata.get("token_endpoint")  # RFC 8414, section 2
-    if not (isinstance(authorization, str) and isinstance(token, str)):
-        return None
-    supported = metadata.get("scopes_supported")
-    listed = {scope: "" for scope in supported if isinstance(scope, str)} if isinstance(supported, list) else {}
-    scopes = spectacular_settings.OAUTH2_SCOPES or listed
-    return {"authorizationUrl": authorization, "tokenUrl": token, "refreshUrl": token, "scopes": dict(scopes)}
+def _describe(operation: dict[str, Any], access: Access) -> None:
+    """Reduce the `security` of an operation to what admits a request, and say in words what it cannot."""
+    token_alone = all(way.credentials is Credentials.TOKEN for way in access.ways)
+    entries = [entry for entry in operation["security"] if _NAME in entry or (entry and not token_alone)]
+    unique = list({str(entry): entry for entry in entries}.values())
+    anonymous = any(way.credentials is Credentials.NONE for way in access.ways)
+    operation["security"] = [*unique, {}] if anonymous else unique
+    if not access.exact or (access.scopes and not lists_scopes()):
+        description = str(operation.get("description", ""))
+        operation["description"] = f"{description}\n\nAccess: {access.text}.".lstrip()
 
 
-def _requirements(auto_schema: AutoSchema) -> Iterator[Requirement]:
-    """What the decorators and the permission classes of a view have noted, as far as all of it is demanded."""
-    view = auto_schema.view
-    handler = unwrap(
-        getattr(type(view), auto_schema.method.lower()), stop=lambda function: hasattr(function, "requirements")
-    )
-    # `@api_view` keeps the function that it wraps in a closure and nowhere else.
-    inner = getclosurevars(handler).nonlocals.values() if isfunction(handler) else ()
-    permissions = list(view.get_permissions())
-    while permissions:
-        permission = permissions.pop()
-        if isinstance(permission, AND):
-            permissions += [permission.op1, permission.op2]  # type: ignore[attr-defined] # not in the stubs
-        yield from getattr(permission, "requirements", ())
-    for guarded in (type(view).initial, handler, *inner):
-        yield from getattr(guarded, "requirements", ())
+def _list_scopes(components: dict[str, Any], scopes: Iterable[str]) -> None:
+    """Add the scopes that views demand to the flows of the security scheme, so that a client can ask for them."""
+    for flow in components.get("securitySchemes", {}).get(_NAME, {}).get("flows", {}).values():
+        flow["scopes"] = {**dict.fromkeys(sorted(scopes), ""), **flow["scopes"]}

@@ -5,23 +5,29 @@ has no person behind it and gets a TokenUser whatever the setting says. `is_acti
 superuser never come from a token.
 """
 
+import inspect
+import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, NoReturn
 
+from asgiref.sync import iscoroutinefunction
 from django.apps import apps
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ObjectDoesNotExist, ValidationError
+from django.db import DataError, Error, IntegrityError, NotSupportedError, connections
 from django.utils.module_loading import import_string
 
-from resource_server.errors import InvalidToken
+from resource_server.errors import InvalidToken, Unavailable
 from resource_server.policies import Problem
 from resource_server.tokens.access_token import AccessToken
 from resource_server.tokens.flow import Blocking, Flow
 from resource_server.user_rows import UserRows
 
 __all__ = ["TokenUser", "UserFinder", "find_user", "remembered_user", "user_finder"]
+
+logger = logging.getLogger("resource_server")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,17 +38,38 @@ class UserFinder:
     rows: UserRows | None = None
 
     def read(self, token: AccessToken) -> Any:
-        """Ask the function, and keep the row that it has read. Blocks."""
+        """The active user that the function finds, whose row is kept. Blocks.
+
+        Raises InvalidToken (`user_unknown`, `user_inactive`), and Unavailable (`user_lookup_failed`) if the database
+        gives no answer. Other errors of the function are raised as they are.
+        """
+        try:
+            user = self._find(token)
+            if user is None:
+                raise InvalidToken("user_unknown")
+            # Asked here, because a lazy object or a deferred field is read from the database now.
+            if not getattr(user, "is_active", False):
+                raise InvalidToken("user_inactive")
+        except (DataError, IntegrityError, NotSupportedError):
+            raise  # an answer of the database
+        except Error:
+            logger.exception("the database failed to find a user; if a table is missing, run manage.py migrate")
+            _give_up_failed_connections()
+            raise Unavailable("user_lookup_failed") from None
+        return user
+
+    def _find(self, token: AccessToken) -> Any:
         if self.rows is None:
             return self.find(token)
         return self.rows.read(token.issuer, token.subject, lambda: self.find(token))
 
 
 class TokenUser:
-    """Whoever a token speaks for, person or machine, without a database row.
+    """The person or machine that a token speaks for, without a database row.
 
     Has what Django and DRF ask of a user: `is_authenticated`, a `pk` that throttles can count by, `has_perm` (always
-    False: rights come from scopes). It cannot be saved, nor be the value of a foreign key.
+    False: rights come from scopes) and the other methods of permissions, sync and async. It has no password. It cannot
+    be saved, nor be the value of a foreign key.
     """
 
     is_active = True
@@ -79,28 +106,58 @@ class TokenUser:
     def get_username(self) -> str:
         return self.username
 
+    def natural_key(self) -> tuple[str]:
+        return (self.username,)
+
     def get_user_permissions(self, obj: object = None) -> set[str]:
+        return set()
+
+    async def aget_user_permissions(self, obj: object = None) -> set[str]:
         return set()
 
     def get_group_permissions(self, obj: object = None) -> set[str]:
         return set()
 
+    async def aget_group_permissions(self, obj: object = None) -> set[str]:
+        return set()
+
     def get_all_permissions(self, obj: object = None) -> set[str]:
+        return set()
+
+    async def aget_all_permissions(self, obj: object = None) -> set[str]:
         return set()
 
     def has_perm(self, perm: str, obj: object = None) -> bool:
         return False
 
+    async def ahas_perm(self, perm: str, obj: object = None) -> bool:
+        return False
+
     def has_perms(self, perm_list: Iterable[str], obj: object = None) -> bool:
+        return False
+
+    async def ahas_perms(self, perm_list: Iterable[str], obj: object = None) -> bool:
         return False
 
     def has_module_perms(self, module: str) -> bool:
         return False
 
+    async def ahas_module_perms(self, module: str) -> bool:
+        return False
+
+    def has_usable_password(self) -> bool:
+        return False
+
+    def check_password(self, raw_password: str) -> bool:
+        return False
+
+    async def acheck_password(self, raw_password: str) -> bool:
+        return False
+
     def save(self, *_args: object, **_kwargs: object) -> NoReturn:
         raise NotImplementedError("a TokenUser has no database row; see the setting USERS")
 
-    delete = save
+    delete = set_password = set_unusable_password = save
 
     def __str__(self) -> str:
         return self.username
@@ -138,26 +195,56 @@ def user_finder(users: str, rows: UserRows | None) -> tuple[UserFinder | None, l
     if not callable(function):
         hint = "Name a function that takes an AccessToken and answers a user or None."
         return None, [_problem("E016", "is a dotted path to something that is no function", hint)]
-    return UserFinder(find=function), []
+    if _is_async(function):
+        hint = "Write a plain function: it is called in a thread, where it may block. asgiref's async_to_sync calls async code."
+        return None, [_problem("E029", "is a dotted path to an async function", hint)]
+    return UserFinder(find=partial(_call, function, users)), []
 
 
 def remembered_user(token: AccessToken, finder: UserFinder | None) -> Any:
-    """The user that a token speaks for, where no database need be asked; None where one must."""
+    """The user of a token if no database need be asked, else None."""
     if finder is None or token.is_machine:
         return TokenUser(token)
     return finder.rows.get(token.issuer, token.subject) if finder.rows is not None else None
 
 
 def find_user(token: AccessToken, finder: UserFinder | None) -> Flow[Any]:
-    """The user that a token speaks for. Raises InvalidToken (`user_unknown`, `user_inactive`). Yields where a database is asked."""
+    """The user of a token. Raises what `UserFinder.read` raises. Yields where a database is asked."""
     user = remembered_user(token, finder)
     if user is None and finder is not None:
         user = yield Blocking(call=lambda: finder.read(token), thread_sensitive=True)
-    if user is None:
-        raise InvalidToken("user_unknown")
-    if not getattr(user, "is_active", False):
-        raise InvalidToken("user_inactive")
     return user
+
+
+def _is_async(function: Any) -> bool:
+    while isinstance(function, partial):
+        function = function.func
+    # An object may be called through an async method of its class.
+    called = (function, type(function).__call__)
+    return any(iscoroutinefunction(each) or inspect.isasyncgenfunction(each) for each in called)
+
+
+def _call(function: Callable[[AccessToken], Any], path: str, token: AccessToken) -> Any:
+    user = function(token)
+    # A decorator can hide from `_is_async` that the function below it is async.
+    if inspect.isawaitable(user):
+        if inspect.iscoroutine(user):
+            user.close()  # or Python warns that it was never awaited
+        logger.error("%s is async; USERS needs a plain function", path)
+        raise Unavailable("settings_invalid", retry_after=60)
+    return user
+
+
+def _give_up_failed_connections() -> None:
+    """Let the next query connect anew, outside of requests too, where Django does not look after connections."""
+    for connection in connections.all(initialized_only=True):
+        if not connection.errors_occurred:
+            continue
+        if not connection.in_atomic_block:
+            connection.close_if_unusable_or_obsolete()
+        elif connection.connection is not None and not connection.is_usable():
+            # The refusal is a response, after which ATOMIC_REQUESTS would commit, and fail.
+            connection.needs_rollback = True
 
 
 def _lookup(token: AccessToken) -> Any:

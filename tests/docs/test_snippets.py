@@ -8,9 +8,13 @@ from types import ModuleType
 import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
+from django.core.exceptions import ObjectDoesNotExist
 from django.db.models import F
-from django.test import RequestFactory, override_settings
+from django.http import HttpResponse
+from django.test import Client, RequestFactory, override_settings
 from django.urls import path
+from rest_framework.authentication import TokenAuthentication
+from rest_framework.authtoken.models import Token
 
 from resource_server import conf
 from resource_server.testing import FakeIssuer
@@ -55,6 +59,9 @@ MARKS = [
     "async def latest",
     "class Orders",
     "FakeIssuer",
+    "MIDDLEWARE",
+    "AccessTokenBearer",
+    "MigratingAuthentication",
 ]
 
 
@@ -79,8 +86,12 @@ def test_the_function_for_issuers_finds_tenants(db):
     names = run("def settings_of")
     names["Tenant"] = Tenant
 
-    assert names["settings_of"]("https://tenant.test/") == {"AUDIENCE": "https://api.test/"}
-    assert names["settings_of"]("https://stranger.test/") is None
+    assert names["settings_of"]("https://tenant.test/") == {
+        "ISSUER": "https://tenant.test/",
+        "AUDIENCE": "https://api.test/",
+    }
+    with pytest.raises(ObjectDoesNotExist):
+        names["settings_of"]("https://stranger.test/")
 
 
 def test_the_settings_are_valid():
@@ -131,3 +142,51 @@ def test_the_test_without_a_tenant():
 
     with override_settings(ROOT_URLCONF=urls):
         assert run("FakeIssuer")["response"].status_code == 200
+
+
+@pytest.mark.django_db
+def test_the_middleware_of_the_readme(issuer):
+    urls = ModuleType("readme_middleware_urls")
+    urls.urlpatterns = [path("who", lambda request: HttpResponse(request.user.get_username()))]
+    bearer = {"Authorization": f"Bearer {issuer.token()}"}
+
+    with override_settings(ROOT_URLCONF=urls, MIDDLEWARE=run("MIDDLEWARE")["MIDDLEWARE"]):
+        client = Client(enforce_csrf_checks=True)
+        assert client.post("/who", headers=bearer).text == "auth0|ada"
+        assert client.post("/who").status_code == 403
+        assert client.get("/who", headers={"Authorization": "Bearer x"}).status_code == 401
+
+
+def test_the_bearer_class_of_django_ninja(issuer):
+    api = run("AccessTokenBearer")["api"]
+
+    @api.get("/who")
+    def who(request):
+        return {"subject": request.auth.subject}
+
+    urls = ModuleType("readme_ninja_urls")
+    urls.urlpatterns = [path("", api.urls)]
+    with override_settings(ROOT_URLCONF=urls):
+        assert Client().get("/who", headers={"Authorization": f"Bearer {issuer.token()}"}).json() == {
+            "subject": "auth0|ada"
+        }
+        refused = Client().get("/who", headers={"Authorization": "Bearer x"})
+        assert (refused.status_code, refused.json()["error"]) == (401, "invalid_token")
+
+
+@pytest.mark.django_db
+def test_the_class_for_migrations(issuer, django_user_model):
+    class OpaqueTokens(TokenAuthentication):
+        keyword = "Bearer"
+
+    ours = run("MigratingAuthentication")["MigratingAuthentication"]
+    key = Token.objects.create(user=django_user_model.objects.create_user("old")).key
+    view = type(
+        "Migrating",
+        (run("class Orders")["Orders"],),
+        {"authentication_classes": [ours, OpaqueTokens], "permission_classes": []},
+    ).as_view()
+
+    for token, subject in ((key, "old"), (issuer.token(), "auth0|ada")):
+        request = RequestFactory().get("/", headers={"Authorization": f"Bearer {token}"})
+        assert view(request).data == {"subject": subject}

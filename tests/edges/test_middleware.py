@@ -1,12 +1,12 @@
 """`AccessTokenMiddleware`, and Django's own middlewares beside guards: CSRF, logins, caches."""
 
 import pytest
-from asgiref.sync import async_to_sync
+from asgiref.sync import async_to_sync, iscoroutinefunction, markcoroutinefunction
 from django.contrib.auth import get_user_model
 from django.http import HttpResponse, JsonResponse
 from django.test import AsyncClient, Client
 from django.urls import path
-from django.utils.decorators import method_decorator
+from django.utils.decorators import method_decorator, sync_and_async_middleware
 from django.views import View
 from django.views.decorators.cache import cache_page, never_cache
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
@@ -110,6 +110,17 @@ class RestWithoutOurs(Rest):
 
     def get(self, request):
         return Response({"user": request.user.get_username()})
+
+
+@sync_and_async_middleware
+def remote_user(get_response):
+    """A server that authenticates browsers, by Kerberos or certificates."""
+
+    def middleware(request):
+        request.META["REMOTE_USER"] = "ada"
+        return get_response(request)
+
+    return markcoroutinefunction(middleware) if iscoroutinefunction(get_response) else middleware
 
 
 urlpatterns = [
@@ -220,6 +231,8 @@ def test_csrf_is_spared_for_a_token_and_never_for_a_session(call, settings):
     assert call("post", "/who", user=ada, scope="").status_code == 403  # a session took part
     assert call("post", "/who", user=ada, csrf=False).status_code == 200
     assert call("post", "/who", token="a.b.c").status_code == 401
+    settings.MIDDLEWARE = [*SESSIONS, "tests.edges.test_middleware.remote_user", OURS, CSRF]
+    assert call("post", "/who", scope="").status_code == 403  # the server has authenticated the browser
     settings.MIDDLEWARE = [CSRF, *SESSIONS, OURS]
     assert call("post", "/who", scope="").status_code == 200
     assert call("post", "/who", user=ada, scope="").status_code == 403

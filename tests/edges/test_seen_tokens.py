@@ -11,7 +11,7 @@ from tests.edges import views
 from tests.edges.views import url
 
 from resource_server import authentication, signals
-from resource_server.tokens import flow
+from resource_server.tokens import cache, flow
 
 
 @pytest.fixture
@@ -141,3 +141,29 @@ def test_a_herd_of_first_requests_causes_one_fetch(issuer):
         assert list(pool.map(call, tokens)) == [200] * 50
     assert issuer.fetched.count(issuer.jwks_uri) == 1
     assert len(issuer.fetched) == 2
+
+
+class CountedHash:
+    """SHA-256 that counts how often a token was hashed."""
+
+    def __init__(self, empty):
+        self.empty = empty
+        self.count = 0
+
+    def copy(self):
+        self.count += 1
+        return self.empty.copy()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("users", ["token", "lookup", "provision"])
+@pytest.mark.parametrize("view", ["rest function", "function", "async function", "rest function, decorated outside"])
+def test_a_token_is_hashed_once_a_request(get, issuer, settings, monkeypatch, view, users):
+    settings.RESOURCE_SERVER = issuer.settings(USERS=users)
+    get_user_model().objects.create_user("auth0|ada")
+    hashed = CountedHash(cache._EMPTY)
+    monkeypatch.setattr(cache, "_EMPTY", hashed)
+    token = issuer.token(scope="read")
+    for requests in (1, 2, 3):  # at first sight, and when it was seen
+        assert get(url(view), f"Bearer {token}").status_code == 200
+        assert hashed.count == requests

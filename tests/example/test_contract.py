@@ -73,6 +73,59 @@ def test_no_authorization(example: str, endpoint: str, slash: str) -> None:
         assert_anonymous(answer)
 
 
+ACCEPT = {
+    "browser": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+    "html": "text/html",
+    "xml": "application/xml",
+    "nonsense": "nonsense",
+    "separators": ";,/=,",
+    "nothing-is-acceptable": "*/*;q=0",
+    "json-is-not-acceptable": "application/json;q=0, text/html",
+    "too-many": ", ".join(["text/x-" + "y" * 50] * 100),
+    "empty": "",
+}
+
+
+@pytest.fixture(params=ACCEPT.values(), ids=ACCEPT)
+def accept(request: pytest.FixtureRequest) -> dict[str, str]:
+    return {"Accept": request.param}
+
+
+def test_any_accept(
+    example: str, tokens: Tokens, session: Mapping[str, str], endpoint: str, slash: str, accept: dict[str, str]
+) -> None:
+    path = endpoint + slash
+    assert_good(call(example, path, authorization=f"Bearer {tokens.scoped}", headers=accept), endpoint)
+    anonymous = call(example, path, headers=accept)
+    invalid = call(example, path, authorization="Bearer invalidToken", headers=accept)
+    without_scope = call(example, path, authorization=f"Bearer {tokens.none}", headers=accept)
+    if endpoint == "/api/public":
+        for answer in (anonymous, invalid, without_scope):
+            assert_good(answer, endpoint)
+        return
+    assert_anonymous(anonymous)
+    assert_invalid(invalid, "token_malformed")
+    if endpoint == "/api/private-scoped":
+        assert_insufficient(without_scope, "scope_missing", "example:scope")
+        assert_insufficient(call(example, path, cookies=session, headers=accept), "token_missing")
+
+
+def test_errors_of_any_accept(example: str, tokens: Tokens, endpoint: str, accept: dict[str, str]) -> None:
+    authorization = f"Bearer {tokens.scoped}"
+    refused = call(example, endpoint, method="PUT", authorization=authorization, headers=accept)
+    assert (refused.status, refused.headers["Content-Type"]) == (405, "application/json")
+    assert "detail" in refused.json()
+    for path in ("/api/", "/api/nothing", f"{endpoint}/nothing", f"{endpoint}//"):
+        missing = call(example, path, authorization=authorization, headers=accept)
+        assert (missing.status, missing.headers["Content-Type"]) == (404, "application/json")
+        assert missing.json() == {"detail": "Not found."}
+
+
+def test_json_with_parameters(example: str, endpoint: str, tokens: Tokens) -> None:
+    headers = {"Accept": "application/json; indent=4"}
+    assert_good(call(example, endpoint, authorization=f"Bearer {tokens.scoped}", headers=headers), endpoint)
+
+
 MALFORMED = {
     "Bearer": ("Bearer", "credentials_malformed"),
     "Bearer-and-space": ("Bearer ", "credentials_malformed"),

@@ -70,8 +70,9 @@ def test_the_page_is_shown(stopped: tuple[str, str, dict[str, str]]) -> None:
     assert "No key is known yet." in page.text
 
 
-def test_the_description_is_a_plain_bearer_token(stopped: tuple[str, str, dict[str, str]]) -> None:
-    _, cold, _ = stopped
-    schema = call(cold, "/docs/schema", headers={"Accept": "application/json"}).json()
-    scheme = schema["components"]["securitySchemes"]["accessToken"]
-    assert scheme == {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+def test_the_description_is_as_with_the_issuer(stopped: tuple[str, str, dict[str, str]]) -> None:
+    warm, cold, _ = stopped
+    described = [call(address, "/docs/schema", headers={"Accept": "application/json"}) for address in (warm, cold)]
+    assert [answer.status for answer in described] == [200, 200]
+    assert described[0].text == described[1].text
+    assert list(described[0].json()["components"]["securitySchemes"]["accessToken"]["flows"]) == ["authorizationCode"]

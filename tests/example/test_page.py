@@ -48,7 +48,6 @@ def test_description(schema: dict[str, Any], issuer: str) -> None:
             "authorizationCode": {
                 "authorizationUrl": f"{issuer}/authorize",
                 "tokenUrl": f"{issuer}/token",
-                "refreshUrl": f"{issuer}/token",
                 "scopes": {"example:scope": "call /api/private-scoped"},
             }
         },
@@ -68,9 +67,20 @@ def test_description(schema: dict[str, Any], issuer: str) -> None:
     }
 
 
-def test_description_is_valid(issuer: str, tmp_path: Path) -> None:
-    port = issuer.rpartition(":")[2]
-    for number in (port, "1"):  # with the issuer, and without
-        arguments = ["spectacular", "--validate", "--fail-on-warn", "--file", str(tmp_path / "schema.yaml")]
-        done = manage(*arguments, DEBUG="1", ISSUER_PORT=number)
-        assert done.returncode == 0, done.stderr
+TRUSTED = {
+    "development issuer": ({}, "authorizationUrl: http://127.0.0.1:1/authorize"),
+    "Auth0": ({"AUTH0_DOMAIN": "tenant.auth0.com"}, "tokenUrl: https://tenant.auth0.com/oauth/token"),
+    "another issuer": (
+        {"ISSUER": "https://issuer.test/realm"},
+        "openIdConnectUrl: https://issuer.test/realm/.well-known/openid-configuration",
+    ),
+}
+
+
+@pytest.mark.parametrize(("trusted", "line"), TRUSTED.values(), ids=TRUSTED)
+def test_description_needs_no_issuer(tmp_path: Path, trusted: dict[str, str], line: str) -> None:
+    file = tmp_path / "schema.yaml"
+    variables = {"DEBUG": "1", "ISSUER_PORT": "1", "API_IDENTIFIER": AUDIENCE, **trusted}
+    done = manage("spectacular", "--validate", "--fail-on-warn", "--file", str(file), **variables)
+    assert done.returncode == 0, done.stderr
+    assert line in file.read_text(encoding="utf-8")

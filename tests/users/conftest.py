@@ -1,11 +1,19 @@
-"""An issuer that signs, and a client that calls one plain view with its tokens."""
+"""An issuer that signs, a client that calls one view with its tokens, and databases beside the default one."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
-from django.test import Client
+from asgiref.sync import async_to_sync
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Group, Permission, User
+from django.contrib.contenttypes.models import ContentType
+from django.db import connections
+from django.test import AsyncClient, Client
 
+from resource_server.accounts.models import Account
+from resource_server.signals import user_provisioned
 from resource_server.testing import FakeIssuer
 
 
@@ -38,3 +46,62 @@ def call(issuer: FakeIssuer) -> Callable[..., Any]:
         return Client().get("/me", headers={"Authorization": f"Bearer {token}"})
 
     return request
+
+
+@pytest.fixture(params=["plain", "async", "rest"])
+def call_any(request: pytest.FixtureRequest, issuer: FakeIssuer) -> Callable[..., Any]:
+    """As `call`, for a view of each kind."""
+
+    def send(**claims: Any) -> Any:
+        headers = {"Authorization": f"Bearer {issuer.token(**{'scope': 'read', **claims})}"}
+        if request.param == "async":
+            return async_to_sync(AsyncClient().get)("/async", headers=headers)
+        return Client().get("/me" if request.param == "plain" else "/rest", headers=headers)
+
+    return send
+
+
+@pytest.fixture
+def on_provisioned() -> Iterator[Callable[[Any], None]]:
+    """Connects receivers of `user_provisioned` for this test."""
+    receivers = []
+
+    def connect(receiver: Any) -> None:
+        receivers.append(receiver)
+        user_provisioned.connect(receiver)
+
+    yield connect
+    for receiver in receivers:
+        user_provisioned.disconnect(receiver)
+
+
+@pytest.fixture
+def add_database(request: pytest.FixtureRequest, tmp_path: Any, django_db_blocker: Any) -> Iterator[Callable[..., str]]:
+    """Adds a real database under an alias, with the tables of users and accounts: a file of SQLite, or PostgreSQL.
+
+    Nothing is undone between statements: transactions are committed.
+    """
+    added = []
+
+    def add(alias: str, engine: str = "sqlite3", **options: Any) -> str:
+        database = {"ENGINE": f"django.db.backends.{engine}", "NAME": tmp_path / f"{alias}.sqlite3", **options}
+        if engine == "postgresql":
+            url = urlsplit(request.getfixturevalue("postgres_url"))
+            database |= {"NAME": url.path[1:], "USER": url.username or "", "PASSWORD": url.password or ""}
+            database |= {"HOST": url.hostname or "", "PORT": str(url.port or 5432)}
+        connections.settings[alias] = connections.configure_settings({"default": {}, alias: database})[alias]
+        added.append(alias)
+        connection = connections[alias]
+        if engine == "postgresql":
+            with connection.cursor() as cursor:
+                cursor.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+        with connection.schema_editor() as editor:
+            for model in (ContentType, Permission, Group, User, LogEntry, Account):
+                editor.create_model(model)
+        return alias
+
+    with django_db_blocker.unblock():
+        yield add
+        for alias in added:
+            connections[alias].close()
+            del connections[alias], connections.settings[alias]

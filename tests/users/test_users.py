@@ -1,7 +1,12 @@
 """Who `request.user` is, under each value of USERS."""
 
+import functools
+
 import pytest
+from asgiref.sync import async_to_sync, sync_to_async
 from django.contrib.auth import get_user_model
+from django.core.checks import run_checks
+from tests.users.views import employee
 
 SUBJECTS = {
     "a bar, as Auth0 writes them": "auth0|5f7c8ec7c33c6c004bbafe82",
@@ -167,3 +172,81 @@ def test_a_path_that_leads_to_no_function_is_not_the_callers_fault(call, users_a
     assert response.status_code == 503
     assert response.json()["reason"] == "settings_invalid"
     assert int(response["Retry-After"]) > 0
+
+
+class AsyncFinder:
+    async def __call__(self, token):
+        return None
+
+
+def hide(function):
+    """A decorator that does not say that the function below it is async."""
+
+    @functools.wraps(function)
+    def call(token):
+        return function(token)
+
+    return call
+
+
+async def async_employee(token):
+    return None
+
+
+async def async_generator(token):
+    yield None
+
+
+async_object = AsyncFinder()
+async_method = async_object.__call__
+async_partial = functools.partial(async_employee)
+async_partial_object = functools.partial(functools.partial(async_object))
+async_wrapped = sync_to_async(employee)
+async_decorated = hide(async_employee)
+async_cached = functools.lru_cache(async_employee)
+sync_of_async = async_to_sync(async_employee)
+sync_partial = functools.partial(employee)
+
+ASYNC = ["employee", "generator", "object", "method", "partial", "partial_object", "wrapped"]
+
+
+@pytest.mark.parametrize("name", ASYNC)
+def test_an_async_function_is_a_problem_that_the_check_finds(call_any, users_are, name):
+    users_are(f"{__name__}.async_{name}")
+    [message] = [message for message in run_checks() if message.id.startswith("resource_server.")]
+    assert message.id == "resource_server.E029"
+    assert message.is_serious()
+    assert "USERS is a dotted path to an async function" in message.msg
+    assert "async_to_sync" in message.hint
+    response = call_any()
+    assert (response.status_code, response.json()["reason"]) == (503, "settings_invalid")
+
+
+@pytest.mark.parametrize("name", ["decorated", "cached"])
+def test_an_async_function_under_a_decorator_is_found_when_it_is_called(call_any, users_are, caplog, name):
+    users_are(f"{__name__}.async_{name}")
+    response = call_any()
+    assert (response.status_code, response.json()["reason"]) == (503, "settings_invalid")
+    assert f"async_{name} is async" in caplog.text
+
+
+class Awaitable:
+    def __await__(self):
+        return iter(())
+
+
+def awaitable(token):
+    return Awaitable()
+
+
+def test_another_awaitable_is_refused_too(call_any, users_are):
+    users_are(f"{__name__}.awaitable")
+    assert call_any().json()["reason"] == "settings_invalid"
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", ["sync_of_async", "sync_partial"])
+def test_a_function_that_is_called_like_a_plain_one_passes(call, users_are, name):
+    users_are(f"{__name__}.{name}")
+    assert [message.id for message in run_checks() if message.id.startswith("resource_server.")] == []
+    assert call(employee="nobody").json()["reason"] == "user_unknown"

@@ -1,15 +1,15 @@
-"""One plain view that says who calls, and the functions that USERS names by dotted path."""
+"""Views that say who calls, one of each kind, and the functions that USERS names by dotted path."""
 
 from django.contrib.auth import get_user_model
 from django.http import JsonResponse
 from django.urls import path
+from rest_framework.views import APIView
 
 from resource_server import TokenUser, requires_scope
+from resource_server.drf import AccessTokenAuthentication, RequiresScope
 
 
-@requires_scope("read")
-def me(request):
-    user = request.user
+def who(user):
     return JsonResponse(
         {
             "name": user.get_username(),
@@ -19,6 +19,24 @@ def me(request):
             "is_superuser": user.is_superuser,
         }
     )
+
+
+@requires_scope("read")
+def me(request):
+    return who(request.user)
+
+
+@requires_scope("read")
+async def async_me(request):
+    return who(await request.auser())
+
+
+class RestMe(APIView):
+    authentication_classes = [AccessTokenAuthentication]
+    permission_classes = [RequiresScope("read")]
+
+    def get(self, request):
+        return who(request.user)
 
 
 def employee(token):
@@ -36,4 +54,4 @@ def no_person(token):
 
 not_a_function = "employee"
 
-urlpatterns = [path("me", me)]
+urlpatterns = [path("me", me), path("async", async_me), path("rest", RestMe.as_view())]

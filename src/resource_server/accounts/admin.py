@@ -1,16 +1,24 @@
-"""Accounts in the admin: to be found and to be unlinked; who is who is not typed by hand, but the user of an account can be changed."""
+"""Accounts in the admin: they can be searched and deleted, and their user can be changed; issuer and subject cannot be typed.
 
-from typing import TYPE_CHECKING
+A token of an account acts as the account's user. So without being a superuser, no one can link an account to a user
+with more rights than their own, nor change or delete the account of such a user.
+"""
 
+from typing import TYPE_CHECKING, Any
+
+from django import forms
 from django.contrib import admin
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 
 from resource_server.accounts.models import Account
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Account]
+    ModelForm = forms.ModelForm[Account]
 else:
     ModelAdmin = admin.ModelAdmin
+    ModelForm = forms.ModelForm
 
 __all__ = ["AccountAdmin"]
 
@@ -26,3 +34,50 @@ class AccountAdmin(ModelAdmin):
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Account | None = None) -> bool:
+        return super().has_change_permission(request, obj) and not _is_above(obj, request)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Account | None = None) -> bool:
+        return super().has_delete_permission(request, obj) and not _is_above(obj, request)
+
+    def get_form(
+        self, request: HttpRequest, obj: Account | None = None, change: bool = False, **kwargs: Any
+    ) -> type[ModelForm]:
+        return _limited(super().get_form(request, obj, change, **kwargs), request)
+
+    # The form of `list_editable`, where Django asks for no permission on the object.
+    def get_changelist_form(self, request: HttpRequest, **kwargs: Any) -> type[ModelForm]:
+        return _limited(super().get_changelist_form(request, **kwargs), request)
+
+
+def _limited(form_class: type[ModelForm], request: HttpRequest) -> type[ModelForm]:
+    class AccountForm(form_class):  # type: ignore[valid-type, misc] # made by Django for this request
+        def clean_user(self) -> Any:
+            user = self.cleaned_data["user"]
+            if "user" in self.changed_data:
+                before = self.instance.user if self.instance.pk is not None else None
+                if any(each is not None and _outranks(each, request.user) for each in (user, before)):
+                    raise ValidationError(
+                        "Only a superuser can link a user who has more rights than you.", code="outranked"
+                    )
+            return user
+
+    return AccountForm
+
+
+def _is_above(account: Account | None, request: HttpRequest) -> bool:
+    return account is not None and _outranks(account.user, request.user)
+
+
+def _outranks(user: Any, actor: Any) -> bool:
+    """Whether a user has, or may have, rights that the actor has not."""
+    if getattr(actor, "is_superuser", False):
+        return False
+    if getattr(user, "is_superuser", False) or getattr(user, "is_staff", False):
+        return True
+    # Django lists no permissions of an inactive user, who has them again once activated.
+    if not user.is_active:
+        return True
+    permissions = user.get_all_permissions() if hasattr(user, "get_all_permissions") else ()
+    return not all(actor.has_perm(permission) for permission in permissions)

@@ -1,7 +1,11 @@
 """Who at an issuer is which user here. Identity is (issuer, subject) and nothing else (OpenID Connect Core section 5.7)."""
 
+from typing import Any
+
 from django.conf import settings
-from django.db import models
+from django.contrib.auth import get_user_model
+from django.core import checks
+from django.db import models, router
 
 __all__ = ["Account"]
 
@@ -10,7 +14,7 @@ class Account(models.Model):
     """One person of one issuer, and the user made for them.
 
     `identity` is the digest of (issuer, subject) that is looked up: it tells `abc` from `ABC` under any collation,
-    and fits every index.
+    and fits every index. An account is kept in the database of its user.
     """
 
     identity = models.CharField(max_length=64, unique=True, editable=False)
@@ -21,3 +25,19 @@ class Account(models.Model):
 
     def __str__(self) -> str:
         return f"{self.subject} at {self.issuer}"
+
+    @classmethod
+    def check(cls, **kwargs: Any) -> list[checks.CheckMessage]:
+        found = super().check(**kwargs)
+        accounts, users = router.db_for_write(cls), router.db_for_write(get_user_model())
+        if accounts != users:
+            found.append(
+                checks.Warning(
+                    f"The database router sends accounts to {accounts} and users to {users}. An account has a foreign key "
+                    f"to its user, so USERS: provision keeps accounts in {users}; the admin looks for them in {accounts}.",
+                    hint=f"Have the router send the app resource_server_accounts to {users}, and migrate it there.",
+                    obj=cls,
+                    id="resource_server_accounts.W001",
+                )
+            )
+        return found

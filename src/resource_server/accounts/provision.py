@@ -1,15 +1,17 @@
 """Finds the user of a token, and makes one on the person's first request.
 
+An account has a foreign key to its user, so both live in one database, the users': read where the router reads users,
+written where it writes them, in one transaction.
+
 Race-safe: two first requests at once make one user, because `identity` is unique in the database. The user has no
-password that works and no staff rights. Its name is drawn at random, so that it is nobody's who was there before, and
-nobody can take it first.
+password that works and no staff rights. Its name is random: no earlier user has it, and no person can take it first.
 """
 
 import secrets
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connections, router, transaction
 
 from resource_server.accounts.models import Account
 from resource_server.signals import user_provisioned
@@ -19,30 +21,60 @@ __all__ = ["provision"]
 
 
 def provision(token: AccessToken) -> Any:
-    """The user of (issuer, subject); one query for a person who is known. Does not read names or addresses out of the token."""
-    account = _find(token)
-    if account is None:
-        try:
-            account = _create(token)
-        except IntegrityError:
-            # Another request made the account between the two queries; anything else is an error of the database, and
-            # shows again here.
-            account = _find(token)
-            if account is None:
-                raise
-    return account.user
+    """The user of (issuer, subject); one query for a person who is known. Does not read names or addresses out of the token.
 
-
-def _find(token: AccessToken) -> Account | None:
-    return Account.objects.select_related("user").filter(identity=token.identity).first()
-
-
-def _create(token: AccessToken) -> Account:
+    Raises what a receiver of `user_provisioned` raises; then neither the user nor the account exists, and the next
+    request of this person is the first again.
+    """
     user_model, identity = get_user_model(), token.identity
-    with transaction.atomic():
-        user = user_model(**{user_model.USERNAME_FIELD: f"token-{secrets.token_hex(16)}"})
-        user.set_unusable_password()
-        user.save()
-        account = Account.objects.create(identity=identity, issuer=token.issuer, subject=token.subject, user=user)
-        user_provisioned.send(Account, user=user, token=token)
-    return account
+    read, write = router.db_for_read(user_model), router.db_for_write(user_model)
+    user = _find(identity, read)
+    if user is None and read != write:
+        user = _find(identity, write)  # a replica lags behind
+    if user is None:
+        try:
+            user = _create(token, identity, write)
+        except IntegrityError:
+            # Another request made the account between the two queries. Any other cause leaves no account.
+            user = _find(identity, write)
+            if user is None:
+                raise
+    return user
+
+
+def _find(identity: str, database: str) -> Any:
+    account = Account.objects.using(database).select_related("user").filter(identity=identity).first()
+    return account.user if account is not None else None
+
+
+def _create(token: AccessToken, identity: str, database: str) -> Any:
+    user_model = get_user_model()
+    account = None
+    try:
+        with transaction.atomic(using=database):
+            user = user_model(**{user_model.USERNAME_FIELD: f"token-{secrets.token_hex(16)}"})
+            user.set_unusable_password()
+            user.save(using=database)
+            # The key and not the user: a router that sends accounts elsewhere would forbid the relation.
+            account = Account.objects.using(database).create(
+                identity=identity, issuer=token.issuer, subject=token.subject, user_id=user.pk
+            )
+            user_provisioned.send(Account, user=user, token=token)
+    except Exception:
+        if account is not None and not connections[database].needs_rollback:
+            _delete_survivor(account, database)
+        raise
+    return user
+
+
+def _delete_survivor(account: Account, database: str) -> None:
+    """Delete an account that outlived the rollback, and its user, or the next request of a vetoed person would find them.
+
+    Rows survive in tables without transactions (MyISAM), and a statement of a receiver that commits (DDL in MySQL). The
+    time of creation tells this account from a later one that was given the same key.
+    """
+    survivor = Account.objects.using(database).filter(
+        pk=account.pk, identity=account.identity, created_at=account.created_at
+    )
+    if survivor.delete()[0]:
+        get_user_model()._default_manager.using(database).filter(pk=account.user_id).delete()

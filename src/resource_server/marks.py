@@ -1,0 +1,58 @@
+"""The requirements that guards note on views, for the API's description and the system checks. No request is judged by them."""
+
+from collections.abc import Iterator
+from types import FunctionType
+from typing import Any
+
+from resource_server.requirements import Requirement
+
+__all__ = ["noted", "noted_on_class", "noted_on_function"]
+
+
+def noted(marked: object) -> tuple[Requirement, ...]:
+    """The requirements noted on one object itself: a guarded function, or a permission class."""
+    found = getattr(marked, "requirements", ())
+    return tuple(item for item in found if isinstance(item, Requirement)) if isinstance(found, list | tuple) else ()
+
+
+def noted_on_function(view: object) -> tuple[Requirement, ...]:
+    """The requirements of a function, or else of the functions that it wraps or holds in its closure.
+
+    `@api_view` keeps its function in a closure alone, and so does a decorator without `functools.wraps`.
+    """
+    found: list[Requirement] = []
+    pending, seen = [view], set()
+    while pending:
+        function = pending.pop()
+        if id(function) in seen:
+            continue
+        seen.add(id(function))
+        own = noted(function)
+        found += own
+        if not own:
+            pending += _inside(function)
+    return tuple(dict.fromkeys(found))
+
+
+def noted_on_class(view: type[Any], *names: str) -> tuple[Requirement, ...]:
+    """The requirements of the methods of these names, over all base classes: the guards of a class call `super()`."""
+    found = (
+        requirement
+        for base in view.__mro__
+        for name in names
+        for requirement in noted_on_function(vars(base).get(name))
+    )
+    return tuple(dict.fromkeys(found))
+
+
+def _inside(view: object) -> Iterator[object]:
+    if not isinstance(view, FunctionType):
+        return
+    yield getattr(view, "__wrapped__", None)
+    for cell in view.__closure__ or ():
+        try:
+            enclosed = cell.cell_contents
+        except ValueError:  # the cell is still empty
+            continue
+        if isinstance(enclosed, FunctionType):
+            yield enclosed

@@ -1,0 +1,51 @@
+"""The settings -> how a client of the API gets an access token, for its description. Nothing is fetched."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from django.conf import settings
+from drf_spectacular.settings import spectacular_settings
+
+from resource_server import conf
+from resource_server.tokens.discovery import metadata_urls
+
+__all__ = ["lists_scopes", "security_scheme"]
+
+# RFC 6749 section 4: the endpoints of each flow, by the names that OpenAPI gives them.
+_ENDPOINTS: Mapping[str, tuple[str, ...]] = {
+    "authorizationCode": ("authorizationUrl", "tokenUrl"),
+    "implicit": ("authorizationUrl",),
+    "password": ("tokenUrl",),
+    "clientCredentials": ("tokenUrl",),
+}
+
+
+def security_scheme() -> dict[str, Any]:
+    """The Security Scheme Object of access tokens (OpenAPI 3.0.3 section 4.8.27)."""
+    if flows := dict(_pinned_flows()):
+        return {"type": "oauth2", "flows": flows}
+    config, _problems = conf.parse(
+        getattr(settings, "RESOURCE_SERVER", None), debug=bool(settings.DEBUG), caches=settings.CACHES
+    )
+    if config is not None and config.issuers_function is None and len(config.policies) == 1:
+        [policy] = config.policies
+        if policy.key_set is None and policy.jwks_uri is None:
+            return {"type": "openIdConnect", "openIdConnectUrl": metadata_urls(policy.issuer)[0]}
+    return {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+
+
+def _pinned_flows() -> Iterator[tuple[str, dict[str, Any]]]:
+    pinned = {
+        "authorizationUrl": spectacular_settings.OAUTH2_AUTHORIZATION_URL,
+        "tokenUrl": spectacular_settings.OAUTH2_TOKEN_URL,
+    }
+    refresh = {"refreshUrl": spectacular_settings.OAUTH2_REFRESH_URL} if spectacular_settings.OAUTH2_REFRESH_URL else {}
+    for name in spectacular_settings.OAUTH2_FLOWS or ["authorizationCode"]:
+        urls = {endpoint: pinned[endpoint] for endpoint in _ENDPOINTS.get(name, ())}
+        if urls and all(urls.values()):
+            yield name, {**urls, **refresh, "scopes": dict(spectacular_settings.OAUTH2_SCOPES or {})}
+
+
+def lists_scopes() -> bool:
+    """Whether a security requirement may list scopes (OpenAPI 3.0.3 section 4.8.30: for these types alone; since 3.1 for all)."""
+    return security_scheme()["type"] != "http" or not spectacular_settings.OAS_VERSION.startswith("3.0")

@@ -1,0 +1,236 @@
+"""System checks of views and middleware: what will surprise a caller with a good token (W001, W005 to W008).
+
+Nothing is fetched, and nothing raises: a URLconf or a middleware that cannot be loaded is Django's to report.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from django.apps import AppConfig, apps
+from django.conf import settings
+from django.core import checks
+from django.urls import URLPattern, URLResolver, get_resolver
+from django.utils.module_loading import import_string
+
+from resource_server.marks import noted, noted_on_class, noted_on_function
+
+__all__ = [
+    "check_authentication_order",
+    "check_csrf_of_guarded_methods",
+    "check_default_permissions",
+    "check_middleware_order",
+    "check_tokens_are_read",
+]
+
+_OURS = "resource_server.drf.AccessTokenAuthentication"
+_MIDDLEWARE = "resource_server.middleware.AccessTokenMiddleware"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _RestView:
+    """A view of REST framework as its URL pattern has it: a router's initkwargs stand over the attributes of the class."""
+
+    cls: type[Any]
+    authentication_classes: tuple[Any, ...]
+    demands_authentication: bool
+
+
+@checks.register()
+def check_authentication_order(app_configs: Sequence[AppConfig] | None = None, **_: Any) -> list[checks.CheckMessage]:
+    """W001: an authentication class before ours decides first, and DRF leaves no way to answer alike in both orders."""
+    before: dict[tuple[str, ...], str] = {}
+    for view in _rest_views():
+        ours = [_OURS in _ancestry(cls) for cls in view.authentication_classes]
+        if True in ours[1:] and not ours[0]:
+            names = tuple(map(_name, view.authentication_classes[: ours.index(True)]))
+            before.setdefault(names, view.cls.__name__)
+    return [
+        checks.Warning(
+            f"{' and '.join(names)} before AccessTokenAuthentication ({view}): a request that has a token and another credential "
+            "is judged by the other, and its token is not read.",
+            hint=f"Put {_OURS} first.",
+            id="resource_server.W001",
+        )
+        for names, view in before.items()
+    ]
+
+
+@checks.register()
+def check_tokens_are_read(app_configs: Sequence[AppConfig] | None = None, **_: Any) -> list[checks.CheckMessage]:
+    """W005: a view of REST framework that demands authentication, while none of its classes reads access tokens."""
+    has_middleware = any(_MIDDLEWARE in ancestry for ancestry in _middleware())
+    unread: dict[tuple[str, ...], list[str]] = {}
+    for view in _rest_views():
+        if view.demands_authentication and not _reads_tokens(view, has_middleware=has_middleware):
+            views = unread.setdefault(tuple(map(_name, view.authentication_classes)), [])
+            if view.cls.__name__ not in views:
+                views.append(view.cls.__name__)
+    return [
+        checks.Warning(
+            f"{_listed(views)}: authentication is demanded, and no authentication class reads access tokens "
+            f"({' and '.join(names) or 'there is none'}). A good token is refused.",
+            hint=f"Add {_OURS} to authentication_classes, or to DEFAULT_AUTHENTICATION_CLASSES.",
+            id="resource_server.W005",
+        )
+        for names, views in unread.items()
+    ]
+
+
+@checks.register(deploy=True)
+def check_default_permissions(app_configs: Sequence[AppConfig] | None = None, **_: Any) -> list[checks.CheckMessage]:
+    """W006, with `--deploy`: views of REST framework that name no permission let anyone in."""
+    if not getattr(settings, "RESOURCE_SERVER", None):
+        return []
+    rest_framework = getattr(settings, "REST_FRAMEWORK", None)
+    if not rest_framework and not apps.is_installed("rest_framework") and not list(_rest_views()):
+        return []
+    options = rest_framework if isinstance(rest_framework, Mapping) else {}
+    classes = options.get("DEFAULT_PERMISSION_CLASSES", ["AllowAny"])
+    if not isinstance(classes, list | tuple) or any(_name(cls).rpartition(".")[2] != "AllowAny" for cls in classes):
+        return []
+    return [
+        checks.Warning(
+            "REST_FRAMEWORK: DEFAULT_PERMISSION_CLASSES lets anyone in: a view without a permission and without a guard is open.",
+            hint='Set it to ["rest_framework.permissions.IsAuthenticated"], and AllowAny on the views that are for anyone.',
+            id="resource_server.W006",
+        )
+    ]
+
+
+@checks.register()
+def check_middleware_order(app_configs: Sequence[AppConfig] | None = None, **_: Any) -> list[checks.CheckMessage]:
+    """W007: AuthenticationMiddleware after ours replaces the token's user by the session's."""
+    django = "django.contrib.auth.middleware.AuthenticationMiddleware"
+    order = [name for ancestry in _middleware() for name in (_MIDDLEWARE, django) if name in ancestry]
+    if _MIDDLEWARE not in order or django not in order[order.index(_MIDDLEWARE) :]:
+        return []
+    return [
+        checks.Warning(
+            "MIDDLEWARE: AccessTokenMiddleware stands before AuthenticationMiddleware, which replaces the token's user by the session's.",
+            hint=f"Put {_MIDDLEWARE} after {django}.",
+            id="resource_server.W007",
+        )
+    ]
+
+
+@checks.register()
+def check_csrf_of_guarded_methods(
+    app_configs: Sequence[AppConfig] | None = None, **_: Any
+) -> list[checks.CheckMessage]:
+    """W008: a guarded method of a plain view, whose tokens CsrfViewMiddleware refuses before the guard is asked."""
+    middleware = list(_middleware())
+    protects = any("django.middleware.csrf.CsrfViewMiddleware" in ancestry for ancestry in middleware)
+    if not protects or any(_MIDDLEWARE in ancestry for ancestry in middleware):
+        return []
+    guarded: dict[str, None] = {}
+    for callback in _callbacks():
+        with suppress(Exception):  # anything can be a view
+            view = getattr(callback, "view_class", None)
+            if view is not None and not hasattr(callback, "cls") and not getattr(callback, "csrf_exempt", False):
+                guarded |= {f"{view.__name__}.{name}": None for name in _guarded_unsafe_methods(view)}
+    return [
+        checks.Warning(
+            f"{method} is guarded, and CsrfViewMiddleware refuses a request with a good token before the guard is asked.",
+            hint=(
+                "Let the guard be the first decorator of the method, without method_decorator, or put it on the class, "
+                f"or add {_MIDDLEWARE} to MIDDLEWARE."
+            ),
+            id="resource_server.W008",
+        )
+        for method in guarded
+    ]
+
+
+def _guarded_unsafe_methods(view: type[Any]) -> list[str]:
+    names = (name for name in ("post", "put", "patch", "delete") if name in view.http_method_names)
+    return [name for name in names if noted_on_function(getattr(view, name, None))]
+
+
+def _demands_authentication(cls: type[Any], permission_classes: Sequence[Any], handlers: Iterable[str]) -> bool:
+    return (
+        any(map(_permits_the_authenticated_alone, permission_classes))
+        or bool(noted_on_class(cls, "initial"))
+        or any(noted_on_function(getattr(cls, name, None)) for name in handlers)
+    )
+
+
+def _permits_the_authenticated_alone(permission: Any) -> bool:
+    operator = getattr(permission, "operator_class", None)  # of permissions composed with `&`, `|` or `~`
+    if operator is None:
+        return bool(noted(permission)) or "rest_framework.permissions.IsAuthenticated" in _ancestry(permission)
+    if _name(operator) not in {"AND", "OR"}:
+        return False
+    either = (_permits_the_authenticated_alone(operand) for operand in (permission.op1_class, permission.op2_class))
+    return any(either) if _name(operator) == "AND" else all(either)
+
+
+def _reads_tokens(view: _RestView, *, has_middleware: bool) -> bool:
+    for cls in view.authentication_classes:
+        # A class of the project may call `authenticate` or `verify`; those of REST framework do not.
+        is_of_django = getattr(getattr(cls, "authenticate", None), "__module__", "") == "rest_framework.authentication"
+        takes_over_the_user = "rest_framework.authentication.SessionAuthentication" in _ancestry(cls)
+        if not is_of_django or (has_middleware and takes_over_the_user):
+            return True
+    return False
+
+
+def _rest_views() -> Iterator[_RestView]:
+    for callback in _callbacks():
+        with suppress(Exception):  # anything can be a view
+            cls: Any = getattr(callback, "cls", None)
+            classes = getattr(cls, "authentication_classes", None)
+            if not isinstance(cls, type) or not isinstance(classes, list | tuple):
+                continue
+            changed = getattr(callback, "initkwargs", {})
+            permissions = changed.get("permission_classes", getattr(cls, "permission_classes", ()))
+            actions = getattr(callback, "actions", None)
+            handlers = getattr(cls, "http_method_names", ()) if actions is None else actions.values()
+            yield _RestView(
+                cls=cls,
+                authentication_classes=tuple(changed.get("authentication_classes", classes)),
+                demands_authentication=_demands_authentication(cls, permissions, handlers),
+            )
+
+
+def _callbacks() -> Iterator[Any]:
+    pending: list[Any] = []
+    with suppress(Exception):
+        pending = [get_resolver()]
+    seen: set[int] = set()
+    while pending:
+        pattern = pending.pop(0)
+        if isinstance(pattern, URLPattern):
+            yield pattern.callback
+        elif isinstance(pattern, URLResolver):
+            with suppress(Exception):
+                inside = pattern.url_patterns
+                if id(inside) not in seen:  # one that is included twice, or in itself
+                    seen.add(id(inside))
+                    pending = [*inside, *pending]
+
+
+def _middleware() -> Iterator[frozenset[str]]:
+    """The ancestry of each middleware, in order."""
+    paths = getattr(settings, "MIDDLEWARE", ())
+    for path in paths if isinstance(paths, list | tuple) else ():
+        middleware: object = None
+        with suppress(Exception):
+            middleware = import_string(path)
+        yield _ancestry(middleware)
+
+
+def _ancestry(cls: object) -> frozenset[str]:
+    # By name, so that REST framework is imported only where the project does.
+    bases = cls.__mro__ if isinstance(cls, type) else ()
+    return frozenset(f"{base.__module__}.{base.__name__}" for base in bases)
+
+
+def _name(cls: object) -> str:
+    return str(getattr(cls, "__name__", cls))
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:3])
+    return f"{shown} and {len(names) - 3} more" if len(names) > 3 else shown
