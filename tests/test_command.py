@@ -12,7 +12,8 @@ TENANT = FakeIssuer("https://tenant.test/")
 
 
 def tenants(issuer):
-    return {"AUDIENCE": TENANT.audience, "JWKS": TENANT.keys.jwks()} if issuer == TENANT.issuer else None
+    settings = {"ISSUER": TENANT.issuer, "AUDIENCE": TENANT.audience, "JWKS": TENANT.keys.jwks()}
+    return settings if issuer == TENANT.issuer else None
 
 
 def said(*arguments):

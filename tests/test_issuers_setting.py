@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from django.contrib.auth import get_user_model
 from django.core.checks import run_checks
+from django.core.exceptions import MultipleObjectsReturned, ObjectDoesNotExist
 from django.test import Client
 from joserfc.jwk import OctKey
 from tests.edges.views import url
@@ -28,13 +30,20 @@ NO_FUNCTION = "a text"
 
 # What the function for issuers knows; each test fills it.
 TENANTS = {}
+ASKED = []
 
 
 def tenant(issuer):
+    ASKED.append(issuer)
     answer = TENANTS.get(issuer)
     if isinstance(answer, Exception):
         raise answer
     return answer
+
+
+def tenant_whatever_the_case(issuer):
+    """Finds as a database with a collation that ignores case and spaces at the end."""
+    return next((answer for name, answer in TENANTS.items() if name.lower() == issuer.lower().rstrip(" /")), None)
 
 
 async def async_tenant(issuer):
@@ -54,6 +63,7 @@ def employee(token):
 @pytest.fixture(autouse=True)
 def _nobody_is_a_tenant():
     TENANTS.clear()
+    ASKED.clear()
 
 
 # Problems
@@ -247,11 +257,11 @@ def test_each_issuer_of_a_list_has_its_own_rules(pair, views, view):
 def test_a_function_says_which_issuers_there_are(pair, views, view):
     first, second = pair
     views.RESOURCE_SERVER = {"AUDIENCE": "https://api.test/", "ISSUERS": f"{HERE}.tenant"}
-    TENANTS[FIRST] = {}
+    TENANTS[FIRST] = {"ISSUER": FIRST}
     assert call(first.token(scope="read"), view).status_code == 200
     assert call(second.token(scope="read"), view).status_code == 401
     assert second.fetched == []
-    with_more = {"AUDIENCE": "other", "USERS": f"{HERE}.employee", "CLAIMS": {"scope": "permissions"}}
+    with_more = {"ISSUER": SECOND, "AUDIENCE": "other", "USERS": f"{HERE}.employee", "CLAIMS": {"scope": "permissions"}}
     TENANTS[SECOND] = with_more
     server.forget()  # that there is no such tenant is believed for a minute
     token = second.token(aud="other", permissions=["read"])
@@ -261,23 +271,32 @@ def test_a_function_says_which_issuers_there_are(pair, views, view):
 # {sentence: (what the function answers or raises, reason, a piece of the log)}
 ANSWERS = {
     "an error": (ZeroDivisionError("of the project"), "issuer_lookup_failed", "ZeroDivisionError: of the project"),
+    "more than one row": (MultipleObjectsReturned("two"), "issuer_lookup_failed", "MultipleObjectsReturned: two"),
     "a list": ([], "settings_invalid", "answered neither a dict nor None"),
     "True": (True, "settings_invalid", "answered neither a dict nor None"),
-    "a key that is no setting": ({"ALGORITHM": "ES256"}, "settings_invalid", "Did you mean ALGORITHMS?"),
-    "an algorithm that there is not": ({"ALGORITHMS": "none"}, "settings_invalid", "E007"),
-    "no audience": ({"AUDIENCE": ""}, "settings_invalid", "any other API"),
-    "users that there are not": ({"USERS": "no.such.function"}, "settings_invalid", "E016"),
-    "a short secret": ({"SECRET": "short"}, "settings_invalid", "shorter than 32 bytes"),
-    "another issuer": ({"ISSUER": SECOND}, "issuer_not_trusted", ""),
+    "a key that is no setting": ({"ISSUER": FIRST, "ALGORITHM": "ES256"}, "settings_invalid", "Did you mean ALGORITHMS?"),
+    "an algorithm that there is not": ({"ISSUER": FIRST, "ALGORITHMS": "none"}, "settings_invalid", "E007"),
+    "no audience": ({"ISSUER": FIRST, "AUDIENCE": ""}, "settings_invalid", "any other API"),
+    "users that there are not": ({"ISSUER": FIRST, "USERS": "no.such.function"}, "settings_invalid", "E016"),
+    "a short secret": ({"ISSUER": FIRST, "SECRET": "short"}, "settings_invalid", "shorter than 32 bytes"),
+    "another issuer": ({"ISSUER": SECOND}, "issuer_not_trusted", "another ISSUER"),
+    "no issuer": ({}, "issuer_not_trusted", "without ISSUER"),
+    "an issuer that is None": ({"ISSUER": None}, "issuer_not_trusted", "without ISSUER"),
+    "an issuer that is bytes": ({"ISSUER": FIRST.encode()}, "issuer_not_trusted", "another ISSUER"),
+    "an issuer in capitals": ({"ISSUER": FIRST.upper()}, "issuer_not_trusted", "another ISSUER"),
+    "an issuer without its slash": ({"ISSUER": FIRST[:-1]}, "issuer_not_trusted", "another ISSUER"),
+    "an issuer with a space": ({"ISSUER": f"{FIRST} "}, "issuer_not_trusted", "another ISSUER"),
+    "another issuer, and settings that cannot be used": ({"ISSUER": SECOND, "X": 1}, "issuer_not_trusted", "another"),
+    "that there is no row": (ObjectDoesNotExist(), "issuer_not_trusted", ""),
     "nothing": (None, "issuer_not_trusted", ""),
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(("answer", "reason", "line"), ANSWERS.values(), ids=ANSWERS)
 def test_an_answer_that_cannot_be_used_is_no_fault_of_the_caller(pair, views, caplog, answer, reason, line):
     first, second = pair
     views.RESOURCE_SERVER = {"AUDIENCE": "https://api.test/", "ISSUERS": f"{HERE}.tenant"}
-    TENANTS.update({FIRST: answer, SECOND: {}})
+    TENANTS.update({FIRST: answer, SECOND: {"ISSUER": SECOND}})
     response = call(first.token(scope="read"))
     assert response.status_code == (401 if reason == "issuer_not_trusted" else 503)
     assert response.has_header("Retry-After") == (response.status_code == 503)
@@ -285,6 +304,60 @@ def test_an_answer_that_cannot_be_used_is_no_fault_of_the_caller(pair, views, ca
     assert refused(first.token(), caplog) == reason
     assert call(second.token(scope="read")).status_code == 200, "the others go on"
     assert first.fetched == []
+
+
+@pytest.mark.parametrize("named", [True, False], ids=["which names its issuer", "which does not"])
+@pytest.mark.parametrize("spelling", ["https://FIRST.test", "https://first.test/", "https://First.Test"])
+def test_a_database_that_ignores_case_finds_no_tenant_for_another_spelling(views, caplog, spelling, named):
+    issuer = FakeIssuer("https://first.test", algorithm="ES256")
+    views.RESOURCE_SERVER = {"AUDIENCE": "https://api.test/", "ISSUERS": f"{HERE}.tenant_whatever_the_case"}
+    TENANTS[issuer.issuer] = {"JWKS": issuer.keys.jwks()} | ({"ISSUER": issuer.issuer} if named else {})
+    assert refused(issuer.token(iss=spelling, scope="read"), caplog) == "issuer_not_trusted"
+    assert call(issuer.token(scope="read")).status_code == (200 if named else 401)
+
+
+def test_an_answer_without_its_issuer_is_an_error_in_the_log_once(pair, views, caplog):
+    views.RESOURCE_SERVER = {"AUDIENCE": "https://api.test/", "ISSUERS": f"{HERE}.tenant"}
+    names = [f"https://first.test/{number}" for number in range(20)]
+    TENANTS.update({name: {} if number < 10 else {"ISSUER": FIRST} for number, name in enumerate(names)})
+    for name in names:
+        assert call(pair[0].token(iss=name)).status_code == 401
+    errors = [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
+    assert len(errors) == 2
+    for error in errors:
+        assert f"{HERE}.tenant answers with" in error
+        assert "the ISSUER that the project has stored" in error
+        assert not any(name in error for name in names)
+
+
+def test_a_tenant_whose_row_is_gone_is_refused_when_its_minute_is_over(pair, views, monkeypatch, caplog):
+    first, _second = pair
+    views.RESOURCE_SERVER = {"AUDIENCE": "https://api.test/", "ISSUERS": f"{HERE}.tenant"}
+    TENANTS[FIRST] = {"ISSUER": FIRST}
+    token = first.token(scope="read")
+    assert call(token).status_code == 200
+    TENANTS[FIRST] = ZeroDivisionError()
+    verifier = server.current().verifier
+    for issuer in verifier.issuers:
+        issuer.believed_until = 0.0  # a minute has passed
+    assert call(token).status_code == 200, "an error is no answer"
+    TENANTS[FIRST] = get_user_model().DoesNotExist()
+    for issuer in verifier.issuers:
+        issuer.believed_until = 0.0
+    assert refused(token, caplog) == "issuer_not_trusted"
+    assert verifier.issuers == ()
+
+
+def test_http_issuers_are_asked_about_where_they_could_be_configured(views, caplog):
+    issuer = FakeIssuer(algorithm="ES256")
+    views.RESOURCE_SERVER = {"AUDIENCE": "https://api.test/", "ISSUERS": f"{HERE}.tenant"}
+    for name in ("http://issuer.test/", "http://localhost:9000/"):
+        assert refused(issuer.token(iss=name), caplog) == "issuer_not_trusted"
+    assert ASKED == []
+    views.DEBUG = True
+    for name in ("http://issuer.test/", "http://localhost:9000/"):
+        assert refused(issuer.token(iss=name), caplog) == "issuer_not_trusted"
+    assert ASKED == ["http://localhost:9000/"]
 
 
 # Claims
@@ -385,7 +458,7 @@ def test_nothing_secret_is_in_what_a_config_or_a_policy_shows(views):
 
 def test_what_is_trusted_of_tenants_is_shown_when_they_are_named(pair, views):
     views.RESOURCE_SERVER = {"AUDIENCE": "https://api.test/", "ISSUERS": f"{HERE}.tenant"}
-    TENANTS.update({FIRST: {}, SECOND: {"SECRET": SECRET}})
+    TENANTS.update({FIRST: {"ISSUER": FIRST}, SECOND: {"ISSUER": SECOND, "SECRET": SECRET}})
     assert server.trusted_issuers() == ()
     by_name = {trusted.issuer: trusted for trusted in server.trusted_issuers(FIRST, SECOND)}
     assert by_name[FIRST].keys[0].since is not None

@@ -9,13 +9,14 @@ import inspect
 import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from django.conf import settings
 from django.core.cache import caches
+from django.core.exceptions import ObjectDoesNotExist
 from django.core.signals import setting_changed
 from django.db import connections
 from django.dispatch import receiver
@@ -28,7 +29,7 @@ from resource_server.policies import POLICY_KEYS, Problem, parse_policy, unknown
 from resource_server.tokens.documents import SharedDocuments
 from resource_server.tokens.flow import run
 from resource_server.tokens.forked import on_fork
-from resource_server.tokens.http import Fetch, fetch
+from resource_server.tokens.http import Fetch, fetch, issuer_problem
 from resource_server.tokens.issuer import KeyEvent
 from resource_server.tokens.issuers import Issuer, PolicyOf
 from resource_server.tokens.policy import Policy
@@ -225,8 +226,9 @@ def _policy_of(
     path: str, common: Mapping[str, Any], finders: "_Finders", *, debug: bool
 ) -> tuple[PolicyOf | None, list[Problem]]:
     """The project's function behind ISSUERS, whose answers are judged like settings; and what keeps it from working."""
+    function: Any = None
     try:
-        function: Any = import_string(path)
+        function = import_string(path)
         reason = "" if callable(function) else "it is no function"
         if inspect.iscoroutinefunction(function):
             reason = "it is an async function; it is called in a thread, where it may block"
@@ -235,29 +237,74 @@ def _policy_of(
     if reason:
         message = "RESOURCE_SERVER: ISSUERS is a dotted path that cannot be used"
         return None, [Problem(id="E025", key="ISSUERS", message=message, hint=reason)]
+    return _IssuersFunction(path, function, common, finders, debug=debug), []
 
-    def policy_of(unverified_issuer: str) -> Policy | None:
-        try:
-            answer = function(unverified_issuer)
-        except Exception:
-            logger.exception("%s failed", path)
-            raise Unavailable("issuer_lookup_failed") from None
-        if answer is None:
+
+class _IssuersFunction:
+    """The project's function behind ISSUERS as a `PolicyOf`: its answers are judged like settings."""
+
+    def __init__(
+        self,
+        path: str,
+        function: Callable[[str], object],
+        common: Mapping[str, Any],
+        finders: "_Finders",
+        *,
+        debug: bool,
+    ) -> None:
+        self._path = path
+        self._function = function
+        self._common = common
+        self._finders = finders
+        self._debug = debug
+        self._logged: set[str] = set()
+
+    def __call__(self, unverified_issuer: str, /) -> Policy | None:
+        # `Issuers` has judged the name, but for http on loopback.
+        if issuer_problem(unverified_issuer, http_on_loopback=self._debug):
             return None
-        if not isinstance(answer, Mapping):
-            logger.error("%s answered neither a dict nor None", path)
-            raise Unavailable("settings_invalid", retry_after=60)
-        place = f"{path}({unverified_issuer!r})"
+        answer = self._answer(unverified_issuer)
+        if answer is None or not self._is_named(answer, unverified_issuer):
+            return None
+        place = f"{self._path}({unverified_issuer!r})"
         problems = [unknown_key(key, POLICY_KEYS, place) for key in answer if key not in POLICY_KEYS]
-        policy, found = parse_policy({**common, "ISSUER": unverified_issuer, **answer}, debug=debug, place=place)
+        policy, found = parse_policy({**self._common, **answer}, debug=self._debug, place=place)
         problems += found
         if policy is not None:
-            problems += finders.add(policy.users)
+            problems += self._finders.add(policy.users)
         if policy is None or problems:
             raise _invalid(problems)
         return policy
 
-    return policy_of, []
+    def _answer(self, unverified_issuer: str) -> Mapping[Any, Any] | None:
+        try:
+            answer = self._function(unverified_issuer)
+        except ObjectDoesNotExist:
+            return None
+        except Exception:
+            logger.exception("%s failed", self._path)
+            raise Unavailable("issuer_lookup_failed") from None
+        if answer is not None and not isinstance(answer, Mapping):
+            logger.error("%s answered neither a dict nor None", self._path)
+            raise Unavailable("settings_invalid", retry_after=60)
+        return answer
+
+    def _is_named(self, answer: Mapping[Any, Any], unverified_issuer: str) -> bool:
+        """Whether the answer is about this issuer: a database that ignores case finds the tenant of another spelling."""
+        named = answer.get("ISSUER")
+        if named == unverified_issuer:
+            return True
+        fault = "answers without ISSUER" if named is None else "answers with another ISSUER than it was asked for"
+        # Anyone can name issuers, so each fault is logged once.
+        if fault not in self._logged:
+            self._logged.add(fault)
+            logger.error(
+                "%s %s, and the token is refused. It must answer the ISSUER that the project has stored, as it stands in "
+                "the iss claim, and None for any other spelling.",
+                self._path,
+                fault,
+            )
+        return False
 
 
 class _Finders(dict[str, users.UserFinder | None]):

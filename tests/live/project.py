@@ -64,7 +64,6 @@ from resource_server.authentication import authenticate  # noqa: E402 - after th
 from resource_server.decorators import requires_scope  # noqa: E402
 from resource_server.errors import AuthorizationError  # noqa: E402
 from resource_server.server import current  # noqa: E402
-from resource_server.tokens.flow import run  # noqa: E402
 
 
 def worker_named(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
@@ -111,7 +110,7 @@ def verdict(token: str) -> dict[str, Any]:
     request.META["HTTP_AUTHORIZATION"] = f"Bearer {token}"
     started, reason = time.monotonic(), "accepted"
     try:
-        run(authenticate(request))
+        authenticate(request)
     except AuthorizationError as error:
         reason = error.reason
     keys = current().verifier.issuers[0].keys

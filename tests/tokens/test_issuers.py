@@ -113,11 +113,26 @@ def test_an_issuer_is_compared_exactly(simulation: Simulation, tenants: Tenants)
 @pytest.mark.parametrize(
     "issuer",
     ["", " ", "x", "issuer.test", "file:///etc/passwd", "https://", "https:///x", "https://a/?q", "https://a/#f", "https://[::1",
-     "javascript:alert(1)", "https://a/" + "x" * 2000],
+     "javascript:alert(1)", "https://a/" + "x" * 2000, "https://tenänt.test/", "https://tenant.test/ä", "https://a.test/\U0001f511",
+     "https://a.test/\x7f", "https://a.test/\x00", "https://a.test/\n", "https://a b.test/", " https://a.test/", "https://a.test/ ",
+     "https://a.test/?", "https://a.test/#", "https://ada@a.test/", "https://ada:pw@a.test/", "https://@a.test/", "https://a.test:x/",
+     "https://a.test:99999/", "https://:443/", "HTTPS://a.test/", "Https://a.test/", "ftp://a.test/", "https:/a.test/", "https:a.test",
+     "//a.test/", "http://a.test/", "https://a.test\\b/", "https://a.test/{tenant}", "https://a.test/<x>", "https://[a]/", "https://a.test/\u202e",
+     "https://a.test/\u00a0", "https://\uff41.test/", "https://a.test/\ue000", "https://a.test/`", 'https://a.test/"', "https://a.test/|^"],
 )  # fmt: skip
 def test_what_cannot_be_an_issuer_is_not_even_looked_up(simulation: Simulation, tenants: Tenants, issuer: str) -> None:
     assert simulation.refusal(simulation.issuer.token(iss=issuer)) in ("issuer_not_trusted", "iss_malformed")
     assert tenants.asked == []
+
+
+@pytest.mark.parametrize(
+    "issuer",
+    ["https://a.test", "https://a.test/t/Acme~1/(x)", "https://a.test:8443/realms/r%20x", "https://[::1]:9/", "https://10.0.0.1/", "https://a_b.test/",
+     "http://localhost:8000", "https://a/" + "x" * 1990],
+)  # fmt: skip
+def test_what_can_be_an_issuer_is_looked_up(simulation: Simulation, tenants: Tenants, issuer: str) -> None:
+    assert simulation.refusal(simulation.issuer.token(iss=issuer)) == "issuer_not_trusted"
+    assert tenants.asked == [issuer]
 
 
 def test_a_stranger_is_remembered_for_a_minute_and_costs_no_fetch(simulation: Simulation, tenants: Tenants) -> None:
@@ -166,6 +181,124 @@ def test_a_tenant_that_was_asked_for_longest_ago_makes_way(tenants: Tenants, mon
         assert len(list(issuers)) <= 3
     # b made way for d, and came back in the place of d.
     assert made == [*names, names[1]]
+
+
+# What was not verified pushes out nothing that was
+
+
+def crowd(tenants: Tenants, number: int) -> list[str]:
+    """Names of tenants that the function knows, and that nobody has a key of."""
+    names = [f"https://tenant-{position}.test/" for position in range(number)]
+    for name in names:
+        tenants.add(name, key_set=parse_key_set({"keys": []}))
+    return names
+
+
+TRIALS: dict[str, Callable[[Simulation, str], str]] = {
+    "expired": lambda simulation, name: simulation.issuer.token(iss=name, exp=1),
+    "of an unknown key": lambda simulation, name: simulation.issuer.token(iss=name),
+    "unsigned": lambda simulation, name: simulation.issuer.token(iss=name).rpartition(".")[0] + ".AAAA",
+    "without an algorithm": lambda simulation, name: simulation.issuer.token(iss=name, header={"alg": "none"}),
+}
+
+
+@pytest.mark.parametrize("make", TRIALS.values(), ids=TRIALS)
+def test_tokens_that_are_not_verified_push_no_tenant_out(
+    simulation: Simulation, tenants: Tenants, make: Callable[[Simulation, str], str]
+) -> None:
+    token, old = simulation.token(), simulation.token(jti="old")
+    simulation.verify(token)
+    simulation.verify(old)
+    simulation.fetched()
+    keys, asked = simulation.keys, len(tenants.asked)
+    for name in crowd(tenants, MAX_ISSUERS + 200):
+        assert simulation.refusal(make(simulation, name)) is not None
+        # Good tokens go on, seen ones and new ones, and cost nothing.
+        if int(name.removeprefix("https://tenant-").partition(".")[0]) % 100 == 0:
+            assert simulation.at_once(old) is None
+            assert simulation.at_once(simulation.token(jti=name)) is None
+    assert simulation.at_once(old) is None
+    assert simulation.verifier.issuers[0].keys is keys
+    assert simulation.fetched() == []
+    assert tenants.asked.count("https://issuer.test/") == 1
+    assert len(tenants.asked) == asked + MAX_ISSUERS + 200
+    assert len(simulation.verifier.issuers) == MAX_ISSUERS + 1
+
+
+def test_tenants_that_were_verified_push_out_the_one_that_was_verified_longest_ago(
+    tenants: Tenants, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(issuers_module, "MAX_ISSUERS", 2)
+    others = [FakeIssuer(f"https://{name}.test/", algorithm="ES256") for name in "abc"]
+    simulation = Simulation(*others, policies=(), policy_of=tenants)
+    for issuer in others:
+        issuer._now = lambda: simulation.now
+        tenants.add(issuer.issuer)
+    a, b, c = others
+    for issuer in (a, b):
+        simulation.verify(issuer.token())
+        simulation.advance(1)
+    unsigned = a.token(exp=1)
+    simulation.verify(a.token(jti="again"))
+    simulation.advance(1)
+    for _ in range(3):
+        simulation.refusal(b.token(exp=1))  # to be named is not to be used
+        simulation.refusal(unsigned)
+        simulation.advance(1)
+    simulation.verify(c.token())
+    assert [issuer.policy.issuer for issuer in simulation.verifier.issuers] == [a.issuer, c.issuer]
+
+
+def test_a_new_tenant_is_not_kept_out_by_a_crowd_that_is_on_trial(simulation: Simulation, tenants: Tenants) -> None:
+    """The crowd comes while its keys are on their way."""
+    names = crowd(tenants, MAX_ISSUERS + 1)
+    simulation.faults["https://issuer.test/jwks.json"] = Fault(takes=1)
+
+    def meanwhile() -> None:
+        for name in names:
+            simulation.refusal(simulation.issuer.token(iss=name))
+
+    simulation.meanwhile = meanwhile
+    token = simulation.token()
+    simulation.verify(token)
+    simulation.meanwhile = None
+    simulation.fetched()
+    meanwhile()
+    assert simulation.at_once(simulation.token(jti="next")) is None
+    assert simulation.fetched() == []
+
+
+def test_a_tenant_that_is_removed_while_its_first_token_is_verified_stays_removed(
+    simulation: Simulation, tenants: Tenants, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(issuers_module, "MAX_ISSUERS", 1)
+    simulation.faults["https://issuer.test/jwks.json"] = Fault(takes=1)
+    tenants.add(OTHER, key_set=parse_key_set({"keys": []}))
+
+    def meanwhile() -> None:
+        simulation.refusal(simulation.issuer.token(iss=OTHER))  # makes it leave
+        tenants.policies.clear()
+        assert simulation.refusal(simulation.issuer.token(exp=1)) == "issuer_not_trusted"
+
+    simulation.meanwhile = meanwhile
+    simulation.verify(simulation.token())
+    simulation.meanwhile = None
+    assert "https://issuer.test/" not in [issuer.policy.issuer for issuer in simulation.verifier.issuers]
+    assert simulation.refusal(simulation.token()) == "issuer_not_trusted"
+
+
+def test_strangers_push_out_strangers_one_by_one(
+    simulation: Simulation, tenants: Tenants, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(issuers_module, "MAX_STRANGERS", 10)
+    for number in range(15):
+        simulation.refusal(simulation.issuer.token(iss=f"https://{number}.evil.test/"))
+    asked = len(tenants.asked)
+    simulation.refusal(simulation.issuer.token(iss="https://14.evil.test/"))
+    simulation.refusal(simulation.issuer.token(iss="https://5.evil.test/"))
+    assert len(tenants.asked) == asked
+    simulation.refusal(simulation.issuer.token(iss="https://4.evil.test/"))
+    assert len(tenants.asked) == asked + 1
 
 
 # How long an answer is believed

@@ -1,25 +1,28 @@
 """The memory behind the cache of verified tokens: how full it gets, what makes way, threads, forks; and that what it shares cannot be changed."""
 
+import copy
 import hashlib
 import itertools
 import json
 import os
+import pickle
 import subprocess
 import sys
 import textwrap
 import threading
 import tracemalloc
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django.http import JsonResponse
 
 from resource_server.testing import FakeIssuer
 from resource_server.tokens import cache
 from resource_server.tokens.access_token import access_token
-from resource_server.tokens.cache import VerifiedToken, VerifiedTokens, digest
+from resource_server.tokens.cache import MAX_BYTES, VerifiedToken, VerifiedTokens, digest, entry_bytes
 from resource_server.tokens.strict_json import parse_object
 
 ISSUER: Any = SimpleNamespace(believed_until=float("inf"), keys=SimpleNamespace(key_set="keys"))
@@ -31,9 +34,15 @@ def key_of(number: int) -> bytes:
     return hashlib.sha256(str(number).encode()).digest()
 
 
-def verified(*, until: float = 60.0, token: Any = None) -> VerifiedToken:
+def verified(*, until: float = 60.0, token: Any = None, size: int = 100) -> VerifiedToken:
     return VerifiedToken(
-        token=token, issuer=ISSUER, key_set=ISSUER.keys.key_set, not_before=0, expires_at=1e9, good_until=until
+        token=token,
+        issuer=ISSUER,
+        key_set=ISSUER.keys.key_set,
+        not_before=0,
+        expires_at=1e9,
+        good_until=until,
+        size=size,
     )
 
 
@@ -220,7 +229,9 @@ def test_a_forked_child_starts_with_none_and_with_free_locks() -> None:
 
         keys = SimpleNamespace(key_set=1)
         issuer = SimpleNamespace(believed_until=1e9, keys=keys)
-        verified = VerifiedToken(token=1, issuer=issuer, key_set=1, not_before=0, expires_at=1e9, good_until=60.0)
+        verified = VerifiedToken(
+            token=1, issuer=issuer, key_set=1, not_before=0, expires_at=1e9, good_until=60.0, size=1000
+        )
         tokens, key = VerifiedTokens(5000), b"k" * 32
         tokens.add(key, verified, 0.0)
         for lock in tokens._locks:  # as another thread of the parent may at that moment
@@ -260,16 +271,17 @@ def payload(number: int) -> bytes:
     return json.dumps(claims, separators=(",", ":")).encode()
 
 
-def entry_bytes(entries: int, *, is_read: bool) -> float:
+def measured_bytes(entries: int, *, is_read: bool, make: Callable[[int], bytes] | None = None) -> float:
     """How much memory an entry takes, strings and all."""
     tokens = VerifiedTokens(entries * 2)
     tracemalloc.start()
     try:
         before = tracemalloc.get_traced_memory()[0]
         for number in range(entries):
-            token = access_token(parse_object(payload(number)))
+            document = (make or payload)(number)
+            token = access_token(parse_object(document))
             if is_read:
-                assert len(token.claims) == 12
+                assert len(token.claims) >= 4
             now = 1_800_000_000 + number / 7
             entry = VerifiedToken(
                 token=token,
@@ -278,6 +290,7 @@ def entry_bytes(entries: int, *, is_read: bool) -> float:
                 not_before=now,
                 expires_at=token.expires_at + 30,
                 good_until=number + 60.0,
+                size=entry_bytes(document, len(token.scopes)),
             )
             tokens.add(key_of(number), entry, 0.0)
         return (tracemalloc.get_traced_memory()[0] - before) / len(tokens)
@@ -293,10 +306,104 @@ def test_the_token_that_is_measured_is_as_long_as_is_said() -> None:
 def test_an_entry_takes_no_more_memory_than_is_said(is_read: bool) -> None:
     """MEASURE_ENTRIES=100000 pytest -s prints what each takes when there are as many."""
     entries = int(os.environ.get("MEASURE_ENTRIES", "2000"))
-    measured = entry_bytes(entries, is_read=is_read)
+    measured = measured_bytes(entries, is_read=is_read)
     if "MEASURE_ENTRIES" in os.environ:
         print(f"\n{entries} entries, claims read: {is_read}: {measured:.0f} bytes each")  # noqa: T201
     assert measured < ENTRY_BYTES
+
+
+def document(claims: str) -> Callable[[int], bytes]:
+    """Makes payloads of which each has strings and numbers of its own; `claims` is JSON that it has beside what it must."""
+    must = '{"iss":"https://issuer.test/","aud":"https://api.test/","sub":"%024d","exp":18000000%02d,'
+    return lambda number: (must % (number, number) + claims + "}").encode()
+
+
+def repeated(value: str, length: int) -> str:
+    return f'"x":[{",".join([value] * (length // (len(value) + 1)))}]'
+
+
+def names(number: int) -> list[str]:
+    return [f"{n:x}" for n in range(256, 256 + number)]
+
+
+# Claims that take far more memory than text, as a function of the length of their JSON.
+SHAPES: dict[str, Callable[[int], str]] = {
+    "empty lists": lambda length: repeated("[]", length),
+    "empty objects": lambda length: repeated("{}", length),
+    "objects of one member": lambda length: repeated('{"":1}', length),
+    "lists of one member": lambda length: repeated("[1]", length),
+    "lists within lists": lambda length: repeated("[" * 20 + "]" * 20, length),
+    "objects within objects": lambda length: repeated('{"":' * 8 + "1" + "}" * 8, length),
+    "numbers": lambda length: repeated("999", length),
+    "fractions": lambda length: repeated("0.5", length),
+    "short texts": lambda length: repeated('"ab"', length),
+    "short texts of the world": lambda length: repeated('"€"', length // 2),
+    "a long text": lambda length: f'"x":"{"a" * length}"',
+    "a long text with an emoji": lambda length: f'"x":"\U0001f511{"a" * length}"',
+    "a long text with an escaped emoji": lambda length: f'"x":"\\ud83d\\ude00{"a" * length}"',
+    "many names": lambda length: json.dumps({"x": {f"{n:x}": 1 for n in range(length // 8)}})[1:-1],
+    "many scopes": lambda length: json.dumps({"scope": " ".join(names(length // 4))})[1:-1],
+    "a list of scopes": lambda length: json.dumps({"scope": names(length // 8)})[1:-1],
+}
+
+
+@pytest.mark.parametrize("length", [100, 1500, 11_000])
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+def test_no_claims_take_more_memory_than_is_counted(shape: Callable[[int], str], length: int) -> None:
+    make = document(shape(length))
+    scopes = len(access_token(parse_object(make(1))).scopes)
+    for is_read in (False, True):
+        assert measured_bytes(20, is_read=is_read, make=make) <= entry_bytes(make(1), scopes)
+
+
+@pytest.mark.parametrize("is_read", [False, True], ids=["claims unread", "claims read"])
+def test_a_usual_token_is_counted_with_twice_its_memory_at_most(is_read: bool) -> None:
+    assert entry_bytes(payload(1), 2) <= 2 * measured_bytes(1000, is_read=is_read)
+
+
+@pytest.mark.parametrize("size", [1, 1000, 10_000, 10_000_000])
+@pytest.mark.parametrize("bytes_each", [1000, 4000, 250_000, 1_000_000])
+def test_remembered_tokens_stay_within_their_bytes(size: int, bytes_each: int) -> None:
+    tokens = VerifiedTokens(size)
+    for number in range(3 * MAX_BYTES // bytes_each):
+        tokens.add(key_of(number), verified(size=bytes_each), 0.0)
+    assert sum(tokens._used) == len(tokens) * bytes_each <= MAX_BYTES
+    assert len(tokens) <= size
+    if size == 10_000_000 and bytes_each == 4000:
+        assert len(tokens) * bytes_each > 0.95 * MAX_BYTES
+
+
+def test_a_large_token_makes_as_many_go_as_it_needs_and_never_all() -> None:
+    tokens = VerifiedTokens(1000)
+    for number in range(1000):
+        tokens.add(key_of(number), verified(size=MAX_BYTES // 1000), 0.0)
+    tokens.add(key_of(-1), verified(size=MAX_BYTES // 10), 0.0)
+    assert 895 <= len(tokens) <= 901
+    assert tokens.get(key_of(-1), 1.0, 1.0) is not None
+    assert [tokens.get(key_of(number), 1.0, 1.0) is None for number in (0, 98, 102, 999)] == [True, True, False, False]
+    tokens.add(key_of(-2), verified(size=MAX_BYTES // 4 + 1), 0.0)
+    assert tokens.get(key_of(-2), 1.0, 1.0) is None, "it is not remembered at all"
+    assert 895 <= len(tokens) <= 901
+
+
+def test_bytes_are_counted_once_for_a_token_that_comes_in_again_or_ends() -> None:
+    tokens = VerifiedTokens(100)
+    for size in (1000, 2000, 500):
+        tokens.add(key_of(1), verified(size=size), 0.0)
+    assert tokens._used == [500]
+    tokens.add(key_of(2), verified(size=700, until=120.0), 60.0)
+    assert (len(tokens), tokens._used) == (1, [700])
+
+
+def test_large_tokens_of_one_issuer_do_not_fill_the_memory(new_api: Callable[..., Any]) -> None:
+    """Ten thousand of them took 2.5 GiB."""
+    api = new_api("ES256")
+    claims = {"x": [[] for _ in range(2500)]}
+    for number in range(3):
+        api.verify(api.token(jti=str(number), **claims))
+    seen = api.verifier._seen
+    assert len(seen) == 3
+    assert sum(seen._used) > 3 * 64 * 2500
 
 
 CHANGES: dict[str, Callable[[Any], object]] = {
@@ -330,3 +437,91 @@ def test_no_request_can_change_the_token_of_another(
     assert second.claims["roles"] == ("user",)
     assert second.claims["grants"] == ({"to": "ada"},)
     assert second.claims["deep"] == ((("user",),),)
+
+
+NESTED: dict[str, Any] = {
+    "realm": {"admin": False, "roles": ["a", {"b": ["c"]}]},
+    "empty": [{}, []],
+    "text": "é",
+    "number": 1.5,
+    "none": None,
+    "sub": "ada",
+}
+METHODS: dict[str, Callable[[Any], object]] = {
+    "set": lambda claims: claims.__setitem__("a", 1),
+    "delete": lambda claims: claims.__delitem__("admin"),
+    "clear": lambda claims: claims.clear(),
+    "pop": lambda claims: claims.pop("admin"),
+    "pop with a default": lambda claims: claims.pop("admin", None),
+    "popitem": lambda claims: claims.popitem(),
+    "setdefault": lambda claims: claims.setdefault("a", 1),
+    "update": lambda claims: claims.update(a=1),
+    "or": lambda claims: claims.__ior__({"a": 1}),
+    "an attribute": lambda claims: setattr(claims, "a", 1),
+}
+
+
+def token_with(claims: dict[str, Any], *, is_read: bool = False) -> Any:
+    token = access_token({"iss": "https://issuer.test/", "aud": "a", "sub": "ada", "exp": 1, **copy.deepcopy(claims)})
+    if is_read:
+        assert token.claims
+    return token
+
+
+@pytest.mark.parametrize("change", METHODS.values(), ids=METHODS)
+def test_claims_refuse_every_way_of_changing_them(change: Callable[[Any], object]) -> None:
+    token = token_with(NESTED)
+    for claims in (token.claims, token.claims["realm"], token.claims["realm"]["roles"][1]):
+        before = dict(claims)
+        with pytest.raises((TypeError, AttributeError)):
+            change(claims)
+        claims.__init__({"a": 1})
+        assert claims == before
+
+
+@pytest.mark.parametrize("is_read", [False, True], ids=["claims unread", "claims read"])
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_a_token_is_pickled_whether_its_claims_were_read_or_not(is_read: bool, protocol: int) -> None:
+    token = token_with(NESTED, is_read=is_read)
+    again = pickle.loads(pickle.dumps(token, protocol))  # noqa: S301 - made one line above
+    assert again.claims == token.claims
+    assert (again.issuer, again.subject, again.scopes) == (token.issuer, token.subject, token.scopes)
+    with pytest.raises(TypeError):
+        again.claims["realm"]["admin"] = True
+    claims = pickle.loads(pickle.dumps(token.claims, protocol))  # noqa: S301 - as above
+    assert (type(claims), claims) == (type(token.claims), token.claims)
+
+
+@pytest.mark.parametrize("is_read", [False, True], ids=["claims unread", "claims read"])
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy])
+def test_a_token_is_copied_whether_its_claims_were_read_or_not(is_read: bool, copied: Callable[[Any], Any]) -> None:
+    token = token_with(NESTED, is_read=is_read)
+    again = copied(token)
+    assert again.claims == token.claims
+    claims = copied(token.claims)
+    assert claims == token.claims
+    with pytest.raises(TypeError):
+        claims["realm"]["admin"] = True
+
+
+def test_nested_claims_are_json() -> None:
+    token = token_with(NESTED)
+    assert isinstance(token.claims, Mapping)
+    whole = {"iss": "https://issuer.test/", "aud": "a", "exp": 1, **NESTED}
+    assert json.loads(json.dumps(token.claims)) == whole
+    assert json.loads(json.dumps(dict(token.claims), indent=1)) == whole
+    assert json.loads(JsonResponse(dict(token.claims)).content) == whole
+    assert token.claims | {"exp": 2} == {**token.claims, "exp": 2}
+
+
+@pytest.mark.parametrize("is_read", [False, True], ids=["claims unread", "claims read"])
+def test_plain_claims_are_dicts_and_lists_that_the_caller_owns(is_read: bool) -> None:
+    token = token_with(NESTED, is_read=is_read)
+    plain = token.plain_claims()
+    assert plain == {"iss": "https://issuer.test/", "aud": "a", "exp": 1, **NESTED}
+    assert {type(value) for value in plain.values()} <= {dict, list, str, int, float, type(None)}
+    assert type(plain["realm"]["roles"][1]) is dict
+    plain["realm"]["roles"].append("admin")
+    plain["sub"] = "root"
+    assert token.plain_claims() == {"iss": "https://issuer.test/", "aud": "a", "exp": 1, **NESTED}
+    assert token.claims["realm"]["roles"] == ("a", {"b": ("c",)})

@@ -3,8 +3,8 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from types import MappingProxyType
-from typing import Any
+from typing import Any, NoReturn, Self
+from urllib.parse import urlsplit
 
 from resource_server.tokens.policy import ClaimNames
 
@@ -18,8 +18,8 @@ class AccessToken:
     """The claims of a token whose signature, issuer, audience, lifetime and type were verified. Only the verifier makes one.
 
     Dates are seconds since 1970 (RFC 7519 section 2, NumericDate). The token as it was sent is not kept, and the repr
-    holds no claim of a person. Requests may share one, so nothing in it can be changed. Holding an AccessToken says
-    nothing about scopes.
+    holds no claim of a person. Requests may share one, so nothing in it can be changed; it can be copied and pickled.
+    Holding an AccessToken says nothing about scopes.
     """
 
     issuer: str
@@ -54,13 +54,20 @@ class AccessToken:
 
     @property
     def claims(self) -> Mapping[str, Any]:
-        """All claims, under the names that the issuer gave them, read-only to any depth: lists are tuples."""
+        """All claims, under the names that the issuer gave them, read-only to any depth: lists are tuples.
+
+        `json.dumps(dict(token.claims))` works, as do pickle and copy. `plain_claims` gives dicts and lists.
+        """
         claims = self._claims
-        if type(claims) is not MappingProxyType:
+        if type(claims) is not _ReadOnlyDict:
             # Made when it is first asked for, as most views never do. Two threads make the same.
-            claims = _read_only(claims)
+            claims = _read_only(dict(claims))
             _set_claims(self, claims)
         return claims
+
+    def plain_claims(self) -> dict[str, Any]:
+        """A copy of all claims, made of dicts and lists, which the caller may change."""
+        return {name: _plain(value) for name, value in self._claims.items()}
 
     @property
     def identity(self) -> str:
@@ -72,19 +79,31 @@ class AccessToken:
 
     @property
     def is_machine(self) -> bool:
-        """Whether a client got the token for itself, with no person behind it (RFC 6749 section 4.4, RFC 9068 section 2.2).
+        """Whether a client got the token for itself, with no person behind it (RFC 6749 section 4.4).
 
-        True where the subject is the client, as RFC 9068 says, and for what issuers say in ways of their own: Auth0
-        (`<id>@clients`, `gty`), Entra ID (`idtyp`), Keycloak (a service account). An issuer that names no client
-        cannot be told apart, and counts as a person.
+        True only for a documented form of the client credentials grant, in which nothing is left to a person's choice:
+
+        - RFC 9068 section 2.2: the subject is the client; under another claim name for the subject, `sub` is too.
+        - Auth0: the subject is `<client>@clients`, and `gty` is `client-credentials` or the issuer is of auth0.com.
+        - Entra ID: `idtyp` is `app`.
+        - Keycloak: `preferred_username` is `service-account-<client>`, and `clientHost` or `clientAddress` is there,
+          which that grant alone puts in. The name by itself says nothing: a person may register under it.
+
+        An issuer that names no client cannot be told apart, and counts as a person.
         """
         client, claims = self.client_id, self._claims
-        if client is not None and self.subject in (client, f"{client}@clients"):
+        if claims.get("idtyp") == "app":
             return True
-        return (
-            claims.get("gty") == "client-credentials"
-            or claims.get("idtyp") == "app"
-            or (client is not None and claims.get("preferred_username") == f"service-account-{client.lower()}")
+        if client is None:
+            return False
+        subject = self.subject
+        if subject == client:
+            # A project may read the subject from a name that people choose.
+            return bool(claims.get("sub", client) == client)
+        if subject == f"{client}@clients":
+            return claims.get("gty") == "client-credentials" or _is_auth0(self.issuer)
+        return claims.get("preferred_username") == f"service-account-{client.lower()}" and (
+            "clientHost" in claims or "clientAddress" in claims
         )
 
     def __repr__(self) -> str:
@@ -138,10 +157,47 @@ def _scopes(value: str | list[str]) -> frozenset[str]:
     return scopes - {""} if "" in scopes else scopes
 
 
+def _is_auth0(issuer: str) -> bool:
+    return (urlsplit(issuer).hostname or "").endswith(".auth0.com")
+
+
+class _ReadOnlyDict(dict[str, Any]):
+    """A dict that refuses changes, so that the views that share a token cannot change it for one another.
+
+    It is a dict because encoders know those alone.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, members: Mapping[str, Any]) -> Self:
+        made = super().__new__(cls)
+        dict.update(made, members)
+        return made
+
+    def __init__(self, members: Mapping[str, Any]) -> None:
+        """Add nothing: what `__new__` has put in is all."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _ReadOnlyDict, (dict(self),)
+
+    def _refuse(self, *_arguments: object, **_named: object) -> NoReturn:
+        raise TypeError("claims cannot be changed; plain_claims() gives a copy that can")
+
+    __setitem__ = __delitem__ = __ior__ = _refuse
+    clear = pop = popitem = setdefault = update = _refuse
+
+
 def _read_only(value: Any) -> Any:
-    # Views that share a token must not be able to change it for one another.
     if isinstance(value, dict):
-        return MappingProxyType({name: _read_only(member) for name, member in value.items()})
-    if isinstance(value, list):
+        return _ReadOnlyDict({name: _read_only(member) for name, member in value.items()})
+    if isinstance(value, list | tuple):
         return tuple(_read_only(member) for member in value)
+    return value
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _plain(member) for name, member in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(member) for member in value]
     return value

@@ -1,8 +1,9 @@
 """Documents that the processes of one project share, so that many of them cause one fetch and see one rotation.
 
-The store (Django's cache, or what looks like it) is trusted with nothing: an entry counts only where this project has
-sealed it for this very address, and then it is judged as if it had just been fetched. A store that fails or hangs is
-done without.
+The store (Django's cache, or what looks like it) is trusted with nothing. An entry counts only where this project has
+sealed it for this very address, and only if it is newer than all that this process has had from there: an old one that
+is put back brings no withdrawn key back. A lock in the store can delay a fetch and never prevent one: half of the time
+is kept for the issuer. A store that fails, hangs or answers nonsense is done without.
 """
 
 import contextlib
@@ -13,7 +14,7 @@ import logging
 import math
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeGuard, TypeVar
 
 from resource_server.errors import Unavailable
@@ -35,9 +36,15 @@ FRESH_SECONDS = 60
 KEPT_SECONDS = 48 * 3600
 # A store that takes longer than this is not there; it is asked again after a pause.
 STORE_SECONDS = 1.0
+# With less time than this it is not asked, as a good one might fail.
+MIN_STORE_SECONDS = 0.02
 STORE_PAUSE_SECONDS = 30
 MAX_PAUSE_DOUBLINGS = 7
 POLL_SECONDS = 0.05
+# The addresses whose last document is remembered: two of each issuer, for all tenants that are kept in memory. Of each
+# address, this many documents that were replaced.
+MAX_ADDRESSES = 4096
+MAX_REPLACED = 16
 # Clocks of two machines may differ by this much; what comes from further ahead is not believed, for it would count as
 # newer than what was fetched after it.
 MAX_CLOCK_DIFFERENCE_SECONDS = 30
@@ -52,14 +59,23 @@ class Store(Protocol):
 
     def get(self, key: str, /) -> Any: ...
     def set(self, key: str, value: str, /, timeout: float) -> Any: ...
-    def add(self, key: str, value: str, /, timeout: float) -> bool: ...
+    def add(self, key: str, value: str, /, timeout: float) -> Any: ...
     def delete(self, key: str, /) -> Any: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Last:
+    """The newest usable document that this process has had from an address: when it was asked for, and digests of it and of those before."""
+
+    stored_at: float
+    digest: bytes
+    replaced: tuple[bytes, ...] = ()
 
 
 class SharedDocuments:
     """A `Fetch` that looks into the store first, and lets one process at a time go out for an address.
 
-    `secret` seals the entries: whoever does not hold it can make none. `now` is in seconds since 1970.
+    `secret` seals the entries: without it none can be made. `now` is in seconds since 1970.
     """
 
     def __init__(self, fetch: Fetch, store: Store, *, secret: bytes, now: Callable[[], float] = time.time) -> None:
@@ -68,55 +84,86 @@ class SharedDocuments:
         self._secret = secret
         self._now = now
         self._without_until = -math.inf
+        self._without_locks_until = -math.inf
+        self._last: dict[str, _Last] = {}
         self._reset()
         on_fork(self._reset)
 
     def __call__(self, url: str, /, *, seconds: float, known: Document | None = None, public: bool = False) -> Document:
         deadline = time.monotonic() + seconds
         key = f"resource_server:document:{hashlib.sha256(url.encode()).hexdigest()}"
-        while True:
-            held = self._newer(key, url, known, public=public)
-            if _is_fresh(held):
-                return held
-            # Should the process that asks be gone or have no answer after half of the time, one more asks.
-            is_late = deadline - time.monotonic() < seconds / 2
-            lock = f"{key}:lock{'-of-the-late' if is_late else ''}"
-            # False: another process is asking. None: there is no store, so nobody is waited for.
-            locked = self._use(self._store.add, lock, "1", timeout=math.ceil(seconds) + 1)
-            left = deadline - time.monotonic()
-            if locked is not False or left <= POLL_SECONDS:
-                break
-            time.sleep(POLL_SECONDS)
+        lock = f"{key}:lock"
+
+        def look(until: float) -> Document | None:
+            return self._newer(key, url, known, public=public, until=until)
+
+        # Half of the time is the issuer's, whatever the store does.
+        held, locked = self._wait(look, lock, seconds=seconds, until=deadline - seconds / 2)
+        if _is_fresh(held):
+            return held
         try:
-            if left <= 0 or locked is False:
-                raise Unavailable("fetch_timeout")
-            # Between the look and the lock another process may have been there.
-            if locked and _is_fresh(brought := self._newer(key, url, known, public=public)):
-                return brought
-            return self._ask(key, url, seconds=left, known=held or known, public=public)
+            left = max(deadline - time.monotonic(), 0.001)
+            document = self._ask(url, seconds=left, known=held or known, public=public)
         except Unavailable as error:
-            # What another process has fetched by now, or still knows, serves here too, as long as it would there.
-            held = self._newer(key, url, known, public=public) or held
+            # A document that another process has fetched by now, or still knows, serves here too.
+            held = look(math.inf) or held
             if held is None:
                 raise
             return held if _is_fresh(held) else replace(held, failure=error.reason)
+        else:
+            self._share(key, url, document, until=deadline)
+            return document
         finally:
             if locked:
-                self._use(self._store.delete, lock)
+                self._use(math.inf, self._store.delete, lock)
 
-    def _ask(self, key: str, url: str, *, seconds: float, known: Document | None, public: bool) -> Document:
+    def _wait(
+        self, look: Callable[[float], Document | None], lock: str, *, seconds: float, until: float
+    ) -> tuple[Document | None, bool]:
+        """Return when the entry is fresh, or when this process may ask the issuer: the entry, and whether it has the lock.
+
+        It may ask when it has the lock, when the store does not work or neither gives the lock nor holds it, and at
+        `until` in any case: the process that has the lock may be gone, and anyone at the store can put it there.
+        """
+        held, refused = None, 0
+        while True:
+            held = look(until) or held
+            now = time.monotonic()
+            if _is_fresh(held) or now >= until or now < max(self._without_until, self._without_locks_until):
+                return held, False
+            if self._use(until, self._store.add, lock, "1", timeout=math.ceil(seconds) + 1):
+                # Between the look and the lock another process may have been there.
+                brought = look(until) or held
+                if _is_fresh(brought):
+                    self._use(math.inf, self._store.delete, lock)
+                return brought, not _is_fresh(brought)
+            # Once may be chance: another process gave it back between the two calls, and its document is there now.
+            refused += self._use(until, self._entry, lock) is None
+            if refused == 2:
+                return held, False
+            left = until - time.monotonic()
+            if left <= POLL_SECONDS:
+                # In vain. The next fetches do not wait as well.
+                self._without_locks_until = time.monotonic() + STORE_PAUSE_SECONDS
+            time.sleep(max(0.0, min(POLL_SECONDS, left)))
+
+    def _ask(self, url: str, *, seconds: float, known: Document | None, public: bool) -> Document:
         # The answer may be as old as the question (RFC 9111 section 4.2.3).
         asked_at = self._now()
         document = self._fetch(url, seconds=seconds, known=known, public=public)
-        document = replace(document, stored_at=asked_at, held_seconds=0.0, failure=None)
-        # A document that nobody can use, such as the page of a gateway, must not stand in the way of the next fetch.
-        if _is_usable(url, document) and self._newer(key, url, document, public=False) is None:
-            self._use(self._store.set, key, self._sealed(url, document), timeout=KEPT_SECONDS)
-        return document
+        return replace(document, stored_at=asked_at, held_seconds=0.0, failure=None)
 
-    def _newer(self, key: str, url: str, known: Document | None, *, public: bool) -> Document | None:
-        """The entry of the store, where it is ours and newer than what the caller knows."""
-        document = self._unsealed(url, self._use(self._entry, key))
+    def _share(self, key: str, url: str, document: Document, *, until: float) -> None:
+        # A document that is of no use, such as the page of a gateway, must not stand in the way of the next fetch.
+        if not _is_usable(url, document):
+            return
+        self._note(url, document)
+        if self._newer(key, url, document, public=False, until=until) is None:
+            self._use(until, self._store.set, key, self._sealed(url, document), timeout=KEPT_SECONDS)
+
+    def _newer(self, key: str, url: str, known: Document | None, *, public: bool, until: float) -> Document | None:
+        """The entry of the store, where it is ours and newer than what the caller and this process know."""
+        document = self._unsealed(url, self._use(until, self._entry, key))
         if document is None or (public and document.local):
             return None
         now = self._now()
@@ -124,8 +171,25 @@ class SharedDocuments:
             return None
         if not now - KEPT_SECONDS < document.stored_at < now + MAX_CLOCK_DIFFERENCE_SECONDS:
             return None
-        # More than nothing, also where clocks differ: that says that it is another's.
+        last = self._last.get(url)
+        # Also one that a fast clock has stamped: what this process has seen replaced comes back from the issuer alone.
+        if last is not None and (document.stored_at < last.stored_at or _digest(document) in last.replaced):
+            return None
+        self._note(url, document)
+        # Never 0: a positive age marks another process's document.
         return replace(document, held_seconds=max(0.001, now - document.stored_at))
+
+    def _note(self, url: str, document: Document) -> None:
+        # A race between threads loses a note. Those who read next are held against what is known to them as well.
+        last, digest = self._last.get(url), _digest(document)
+        if last is not None and document.stored_at < last.stored_at:
+            return
+        replaced = () if last is None else last.replaced
+        if last is not None and last.digest != digest:
+            replaced = (*(other for other in replaced if other not in (digest, last.digest)), last.digest)
+        if last is None and len(self._last) >= MAX_ADDRESSES:
+            self._last.pop(next(iter(list(self._last))), None)
+        self._last[url] = _Last(stored_at=document.stored_at, digest=digest, replaced=replaced[-MAX_REPLACED:])
 
     def _entry(self, key: str) -> Any:
         # What cannot be unpacked is nothing of ours, and will be overwritten; a store that is down fails at the lock too.
@@ -133,12 +197,14 @@ class SharedDocuments:
             return self._store.get(key)
         return None
 
-    def _use(self, method: Callable[..., T], *arguments: Any, **options: Any) -> T | None:
-        """What the store answers; None where it fails or takes too long, and then it is left alone for a while."""
-        if time.monotonic() < self._without_until:
+    def _use(self, until: float, method: Callable[..., T], *arguments: Any, **options: Any) -> T | None:
+        """What the store answers by then; None where it fails or takes too long, and then it is left alone for a while."""
+        now = time.monotonic()
+        seconds = min(STORE_SECONDS, until - now)
+        if now < self._without_until or seconds < MIN_STORE_SECONDS:
             return None
         try:
-            return within(STORE_SECONDS, lambda: self._counted(method, *arguments, **options))
+            return within(seconds, lambda: self._counted(method, *arguments, **options))
         except Exception as error:  # noqa: BLE001 - each backend fails in kinds of its own
             # A call that hangs keeps its thread: the more of them, the longer the pause, so that they do not gather.
             pause = STORE_PAUSE_SECONDS * 2.0 ** min(len(self._under_way), MAX_PAUSE_DOUBLINGS)
@@ -187,6 +253,10 @@ class SharedDocuments:
     def _seal(self, url: str, text: str) -> str:
         message = json.dumps(["resource_server.document.1", url, text]).encode()
         return hmac.digest(self._secret, message, "sha256").hex()
+
+
+def _digest(document: Document) -> bytes:
+    return hashlib.sha256(document.body).digest()
 
 
 def _is_fresh(document: Document | None) -> TypeGuard[Document]:

@@ -27,6 +27,7 @@ __all__ = [
     "address_problem",
     "fetch",
     "is_on_this_machine",
+    "issuer_problem",
     "within",
 ]
 
@@ -36,6 +37,8 @@ FETCH_SECONDS = 5.0
 MAX_DOCUMENT_BYTES = 256 * 1024
 MAX_URL_CHARACTERS = 2000
 
+# RFC 3986 section 2: the characters that a URL has. Another is read in one way here and in another way there.
+_URL = re.compile(r"[A-Za-z0-9:/?#\[\]@!$&'()*+,;=%._~-]+")
 # RFC 9110 section 8.8.3, of a length that is worth sending back.
 _ETAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e]{0,256}"')
 
@@ -99,7 +102,22 @@ def address_problem(url: object, *, http_on_loopback: bool) -> str | None:
         return "holds a fragment"
     if parts.scheme == "http" and not (http_on_loopback and _is_loopback(host)):
         return "is http, which is for loopback addresses while DEBUG is on"
+    if _URL.fullmatch(url) is None:
+        return "has characters that no URL has"
     return None
+
+
+def issuer_problem(issuer: object, *, http_on_loopback: bool) -> str | None:
+    """Why a text cannot be the name of an issuer, in lower case words; None where it can.
+
+    RFC 8414 section 2: an https URL with a host, without query and fragment; and all that `address_problem` demands,
+    so at most 2000 of the characters that URLs have, no user name, and a port that there is. Both the settings and the
+    names that tokens claim are held against this one rule.
+    """
+    problem = address_problem(issuer, http_on_loopback=http_on_loopback)
+    if problem is None and isinstance(issuer, str) and "?" in issuer:
+        problem = "has a query"
+    return problem
 
 
 def is_on_this_machine(host: str) -> bool:

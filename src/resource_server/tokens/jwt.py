@@ -42,12 +42,13 @@ _known_headers: dict[bytes, Mapping[str, Any]] = {}
 
 @dataclass(slots=True, kw_only=True, repr=False)
 class UnverifiedToken:
-    """A token that has the form of a JWT. Everything in it is the sender's word."""
+    """A token that has the form of a JWT. Everything in it is the sender's word. `payload` is the JSON of the claims."""
 
     unverified_header: Mapping[str, Any]
     unverified_claims: dict[str, Any]
     signing_input: bytes
     signature: bytes
+    payload: bytes = b""
 
     def issuer(self) -> str:
         """The issuer that the token claims, to find its policy. Raises InvalidToken (`iss_missing`, `iss_malformed`)."""
@@ -77,6 +78,7 @@ def parse(token: str) -> UnverifiedToken:
         unverified_claims=_object(payload, "payload_malformed"),
         signing_input=raw[: -len(signature_segment) - 1],
         signature=signature,
+        payload=payload,
     )
 
 

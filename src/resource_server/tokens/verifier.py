@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 
 from resource_server.tokens.access_token import AccessToken, access_token
 from resource_server.tokens.background import Later, background
-from resource_server.tokens.cache import MAX_AGE_SECONDS, VerifiedToken, VerifiedTokens, digest
+from resource_server.tokens.cache import MAX_AGE_SECONDS, VerifiedToken, VerifiedTokens, digest, entry_bytes
 from resource_server.tokens.credentials import Credentials
 from resource_server.tokens.flow import Flow
 from resource_server.tokens.http import Fetch, fetch
@@ -86,6 +86,8 @@ class Verifier:
             now = self._now()
             judge(token, issuer.policy, now)
         verify_signature(token, keys)
+        if not issuer.is_listed:
+            self._issuers.verified(issuer)
         verified = access_token(token.unverified_claims, issuer.policy.claim_names)
         key_set = issuer.keys.key_set
         # Should another thread have brought another set meanwhile, the verdict is good, and not kept.
@@ -98,6 +100,7 @@ class Verifier:
                 not_before=now,
                 expires_at=verified.expires_at + issuer.policy.clock_skew_seconds,
                 good_until=min(clock + MAX_AGE_SECONDS, issuer.keys.ends_at),
+                size=entry_bytes(token.payload, len(verified.scopes)),
             )
             self._seen.add(key, seen, clock)
         return verified, issuer.policy
