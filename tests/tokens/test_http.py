@@ -603,6 +603,10 @@ ADDRESSES = {
     "https://\u0456ssuer.test/": "is not a URL",
     "https://issuer.test/\u00e9": "is not a URL",
     "https://issuer.test/" + "a" * 1981: "is not a URL",
+    "https://issuer.test/\x7f": "has characters that no URL has",
+    "https://issuer.test/\\evil.test/": "has characters that no URL has",
+    "https://issuer.test/{tenant}": "has characters that no URL has",
+    'https://issuer.test/"': "has characters that no URL has",
 }
 
 
