@@ -16,7 +16,8 @@ SUBJECTS = {
 }
 MACHINES = {
     "the subject is the client": {"sub": "worker", "client_id": "worker"},
-    "Auth0 adds @clients": {"sub": "worker@clients", "client_id": None, "azp": "worker", "gty": "client-credentials"},
+    "Auth0 adds @clients": {"sub": "worker@clients", "client_id": None, "azp": "worker"},
+    "Auth0 says gty": {"sub": "worker@clients", "client_id": None, "gty": "client-credentials"},
     "Entra ID says idtyp": {"sub": "5d4f-9", "client_id": None, "azp": "other", "idtyp": "app"},
     "Keycloak's service account": {
         "sub": "7c0e",

@@ -4,13 +4,13 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, NoReturn, Self
-from urllib.parse import urlsplit
 
 from resource_server.tokens.policy import ClaimNames
 
 __all__ = ["AccessToken", "access_token"]
 
 _STANDARD_NAMES = ClaimNames()
+_CLIENT_CREDENTIALS = "client-credentials"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False, init=False)
@@ -84,24 +84,25 @@ class AccessToken:
         True only for a documented form of the client credentials grant, in which nothing is left to a person's choice:
 
         - RFC 9068 section 2.2: the subject is the client; under another claim name for the subject, `sub` is too.
-        - Auth0: the subject is `<client>@clients`, and `gty` is `client-credentials` or the issuer is of auth0.com.
+        - Auth0: the subject is `<client>@clients`; `gty`, if it is there, is `client-credentials`. Its tokens after
+          RFC 9068 have no `gty`, and its issuer may have a domain of its own.
         - Entra ID: `idtyp` is `app`.
         - Keycloak: `preferred_username` is `service-account-<client>`, and `clientHost` or `clientAddress` is there,
           which that grant alone puts in. The name by itself says nothing: a person may register under it.
 
-        An issuer that names no client cannot be told apart, and counts as a person.
+        Another issuer that names no client cannot be told apart, and its tokens count as those of persons. Does not
+        help an issuer that lets people choose their subject.
         """
-        client, claims = self.client_id, self._claims
+        client, claims, subject = self.client_id, self._claims, self.subject
         if claims.get("idtyp") == "app":
             return True
         if client is None:
-            return False
-        subject = self.subject
-        if subject == client:
+            return subject.endswith("@clients") and claims.get("gty") == _CLIENT_CREDENTIALS
+        if subject in (client, f"{client}@clients"):
             # A project may read the subject from a name that people choose.
-            return bool(claims.get("sub", client) == client)
-        if subject == f"{client}@clients":
-            return claims.get("gty") == "client-credentials" or _is_auth0(self.issuer)
+            return (
+                claims.get("sub", subject) == subject and claims.get("gty", _CLIENT_CREDENTIALS) == _CLIENT_CREDENTIALS
+            )
         return claims.get("preferred_username") == f"service-account-{client.lower()}" and (
             "clientHost" in claims or "clientAddress" in claims
         )
@@ -155,10 +156,6 @@ def _scopes(value: str | list[str]) -> frozenset[str]:
     # RFC 6749 section 3.3: separated by a space, and by nothing else. The members of a list are scopes as they stand.
     scopes = frozenset(value.split(" ") if isinstance(value, str) else value)
     return scopes - {""} if "" in scopes else scopes
-
-
-def _is_auth0(issuer: str) -> bool:
-    return (urlsplit(issuer).hostname or "").endswith(".auth0.com")
 
 
 class _ReadOnlyDict(dict[str, Any]):
