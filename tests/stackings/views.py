@@ -86,6 +86,7 @@ class Kind:
     is_async: bool = False
     is_rest: bool = False
     is_ninja: bool = False
+    meets_few: bool = False  # one neighbour of each sort: another kind has the same `dispatch`, or a request takes long
     methods: frozenset[str] = frozenset(READ | WRITE)  # that have the body
     others: int = 405  # the status of the other methods, apart from OPTIONS
     options: int = 200
@@ -334,12 +335,20 @@ KINDS = (
     Kind("inherited class", inherited_class, (AS_VIEW, CLASS, DISPATCH), (AS_VIEW, DISPATCH), **PLAIN),
     Kind("@api_view", rest_function, (OUTSIDE, INSIDE), (OUTSIDE, INSIDE), **REST_FUNCTION),
     Kind("APIView", rest_class, *ON_REST_CLASS, **REST),
-    Kind("generic view", generic_class, *ON_REST_CLASS, **REST),
-    Kind("ViewSet.as_view", view_set, (AS_VIEW,), (AS_VIEW, DISPATCH, METHOD_DECORATOR), **REST),
+    Kind("generic view", generic_class, *ON_REST_CLASS, meets_few=True, **REST),
+    Kind("ViewSet.as_view", view_set, (AS_VIEW,), (AS_VIEW, DISPATCH, METHOD_DECORATOR), meets_few=True, **REST),
     Kind("ViewSet by router", routed_view_set, *BY_ROUTER, **REST),
-    Kind("@action", routed_action, (INITIAL, METHOD, INSIDE), (METHOD_DECORATOR, IN_ACTION), **REST),
-    Kind("adrf @api_view", async_rest_function, (OUTSIDE, INSIDE), (OUTSIDE, INSIDE), is_async=True, **REST_FUNCTION),
-    Kind("adrf APIView", async_rest_class, *ON_ADRF_CLASS, is_async=True, **REST),
+    Kind("@action", routed_action, (INITIAL, METHOD, INSIDE), (METHOD_DECORATOR, IN_ACTION), meets_few=True, **REST),
+    Kind(
+        "adrf @api_view",
+        async_rest_function,
+        (OUTSIDE, INSIDE),
+        (OUTSIDE, INSIDE),
+        is_async=True,
+        meets_few=True,
+        **REST_FUNCTION,
+    ),
+    Kind("adrf APIView", async_rest_class, *ON_ADRF_CLASS, is_async=True, meets_few=True, **REST),
     Kind("django-ninja", ninja_operation, (OUTSIDE, INSIDE), (OUTSIDE, INSIDE), **NINJA),
     Kind("async django-ninja", async_ninja_operation, (OUTSIDE, INSIDE), (OUTSIDE, INSIDE), is_async=True, **NINJA),
 )
