@@ -100,9 +100,8 @@ class AccessToken:
             return subject.endswith("@clients") and claims.get("gty") == _CLIENT_CREDENTIALS
         if subject in (client, f"{client}@clients"):
             # A project may read the subject from a name that people choose.
-            return (
-                claims.get("sub", subject) == subject and claims.get("gty", _CLIENT_CREDENTIALS) == _CLIENT_CREDENTIALS
-            )
+            form = claims.get("sub", subject), claims.get("gty", _CLIENT_CREDENTIALS)
+            return form == (subject, _CLIENT_CREDENTIALS)
         return claims.get("preferred_username") == f"service-account-{client.lower()}" and (
             "clientHost" in claims or "clientAddress" in claims
         )
