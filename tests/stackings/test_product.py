@@ -6,9 +6,7 @@ The expected answer is worked out layer by layer, from the outside in, as Python
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import product
-from typing import Any
 
-import django
 import pytest
 from django.core.cache import cache
 from tests.stackings import neighbours, views
@@ -192,17 +190,7 @@ def calls(stacking: Stacking) -> Iterator[Call]:
         yield from (Call(CALLERS[caller], address=BLOCKED_ADDRESS) for caller in BLOCKED)
 
 
-def cases() -> Iterator[Any]:
-    for stacking in stackings():
-        # Django 5.2.15 lets the cache itself vary on Authorization. Before, it keeps an answer by the Vary that it has
-        # where the cache stands: below the guard of a plain view, and above a dict of django-ninja, that names no token.
-        is_blind = stacking.caches and not stacking.kind.is_rest
-        is_blind = is_blind and (stacking.neighbour_depth > stacking.guard.depth or stacking.guard_sees_dict)
-        marks = [pytest.mark.xfail(django.VERSION < (5, 2, 15), reason="Django's cache", strict=True)] * is_blind
-        yield pytest.param(stacking, id=str(stacking), marks=marks)
-
-
-@pytest.mark.parametrize("stacking", list(cases()))
+@pytest.mark.parametrize("stacking", list(stackings()), ids=str)
 def test_who_gets_in(stacking: Stacking, send: Sender) -> None:
     cache.clear()
     neighbours.exempt.clear()
