@@ -9,6 +9,7 @@ import logging
 import traceback
 from typing import Any, Final, TypeAlias
 
+from django.conf import settings
 from django.dispatch import Signal
 from django.http import HttpRequest, JsonResponse
 from django.utils.cache import patch_vary_headers
@@ -34,6 +35,7 @@ __all__ = [
     "authorize",
     "averify",
     "error_response",
+    "has_browser_credential",
     "verify",
 ]
 
@@ -148,6 +150,11 @@ def admitted(request: HttpRequest) -> Authenticated | None:
     return found.authenticated if found is not None and found.header == request.META.get("HTTP_AUTHORIZATION") else None
 
 
+def has_browser_credential(request: HttpRequest) -> bool:
+    """Whether a credential came that browsers send by themselves: a session cookie, or one that the server has judged."""
+    return settings.SESSION_COOKIE_NAME in request.COOKIES or bool(request.META.get("REMOTE_USER"))
+
+
 def error_response(error: AuthorizationError) -> JsonResponse:
     """The answer to a request that was refused: status, challenge and JSON body (RFC 6750 section 3)."""
     name = realm()
@@ -182,19 +189,18 @@ class _Admitted:
 
 def _known(request: HttpRequest) -> Authenticated | _Lookup | None:
     """The result of `authenticate` if it needs no I/O, else the outcome of looking the token up. Takes no lock."""
-    header = request.META.get("HTTP_AUTHORIZATION")
-    if header is None:
+    if request.META.get("HTTP_AUTHORIZATION") is None:
         return None
-    found: _Admitted | None = request.__dict__.get(_ADMITTED)
-    if found is not None and found.header == header:
-        return found.authenticated
-    if header[:7] != "Bearer ":
-        return _Lookup()
+    found = admitted(request)
+    if found is not None:
+        return found
     try:
         server = current()
     except Unavailable:
         return _Lookup()
-    if not server.verifier.remembers:
+    header = request.META["HTTP_AUTHORIZATION"]
+    # A token has one key: with more spaces around it, it is parsed first.
+    if header[:7] != "Bearer " or header[7:8] == " " or header[-1:] == " " or not server.verifier.remembers:
         return _Lookup(server=server)
     key = digest(header[7:])
     del header  # an error report shows the locals of a frame
@@ -268,9 +274,15 @@ def _credential(request: HttpRequest, credential: object, *, admits: bool) -> ob
     """The credential that a framework gives, an AccessToken that is known without I/O, a `_Lookup`, or None."""
     if credential is not UNREAD:
         return credential
-    token = getattr(request, "auth", None)
-    if isinstance(token, AccessToken):  # of an outer guard, a middleware or a test
-        return token
+    found = admitted(request)
+    if found is not None:
+        if admits and getattr(request, "auth", None) is not found[1]:
+            admit(request, *found)
+        return found[1]
+    if request.META.get("HTTP_AUTHORIZATION") is None and isinstance(
+        token := getattr(request, "auth", None), AccessToken
+    ):
+        return token  # set by a test
     known = _known(request)
     return _found(request, known, admits=admits) if isinstance(known, tuple) else known
 

@@ -20,7 +20,7 @@ from django.utils.cache import patch_vary_headers
 from resource_server import authentication
 from resource_server.authentication import UNREAD
 from resource_server.errors import AuthorizationError
-from resource_server.guarded_methods import GuardedMethod, is_rest_class
+from resource_server.guarded_methods import GuardedMethod, is_rest_class, open_the_walls
 from resource_server.requirements import AnyScope, AnyToken, Requirement, Scopes
 
 __all__ = ["requires_any_scope", "requires_scope", "requires_token"]
@@ -93,7 +93,7 @@ def _guard_function(view: Callable[..., Any], requirement: Requirement) -> Calla
     instance = _instance(view)
     rest_class = getattr(view, "cls", type(instance))
     is_rest = is_rest_class(rest_class)
-    admits = not is_rest or _rest().reads_tokens_first(rest_class)
+    admits = not is_rest or _rest().reads_tokens_first(rest_class, getattr(view, "initkwargs", {}))
     guarded: Any
     if iscoroutinefunction(view) or getattr(instance, "view_is_async", False):  # `dispatch` is no coroutine function
 
@@ -140,15 +140,22 @@ def _guard_class(view: type[Any], requirement: Requirement) -> type[Any]:
         refusal = await _arefusal(request, requirement)
         return refusal or await _vary_later(super(guarded, self).dispatch(request, *args, **kwargs))
 
-    hook = wraps(view.initial)(initial) if is_rest else wraps(view.dispatch)(dispatch)
-    _mark(hook, (requirement,))
+    hook: Any = wraps(view.initial)(initial) if is_rest else wraps(view.dispatch)(dispatch)
+    hook.requirements = (requirement,)
     members = {
         hook.__name__: hook,
         "__module__": view.__module__,
         "__qualname__": view.__qualname__,
         "__doc__": view.__doc__,
     }
-    guarded = types.new_class(view.__name__, (view,), exec_body=lambda namespace: namespace.update(members))
+    try:
+        guarded = types.new_class(view.__name__, (view,), exec_body=lambda namespace: namespace.update(members))
+    except Exception as error:
+        raise TypeError(
+            f"a guard makes a subclass, which {view.__name__} refuses: guard {view.__name__}.as_view()"
+        ) from error
+    if not is_rest:
+        open_the_walls(guarded)
     return cast("type[Any]", guarded)
 
 
@@ -160,7 +167,7 @@ def _refusal(
         _rest().require(request, requirement)
         return None
     try:
-        credential = _other_credential(request, getattr(request, "user", None)) if is_rest else UNREAD
+        credential = _other_credential(request, getattr(request, "user", None), admits) if is_rest else UNREAD
         authentication.authorize(request, requirement, credential=credential, admits=admits)
     except AuthorizationError as error:
         return authentication.error_response(error)
@@ -176,16 +183,17 @@ async def _arefusal(
     try:
         credential = UNREAD
         if is_rest:
-            credential = _other_credential(request, await request.auser() if hasattr(request, "auser") else None)
+            user = await request.auser() if hasattr(request, "auser") else None
+            credential = _other_credential(request, user, admits)
         await authentication.aauthorize(request, requirement, credential=credential, admits=admits)
     except AuthorizationError as error:
         return authentication.error_response(error)
     return None
 
 
-def _other_credential(request: HttpRequest, user: object) -> object:
-    """What a view of REST framework, guarded from outside, would find without a token: the session, or what a test forces."""
-    if "HTTP_AUTHORIZATION" in request.META:
+def _other_credential(request: HttpRequest, user: object, reads_tokens_first: bool) -> object:
+    """What a view of REST framework, guarded from outside, finds before a token: the session, or what a test forces."""
+    if "HTTP_AUTHORIZATION" in request.META and reads_tokens_first:
         return UNREAD
     forced = getattr(request, "_force_auth_token", None) or getattr(request, "_force_auth_user", None)
     return forced or (user if getattr(user, "is_authenticated", False) else UNREAD)

@@ -4,13 +4,14 @@ In DRF the authentication class verifies the token, and everything else reads `r
 """
 
 import logging
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from django.http import HttpRequest
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import APIException
 from rest_framework.permissions import BasePermission
-from rest_framework.request import Request
+from rest_framework.request import ForcedAuthentication, Request
 
 from resource_server import authentication, server
 from resource_server.challenge import body, challenge, headers
@@ -119,9 +120,10 @@ async def arequire(request: Request, requirement: Requirement) -> None:
         raise AuthorizationFailed(error) from error
 
 
-def reads_tokens_first(view: Any) -> bool:
+def reads_tokens_first(view: Any, initkwargs: Mapping[str, Any]) -> bool:
     """Whether a view class asks our class before those that would take over the user that a guard outside has set."""
-    first = next(iter(view.authentication_classes), AccessTokenAuthentication)
+    classes = initkwargs.get("authentication_classes", view.authentication_classes)
+    first = next(iter(classes), AccessTokenAuthentication)
     return isinstance(first, type) and issubclass(first, AccessTokenAuthentication)
 
 
@@ -130,7 +132,8 @@ def _credential(request: Request) -> object:
     if isinstance(_auth(request), AccessToken):
         return request.auth
     authenticators = request.authenticators or ()
-    if not any(isinstance(authenticator, AccessTokenAuthentication) for authenticator in authenticators):
+    ours_or_forced = AccessTokenAuthentication | ForcedAuthentication  # the second is of REST framework's tests
+    if not any(isinstance(authenticator, ours_or_forced) for authenticator in authenticators):
         logger.error("%r demands a scope, and none of its authentication classes reads access tokens", request.path)
     return request.successful_authenticator if authenticators else request
 
@@ -168,14 +171,26 @@ def _permission(requirement: Requirement) -> type[BasePermission]:
 def _explain(view: "APIView", requirement: Requirement) -> None:
     # A permission answers yes or no, and only the view learns whether `|` found another way. So this view object,
     # which serves this request alone, is given the answer, should it come to that.
-    ours = view.permission_denied
+    denied: Any = view.permission_denied
+    if isinstance(denied, _Denial):
+        denied.requirement = requirement
+    else:
+        view.permission_denied = _Denial(view, requirement)  # type: ignore[method-assign]
 
-    def permission_denied(request: Request, message: str | None = None, code: str | None = None) -> None:
-        if message is None and code is None and _is_in_earnest(view, request):
-            require(request, requirement)
-        ours(request, message=message, code=code)
 
-    view.permission_denied = permission_denied  # type: ignore[method-assign, assignment]
+class _Denial:
+    """The `permission_denied` of a view whose requirement was not met."""
+
+    def __init__(self, view: "APIView", requirement: Requirement) -> None:
+        self.requirement = requirement
+        self._view = view
+        self._ours = view.permission_denied
+
+    def __call__(self, request: Request, message: str | None = None, code: str | None = None) -> NoReturn:
+        if message is None and code is None and _is_in_earnest(self._view, request):
+            require(request, self.requirement)
+        self._ours(request, message=message, code=code)
+        raise AssertionError("permission_denied raises")
 
 
 def _is_in_earnest(view: "APIView", request: Request) -> bool:

@@ -7,11 +7,16 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
-from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase
 from django.utils.cache import patch_vary_headers
 
-from resource_server.authentication import aauthenticate, admit, authenticate, error_response
+from resource_server.authentication import (
+    aauthenticate,
+    admit,
+    authenticate,
+    error_response,
+    has_browser_credential,
+)
 from resource_server.errors import AuthorizationError
 
 __all__ = ["AccessTokenMiddleware"]
@@ -22,8 +27,11 @@ class AccessTokenMiddleware:
 
     A request without bearer credentials goes on as it is. One that a token authenticates needs no CSRF token, unless a
     credential that browsers send by themselves came with it: a session cookie, or a `REMOTE_USER` of the server. Does
-    not demand a token: guards and permissions do.
+    not demand a token: guards and permissions do. In a subclass, `leaves_foreign_credentials = True` leaves bearer
+    credentials that are not a JWT, or whose issuer is not listed, to the views, as in `AccessTokenAuthentication`.
     """
+
+    leaves_foreign_credentials = False
 
     sync_capable = True
     async_capable = True
@@ -38,7 +46,7 @@ class AccessTokenMiddleware:
         if self._is_async:
             return self._acall(request)
         try:
-            authenticated = authenticate(request)
+            authenticated = authenticate(request, leave_foreign=self.leaves_foreign_credentials)
         except AuthorizationError as error:
             return error_response(error)
         if authenticated is not None:
@@ -48,7 +56,7 @@ class AccessTokenMiddleware:
 
     async def _acall(self, request: HttpRequest) -> HttpResponseBase:
         try:
-            authenticated = await aauthenticate(request)
+            authenticated = await aauthenticate(request, leave_foreign=self.leaves_foreign_credentials)
         except AuthorizationError as error:
             return error_response(error)
         if authenticated is not None:
@@ -58,7 +66,7 @@ class AccessTokenMiddleware:
 
 
 def _spare_csrf_check(request: HttpRequest) -> None:
-    if settings.SESSION_COOKIE_NAME not in request.COOKIES and not request.META.get("REMOTE_USER"):
+    if not has_browser_credential(request):
         # What CsrfViewMiddleware sets when it has nothing left to check.
         request.csrf_processing_done = True  # type: ignore[attr-defined] # Django's own mark on a request
 

@@ -1,9 +1,13 @@
 """`AccessTokenMiddleware`, and Django's own middlewares beside guards: CSRF, logins, caches."""
 
+import functools
+
 import pytest
 from asgiref.sync import async_to_sync, iscoroutinefunction, markcoroutinefunction
 from django.contrib.auth import get_user_model
+from django.core.exceptions import MiddlewareNotUsed
 from django.http import HttpResponse, JsonResponse
+from django.middleware.csrf import CsrfViewMiddleware
 from django.test import AsyncClient, Client
 from django.urls import path
 from django.utils.decorators import method_decorator, sync_and_async_middleware
@@ -90,6 +94,69 @@ class Protected(Mixed):
     pass
 
 
+class Override(View):
+    """Chooses the method anew, as forms of browsers need it."""
+
+    @read
+    def post(self, request):
+        return HttpResponse("posted")
+
+    def delete(self, request):
+        return HttpResponse("deleted")
+
+    def dispatch(self, request, *args, **kwargs):
+        if "delete" in request.GET:
+            request.method = "DELETE"
+        return super().dispatch(request, *args, **kwargs)
+
+
+class Acts(Mixed):
+    """Acts before the guarded method is asked, or instead of it."""
+
+    def dispatch(self, request, *args, **kwargs):
+        return HttpResponse("acted")
+
+
+class Copied(Mixed):
+    @functools.wraps(Mixed.post)
+    def put(self, request):
+        return HttpResponse("changed")
+
+
+class Reads(View):
+    def setup(self, request, *args, **kwargs):
+        super().setup(request, *args, **kwargs)
+        if "setup" in request.GET:
+            raise AssertionError("the login comes first")
+
+    def get(self, request):
+        return HttpResponse("private")
+
+    @read
+    def post(self, request):
+        return who(request)
+
+
+@read
+class WholeClass(View):
+    def post(self, request):
+        return who(request)
+
+    def put(self, request):
+        return HttpResponse("changed")
+
+
+class Logged:
+    def dispatch(self, request, *args, **kwargs):
+        return super().dispatch(request, *args, **kwargs)
+
+
+class Below(Logged, WholeClass):
+    @requires_scope("write")
+    def put(self, request):
+        return HttpResponse("changed")
+
+
 class Rest(APIView):
     authentication_classes = [AccessTokenAuthentication]
     permission_classes = [RequiresScope("read")]
@@ -135,6 +202,11 @@ urlpatterns = [
     path("mixed-exempt", csrf_exempt(Mixed.as_view())),
     path("child", Child.as_view()),
     path("protected", Protected.as_view()),
+    path("override", Override.as_view()),
+    path("acts", Acts.as_view()),
+    path("copied", Copied.as_view()),
+    path("reads", Reads.as_view()),
+    path("below", Below.as_view()),
     path("rest", Rest.as_view()),
     path("rest-of-sessions", RestOfSessions.as_view()),
     path("rest-without-ours", RestWithoutOurs.as_view()),
@@ -284,6 +356,60 @@ def test_login_required_middleware_leaves_guarded_views_to_their_guard(call, set
         assert call("put", url, scope="read").status_code == 302
         ada = get_user_model().objects.create_user("ada")
         assert call("put", url, user=ada).content == b"changed"
+
+
+@pytest.mark.django_db
+def test_nothing_of_a_class_runs_before_the_walls(call, settings):
+    ada = get_user_model().objects.create_user("ada")
+    settings.MIDDLEWARE = [*SESSIONS, CSRF]
+    assert call("post", "/override?delete=1", user=ada).status_code == 401
+    assert call("post", "/acts", user=ada).status_code == 401
+    assert call("put", "/acts", user=ada).status_code == 403
+    assert call("put", "/copied", user=ada).status_code == 401
+    assert call("post", "/mixed", user=ada, scope="read").status_code == 403  # a session took part
+    settings.MIDDLEWARE = [*SESSIONS, LOGIN]
+    assert call("post", "/override?delete=1").status_code == 401
+    assert call("post", "/acts").status_code == 401
+    assert call("get", "/acts").status_code == 302
+    assert call("put", "/copied").status_code == 401
+    assert call("get", "/reads?setup=1").status_code == 302
+    assert call("post", "/reads", scope="read").status_code == 200
+
+
+@pytest.mark.parametrize("wall", [CSRF, LOGIN])
+def test_a_subclass_of_a_guarded_class_keeps_its_exemption(call, settings, wall):
+    settings.MIDDLEWARE = [*SESSIONS, wall]
+
+    assert call("post", "/below", scope="read").json() == {"user": "auth0|ada", "token": True}
+    assert call("put", "/below", scope="read write").content == b"changed"
+    assert call("put", "/below", scope="read").status_code == 403
+    assert call("put", "/below", scope="write").status_code == 403
+    assert call("post", "/below").status_code == 401
+
+
+def login_factory(get_response):
+    """A project's own wall, which reads Django's mark."""
+
+    def middleware(request):
+        return get_response(request)
+
+    def process_view(request, callback, args, kwargs):
+        return HttpResponse("wall", status=418) if getattr(callback, "login_required", True) else None
+
+    middleware.process_view = process_view
+    return middleware
+
+
+class Unused(CsrfViewMiddleware):
+    def __init__(self, get_response):
+        raise MiddlewareNotUsed
+
+
+def test_a_wall_of_the_projects_own_stays_up(issuer, settings):
+    settings.ROOT_URLCONF = __name__
+    settings.MIDDLEWARE = [*SESSIONS, f"{__name__}.login_factory", f"{__name__}.Unused"]
+
+    assert Client().get("/mixed").status_code == 418
 
 
 @pytest.mark.parametrize("url", ["/cached", "/cached-rest"])
