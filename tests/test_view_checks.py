@@ -275,6 +275,10 @@ ORDERS = {
     "first": ([MIDDLEWARE, SESSIONS, AUTHENTICATION], True),
     "after": ([SESSIONS, AUTHENTICATION, MIDDLEWARE], False),
     "alone": ([SESSIONS, MIDDLEWARE], False),
+    "before that of remote users": (
+        [SESSIONS, AUTHENTICATION, MIDDLEWARE, "django.contrib.auth.middleware.PersistentRemoteUserMiddleware"],
+        True,
+    ),
     "subclasses": (middleware("tests.test_view_checks", "Tokens", "Sessions"), True),
     "subclasses in order": (middleware("tests.test_view_checks", "Sessions", "Tokens"), False),
 }
@@ -298,7 +302,7 @@ def test_our_middleware_before_djangos_is_a_warning(project, settings, order, wa
     settings.MIDDLEWARE = order
     found = messages()
     assert [message.id for message in found] == ["resource_server.W007"] * warned
-    assert all(f"after {AUTHENTICATION}" in message.hint for message in found)
+    assert all("after django.contrib.auth.middleware." in message.hint for message in found)
 
 
 @pytest.mark.django_db
@@ -513,3 +517,15 @@ def test_no_setting_makes_a_check_raise(project, settings, checks, value):
         setattr(settings, name, value)
         assert set(checks()) <= {"resource_server.W006"}
         setattr(settings, name, before)
+
+
+def test_a_view_that_chooses_its_authenticators_by_the_request_is_not_warned_of(project):
+    class Chooses(APIView):
+        authentication_classes = [SessionAuthentication]
+        permission_classes = [IsAuthenticated]
+
+        def get_authenticators(self):
+            return [AccessTokenAuthentication()]
+
+    project(path("x/", Chooses.as_view()))
+    assert ids() == []

@@ -7,9 +7,10 @@ handled here and nowhere else.
 
 import logging
 import traceback
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 
 from django.conf import settings
+from django.db import connections
 from django.dispatch import Signal
 from django.http import HttpRequest, JsonResponse
 from django.utils.cache import patch_vary_headers
@@ -21,7 +22,8 @@ from resource_server.server import ResourceServer, current, realm
 from resource_server.tokens.access_token import AccessToken
 from resource_server.tokens.cache import VerifiedToken, digest
 from resource_server.tokens.credentials import Credentials, parse_authorization, parse_token
-from resource_server.tokens.flow import Blocking, Flow, arun, run
+from resource_server.tokens.flow import Blocking, Flow, arun
+from resource_server.tokens.flow import run as run_flow
 from resource_server.tokens.policy import Policy
 
 __all__ = [
@@ -41,6 +43,7 @@ __all__ = [
 
 logger = logging.getLogger("resource_server")
 
+T = TypeVar("T")
 Authenticated: TypeAlias = tuple[Any, AccessToken]
 
 UNREAD: Final = object()
@@ -71,7 +74,7 @@ def authenticate(request: HttpRequest, *, leave_foreign: bool = False) -> Authen
     judge scopes.
     """
     known = _known(request)
-    return run(_authenticate(request, known, leave_foreign=leave_foreign)) if isinstance(known, _Lookup) else known
+    return _run(_authenticate(request, known, leave_foreign=leave_foreign)) if isinstance(known, _Lookup) else known
 
 
 async def aauthenticate(request: HttpRequest, *, leave_foreign: bool = False) -> Authenticated | None:
@@ -98,7 +101,7 @@ def authorize(
             return requirement.check(known)
         except InsufficientScope:
             pass  # judged again below, where receivers of the signal may block
-    return run(_authorize(request, requirement, known, admits=admits))
+    return _run(_authorize(request, requirement, known, admits=admits))
 
 
 async def aauthorize(
@@ -122,7 +125,7 @@ def verify(token: str) -> AccessToken:
     """
     credentials = Credentials(unverified_token=token)
     del token  # an error report shows the locals of a frame
-    return run(_verify(credentials))
+    return _run(_verify(credentials))
 
 
 async def averify(token: str) -> AccessToken:
@@ -187,20 +190,24 @@ class _Admitted:
         self.authenticated = authenticated
 
 
+def _run(flow: Flow[T]) -> T:
+    # A thread that is made for one call leaves no connection to a database behind.
+    return run_flow(flow, after_thread=connections.close_all)
+
+
 def _known(request: HttpRequest) -> Authenticated | _Lookup | None:
     """The result of `authenticate` if it needs no I/O, else the outcome of looking the token up. Takes no lock."""
     if request.META.get("HTTP_AUTHORIZATION") is None:
         return None
-    found = admitted(request)
-    if found is not None:
+    if _ADMITTED in request.__dict__ and (found := admitted(request)) is not None:
         return found
     try:
         server = current()
     except Unavailable:
         return _Lookup()
     header = request.META["HTTP_AUTHORIZATION"]
-    # A token has one key: with more spaces around it, it is parsed first.
-    if header[:7] != "Bearer " or header[7:8] == " " or header[-1:] == " " or not server.verifier.remembers:
+    # A token has one key: where more spaces stand around it, the header is parsed first.
+    if header[:7] != "Bearer " or " " in header[7:] or not server.verifier.remembers:
         return _Lookup(server=server)
     key = digest(header[7:])
     del header  # an error report shows the locals of a frame
@@ -274,16 +281,14 @@ def _credential(request: HttpRequest, credential: object, *, admits: bool) -> ob
     """The credential that a framework gives, an AccessToken that is known without I/O, a `_Lookup`, or None."""
     if credential is not UNREAD:
         return credential
-    found = admitted(request)
-    if found is not None:
+    if _ADMITTED in request.__dict__ and (found := admitted(request)) is not None:
         if admits and getattr(request, "auth", None) is not found[1]:
             admit(request, *found)
         return found[1]
-    if request.META.get("HTTP_AUTHORIZATION") is None and isinstance(
-        token := getattr(request, "auth", None), AccessToken
-    ):
-        return token  # set by a test
     known = _known(request)
+    # A test sets `auth` and sends no header; a copy of a request may have lost the header that its `auth` came from.
+    if known is None and _ADMITTED not in request.__dict__ and isinstance(getattr(request, "auth", None), AccessToken):
+        return getattr(request, "auth", None)
     return _found(request, known, admits=admits) if isinstance(known, tuple) else known
 
 

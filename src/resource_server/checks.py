@@ -1,4 +1,4 @@
-"""System checks of the settings: what is wrong (E001 to E029), and what will surprise (W002 to W004).
+"""System checks of the settings: what is wrong (E001 to E030), and what will surprise (W002 to W004).
 
 Importing this module registers them, and with them the checks of views and middleware in `view_checks.py`.
 Nothing is fetched: `manage.py check` says the same with the issuer down.
@@ -24,7 +24,7 @@ __all__ = [
 
 @checks.register()
 def check_settings(app_configs: Sequence[AppConfig] | None = None, **_: Any) -> list[checks.CheckMessage]:
-    """E001 to E029: RESOURCE_SERVER, each problem by itself."""
+    """E001 to E030: RESOURCE_SERVER, each problem by itself."""
     _server, problems = configure()
     return [
         checks.Error(problem.message, hint=problem.hint, id=f"resource_server.{problem.id}") for problem in problems

@@ -58,5 +58,10 @@ def _with_guards(view: Any, outside: tuple[Requirement, ...]) -> type[APIView]:
         "guards_outside": outside,
         "get_authenticators": get_authenticators,
     }
-    guarded: type[APIView] = new_class(view.__name__, (view,), exec_body=lambda namespace: namespace.update(members))
+    try:
+        guarded: type[APIView] = new_class(
+            view.__name__, (view,), exec_body=lambda namespace: namespace.update(members)
+        )
+    except Exception:  # noqa: BLE001 - a class may refuse subclasses in any way; then it is described as it is
+        return view  # type: ignore[no-any-return] # drf-spectacular's own is untyped
     return guarded

@@ -134,7 +134,7 @@ class InsufficientScope(Rejected):
     messages: ClassVar[Mapping[str, str]] = {
         "scope_missing": "access token lacks a scope: ",
         "scope_missing_any": "access token has none of the scopes: ",
-        "token_missing": "an access token is needed here: a session or a password has no scopes",
+        "token_missing": "an access token is needed here: another credential has no scopes",
     }
 
     def __init__(self, reason: str, *, scopes: tuple[str, ...], missing: tuple[str, ...] = ()) -> None:

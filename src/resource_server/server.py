@@ -16,7 +16,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.cache import caches
-from django.core.exceptions import ObjectDoesNotExist
+from django.core.exceptions import ImproperlyConfigured, ObjectDoesNotExist
 from django.core.signals import setting_changed
 from django.db import connections
 from django.dispatch import receiver
@@ -118,13 +118,21 @@ def configure() -> tuple[ResourceServer | None, list[Problem]]:
         problems += finders.add(str(config.common.get("USERS", "token")))
         policy_of, found = _policy_of(config.issuers_function, config.common, finders, debug=debug)
         problems += found
+    fetch_documents = _fetch
+    if config.cache is not None:
+        try:
+            fetch_documents = _shared(config.cache)
+        except ImproperlyConfigured as error:
+            hint = f"What processes share is sealed by SECRET_KEY. {error}"
+            message = "RESOURCE_SERVER: CACHE needs a SECRET_KEY"
+            problems.append(Problem(id="E030", key="CACHE", message=message, hint=hint))
     if problems:
         return None, problems
     verifier = Verifier(
         config.policies,
         policy_of=policy_of,
         token_cache=config.token_cache,
-        fetch=_fetch if config.cache is None else _shared(config.cache),
+        fetch=fetch_documents,
         on_event=_tell,
     )
     return ResourceServer(verifier=verifier, finders=finders, realm=config.realm), []

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 from asgiref.sync import iscoroutinefunction
 from django.apps import apps
 from django.contrib.auth import get_user_model
-from django.core.exceptions import ObjectDoesNotExist, ValidationError
+from django.core.exceptions import MultipleObjectsReturned, ObjectDoesNotExist, ValidationError
 from django.db import DataError, Error, IntegrityError, NotSupportedError, connections
 from django.utils.module_loading import import_string
 
@@ -192,7 +192,7 @@ def user_finder(users: str, rows: UserRows | None) -> tuple[UserFinder | None, l
         function: Any = import_string(users)
     except Exception as error:  # noqa: BLE001 - a module of the project is run here, which may fail in any way
         return None, [_problem("E016", "is a dotted path that cannot be imported", f"{type(error).__name__}: {error}")]
-    if not callable(function):
+    if not callable(function) or inspect.isclass(function):
         hint = "Name a function that takes an AccessToken and answers a user or None."
         return None, [_problem("E016", "is a dotted path to something that is no function", hint)]
     if _is_async(function):
@@ -225,7 +225,10 @@ def _is_async(function: Any) -> bool:
 
 
 def _call(function: Callable[[AccessToken], Any], path: str, token: AccessToken) -> Any:
-    user = function(token)
+    try:
+        user = function(token)
+    except ObjectDoesNotExist:
+        return None
     # A decorator can hide from `_is_async` that the function below it is async.
     if inspect.isawaitable(user):
         if inspect.iscoroutine(user):
@@ -248,13 +251,15 @@ def _give_up_failed_connections() -> None:
 
 
 def _lookup(token: AccessToken) -> Any:
-    manager = get_user_model()._default_manager
+    manager: Any = get_user_model()._default_manager
     try:
         user = manager.get_by_natural_key(token.subject)
+    except MultipleObjectsReturned:  # of a manager that ignores case
+        user = manager.filter(**{get_user_model().USERNAME_FIELD: token.subject}).first()
     except (ObjectDoesNotExist, ValidationError, ValueError):
         return None
     # A database that ignores case or accents would make two people one.
-    return user if str(user.get_username()) == token.subject else None
+    return user if user is not None and str(user.get_username()) == token.subject else None
 
 
 def _problem(number: str, message: str, hint: str) -> Problem:

@@ -4,11 +4,14 @@
 cannot say (`~`, another permission beside `|`) stands in `Access.text`. Made without a request.
 """
 
+import dis
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import reduce
 from inspect import isfunction
+from itertools import pairwise
+from types import FunctionType
 from typing import Any
 
 from rest_framework.permissions import (
@@ -79,8 +82,14 @@ def _of_handler(view: APIView, method: str) -> Iterator[Requirement]:
         yield from noted_on_function(handler)
         # A generic view answers by `list`, `create` and so on, and `partial_update` by `update`.
         if isfunction(handler) and handler.__module__.startswith(("rest_framework.", "adrf.")):
-            called = (getattr(type(view), name, None) for name in handler.__code__.co_names)
-            pending += filter(isfunction, called)
+            pending += filter(isfunction, (getattr(type(view), name, None) for name in _called_on_self(handler)))
+
+
+def _called_on_self(function: FunctionType) -> Iterator[str]:
+    """The names that a method reads from `self`. The built-in `list` is not the view's action of that name."""
+    for first, second in pairwise(dis.get_instructions(function)):
+        if first.argval == "self" and second.opname in {"LOAD_ATTR", "LOAD_METHOD"}:
+            yield str(second.argval)
 
 
 def _of_permission(permission: Any, method: str) -> Access:

@@ -49,8 +49,11 @@ def check_authentication_order(app_configs: Sequence[AppConfig] | None = None, *
     return [
         checks.Warning(
             f"{' and '.join(names)} before AccessTokenAuthentication ({view}): a request that has a token and another credential "
-            "is judged by the other, and its token is not read.",
-            hint=f"Put {_OURS} first.",
+            "is judged by the other, and its token is not read; where the other reads bearer tokens too, it refuses ours.",
+            hint=(
+                f"Put {_OURS} first. For another scheme of bearer tokens, let it be a subclass with "
+                "leaves_foreign_credentials = True, or the other scheme's tokens are refused."
+            ),
             id="resource_server.W001",
         )
         for names, view in before.items()
@@ -101,17 +104,19 @@ def check_default_permissions(app_configs: Sequence[AppConfig] | None = None, **
 
 @checks.register()
 def check_middleware_order(app_configs: Sequence[AppConfig] | None = None, **_: Any) -> list[checks.CheckMessage]:
-    """W007: AuthenticationMiddleware after ours replaces the token's user by the session's."""
-    django = "django.contrib.auth.middleware.AuthenticationMiddleware"
-    order = [name for ancestry in _middleware() for name in (_MIDDLEWARE, django) if name in ancestry]
-    if _MIDDLEWARE not in order or django not in order[order.index(_MIDDLEWARE) :]:
-        return []
+    """W007: a middleware of Django's after ours replaces the token's user by its own."""
+    setters = ("AuthenticationMiddleware", "RemoteUserMiddleware")
+    ours, later = False, []
+    for ancestry in _middleware():
+        ours = ours or _MIDDLEWARE in ancestry
+        later += [name for name in setters if ours and f"django.contrib.auth.middleware.{name}" in ancestry]
     return [
         checks.Warning(
-            "MIDDLEWARE: AccessTokenMiddleware stands before AuthenticationMiddleware, which replaces the token's user by the session's.",
-            hint=f"Put {_MIDDLEWARE} after {django}.",
+            f"MIDDLEWARE: AccessTokenMiddleware stands before {name}, which replaces the token's user by its own.",
+            hint=f"Put {_MIDDLEWARE} after django.contrib.auth.middleware.{name}.",
             id="resource_server.W007",
         )
+        for name in later
     ]
 
 
@@ -167,6 +172,8 @@ def _permits_the_authenticated_alone(permission: Any) -> bool:
 
 
 def _reads_tokens(view: _RestView, *, has_middleware: bool) -> bool:
+    if getattr(view.cls.get_authenticators, "__module__", "") != "rest_framework.views":
+        return True  # only a request tells which classes it asks
     for cls in view.authentication_classes:
         # A class of the project may call `authenticate` or `verify`; those of REST framework do not.
         is_of_django = getattr(getattr(cls, "authenticate", None), "__module__", "") == "rest_framework.authentication"

@@ -31,7 +31,7 @@ def snippet(mark):
 
 
 def run(mark):
-    names = {"__name__": "readme"}
+    names = {"__name__": "readme", "INSTALLED_APPS": ["django.contrib.auth"]}
     exec(compile(snippet(mark), f"README.md ({mark})", "exec"), names)  # noqa: S102 - our own text
     return names
 
@@ -172,6 +172,11 @@ def test_the_bearer_class_of_django_ninja(issuer):
         }
         refused = Client().get("/who", headers={"Authorization": "Bearer x"})
         assert (refused.status_code, refused.json()["error"]) == (401, "invalid_token")
+        assert Client().get("/who")["WWW-Authenticate"] == 'Bearer realm="api"'
+        assert api.get_openapi_schema()["components"]["securitySchemes"]["AccessTokenBearer"] == {
+            "type": "http",
+            "scheme": "bearer",
+        }
 
 
 @pytest.mark.django_db

@@ -9,7 +9,7 @@ from resource_server.testing import FakeIssuer
 
 @pytest.fixture
 def issuer(settings):
-    issuer = FakeIssuer()
+    issuer = FakeIssuer(algorithm="ES256")  # an RSA key takes longer to make than most tests
     settings.ROOT_URLCONF = "tests.edges.views"
     settings.RESOURCE_SERVER = issuer.settings()
     with issuer.serving():

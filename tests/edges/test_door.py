@@ -207,9 +207,7 @@ def test_what_is_trusted_can_be_read(issuer):
     (trusted,) = server.trusted_issuers()
 
     assert (trusted.issuer, trusted.audience, trusted.token_types) == (issuer.issuer, (issuer.audience,), ("at+jwt",))
-    assert [(key.kid, key.kty, key.algorithms) for key in trusted.keys] == [
-        (issuer.keys.current_kid, "RSA", ("RS256",))
-    ]
+    assert [(key.kid, key.kty, key.algorithms) for key in trusted.keys] == [(issuer.keys.current_kid, "EC", ("ES256",))]
     assert (trusted.metadata["jwks_uri"], trusted.error) == (issuer.jwks_uri, None)
 
 

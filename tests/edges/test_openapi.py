@@ -15,14 +15,18 @@ from drf_spectacular.settings import patched_settings
 from drf_spectacular.utils import extend_schema
 from drf_spectacular.views import SpectacularAPIView
 from openapi_spec_validator import validate
+from rest_framework.authentication import BasicAuthentication
 from rest_framework.generics import GenericAPIView, ListCreateAPIView, RetrieveUpdateDestroyAPIView
 from rest_framework.permissions import (
     AllowAny,
     IsAuthenticated,
 )
 from rest_framework.response import Response
+from rest_framework.routers import SimpleRouter
+from rest_framework.serializers import ModelSerializer
 from rest_framework.test import APIClient
 from rest_framework.views import APIView
+from rest_framework.viewsets import ModelViewSet
 
 from resource_server import requires_scope, requires_token, signals
 from resource_server.drf import AccessTokenAuthentication, RequiresScope
@@ -74,7 +78,7 @@ class Routes:
 @pytest.fixture(autouse=True)
 def project(settings):
     """A project with drf-spectacular, whose issuer is down."""
-    issuer = FakeIssuer()
+    issuer = FakeIssuer(algorithm="ES256")
     issuer.failure = "fetch_failed"
     settings.RESOURCE_SERVER = issuer.settings()
     settings.REST_FRAMEWORK = REST_FRAMEWORK
@@ -417,7 +421,7 @@ def rejected():
 @pytest.mark.parametrize("public", [True, False], ids=["all", "what the caller may see"])
 @pytest.mark.parametrize("with_token", [True, False], ids=["token", "anonymous"])
 def test_making_a_document_tells_of_no_refusal(settings, caplog, rejected, public, with_token):
-    issuer = FakeIssuer()
+    issuer = FakeIssuer(algorithm="ES256")
     served = SpectacularAPIView.as_view(
         schema=None,
         serve_public=public,
@@ -464,3 +468,40 @@ def test_paths_of_one_view_keep_their_names():
         for made in (bare, guarded)
     ]
     assert names[0] == names[1]
+
+
+def test_a_guard_on_list_says_nothing_of_the_other_actions():
+    class Groups(ModelSerializer):
+        class Meta:
+            model = Group
+            fields = ["name"]
+
+    class Things(ModelViewSet):
+        queryset = Group.objects.all()
+        serializer_class = Groups
+        list = requires_scope("a")(ModelViewSet.list)
+
+    router = SimpleRouter()
+    router.register("things", Things)
+    paths = document(*router.urls)["paths"]
+    assert paths["/things/"]["get"]["security"] == tokens("a")
+    assert paths["/things/"]["post"]["security"] == tokens("")
+    assert {method: found["security"] for method, found in paths["/things/{id}/"].items()} == dict.fromkeys(
+        ["get", "put", "patch", "delete"], tokens("")
+    )
+
+
+def test_a_class_that_refuses_subclasses_is_described_as_it_is_and_guarded_by_its_views():
+    class Coded(APIView):
+        def __init_subclass__(cls, *, code, **kwargs):
+            super().__init_subclass__(**kwargs)
+
+    class Final(Coded, code=1):
+        authentication_classes = [BasicAuthentication]
+
+        def get(self, request):
+            return Response({})
+
+    assert operation(requires_scope("a")(Final.as_view()))["security"]
+    with pytest.raises(TypeError, match=r"guard Final.as_view\(\)"):
+        requires_scope("a")(Final)

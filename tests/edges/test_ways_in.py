@@ -1,6 +1,7 @@
 """The ways in that projects call themselves: `verify`, `authenticate`, `error_response`, and DRF's class by hand."""
 
 import asyncio
+import copy
 import pickle
 import sys
 import traceback
@@ -8,12 +9,13 @@ import traceback
 import pytest
 from asgiref.sync import async_to_sync
 from django.contrib.auth.models import User
-from django.http import HttpRequest
+from django.core.checks import run_checks
+from django.http import HttpRequest, HttpResponse
 from django.test import Client, RequestFactory
 from django.urls import path
 from ninja import NinjaAPI
 from ninja.security import HttpBearer
-from rest_framework.authentication import BaseAuthentication, TokenAuthentication
+from rest_framework.authentication import BaseAuthentication, SessionAuthentication, TokenAuthentication
 from rest_framework.authtoken.models import Token
 from rest_framework.permissions import AllowAny, IsAuthenticated
 from rest_framework.response import Response
@@ -26,11 +28,14 @@ from resource_server import (
     authenticate,
     averify,
     error_response,
+    requires_scope,
+    server,
     signals,
     verify,
 )
 from resource_server.drf import AccessTokenAuthentication, AuthorizationFailed, RequiresScope
 from resource_server.errors import InvalidRequest, InvalidToken, Unavailable
+from resource_server.middleware import AccessTokenMiddleware
 from resource_server.testing import FakeIssuer
 
 
@@ -72,7 +77,20 @@ def test_verify_gives_the_token_or_raises(issuer, ways):
 
     assert isinstance(token, AccessToken)
     assert token.scopes == {"read"}
-    for bad in ("", "x", "a.b.c", "a b", "Bearer x", "\x00", "ä", "x" * 20_000, FakeIssuer().token(), None, b"x", 1):
+    for bad in (
+        "",
+        "x",
+        "a.b.c",
+        "a b",
+        "Bearer x",
+        "\x00",
+        "ä",
+        "x" * 20_000,
+        FakeIssuer(algorithm="ES256").token(),
+        None,
+        b"x",
+        1,
+    ):
         with pytest.raises(InvalidToken):
             ways[0](bad)
     issuer.failure = "fetch_failed"
@@ -126,7 +144,7 @@ def test_a_bearer_class_of_django_ninja(issuer, settings):
 
     assert get(f"Bearer {issuer.token()}").json() == {"subject": "auth0|ada"}
     assert get().status_code == 401
-    assert get(f"Bearer {FakeIssuer().token()}").json()["error"] == "invalid_token"
+    assert get(f"Bearer {FakeIssuer(algorithm='ES256').token()}").json()["error"] == "invalid_token"
     issuer.failure = "fetch_failed"
     assert get(f"Bearer {issuer.token(header={'kid': 'new'})}").status_code == 503
 
@@ -346,3 +364,79 @@ def test_a_request_of_any_kind_will_do(issuer):
     request.META["HTTP_AUTHORIZATION"] = f"Bearer {issuer.token()}".encode()
 
     assert authenticate(request)[1].subject == "auth0|ada"
+
+
+def test_a_copy_of_a_request_is_judged_by_its_own_header(issuer):
+    guarded = requires_scope("read")(lambda request: HttpResponse(request.auth.subject))
+    outer = request_with(f"Bearer {issuer.token(scope='read', sub='root')}")
+    assert guarded(outer).content == b"root"
+    for authorization, status in (
+        (f"Bearer {issuer.token(scope='read', sub='eve')}", 200),
+        ("Bearer x", 401),
+        (None, 401),
+    ):
+        inner = copy.copy(outer)
+        inner.META = {**outer.META, "HTTP_AUTHORIZATION": authorization}
+        response = guarded(inner)
+        assert response.status_code == status
+        assert b"root" not in response.content
+
+
+def test_spaces_around_a_token_make_no_second_entry(issuer):
+    token = issuer.token()
+    for header in (
+        f"Bearer {token}",
+        f"Bearer  {token}",
+        f"Bearer {' ' * 9}{token}",
+        f"Bearer {token} ",
+        f"bearer {token}",
+    ):
+        assert authenticate(request_with(header))[1].subject == "auth0|ada"
+    assert len(server.current().verifier._seen) == 1
+
+
+def test_many_checks_of_objects_are_one_denial(issuer):
+    class Many(APIView):
+        authentication_classes = [AccessTokenAuthentication]
+        permission_classes = [RequiresScope("write") | IsAuthenticated]
+
+        def get(self, request):
+            for number in range(1500):
+                self.check_object_permissions(request, number)
+            self.permission_denied(request, message="theirs")
+
+    response = Many.as_view()(request_with(f"Bearer {issuer.token()}"))
+    assert (response.status_code, response.data["detail"]) == (403, "theirs")
+
+
+@pytest.mark.django_db
+def test_a_session_and_anothers_token_do_not_add_up(issuer, django_user_model):
+    class Both(APIView):
+        authentication_classes = [SessionAuthentication, AccessTokenAuthentication]
+
+        def get(self, request):
+            raise AssertionError("bob has no token")
+
+    request = request_with(f"Bearer {issuer.token(scope='write')}")
+    request.user = django_user_model.objects.create_user("bob")
+    assert requires_scope("write")(Both.as_view())(request).status_code == 403
+
+
+def test_a_middleware_can_leave_foreign_credentials(issuer):
+    class Leaves(AccessTokenMiddleware):
+        leaves_foreign_credentials = True
+
+    for middleware, status in ((AccessTokenMiddleware, 401), (Leaves, 200)):
+        call = middleware(lambda request: HttpResponse())
+        assert call(request_with("Bearer 0123456789abcdef")).status_code == status
+        assert call(request_with("Bearer a.b.c, x")).status_code == 400
+
+
+def test_a_cache_without_a_secret_key_is_a_problem_of_the_settings(issuer, settings):
+    token = issuer.token()
+    settings.RESOURCE_SERVER = issuer.settings(CACHE="default")
+    settings.SECRET_KEY = ""
+    with pytest.raises(Unavailable) as raised:
+        authenticate(request_with(f"Bearer {token}"))
+    assert (raised.value.reason, held(token, raised.value)) == ("settings_invalid", [])
+    assert [message.id for message in run_checks() if message.id == "resource_server.E030"] == ["resource_server.E030"]

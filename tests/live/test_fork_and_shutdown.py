@@ -230,8 +230,7 @@ KNOWN = """
 import asyncio, json, sys, threading
 from django.http import HttpRequest
 from tests.live import project
-from resource_server.authentication import authenticate
-from resource_server.tokens.flow import arun
+from resource_server.authentication import aauthenticate
 
 def request(token):
     made = HttpRequest()
@@ -245,9 +244,9 @@ async def main():
         hops.append(arguments)
         return submit(*arguments)
     loop.run_in_executor = noted
-    await arun(authenticate(request(sys.argv[1])))
+    await aauthenticate(request(sys.argv[1]))
     cold = len(hops)
-    await arun(authenticate(request(sys.argv[2])))
+    await aauthenticate(request(sys.argv[2]))
     return [cold, len(hops)]
 
 print(json.dumps(asyncio.run(main())))

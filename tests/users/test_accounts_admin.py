@@ -3,6 +3,7 @@
 import pytest
 from django.contrib import admin
 from django.contrib.auth import get_user_model
+from django.contrib.auth.backends import BaseBackend
 from django.contrib.auth.models import Group, Permission
 from django.test import Client
 from django.urls import path
@@ -289,3 +290,18 @@ def test_staff_need_the_rights_that_django_asks_for(urls, keeper, granted):
         302 if "change_account" in granted else 403,
         302 if "delete_account" in granted else 403,
     )
+
+
+class Rules(BaseBackend):
+    """Grants what it does not list."""
+
+    def has_perm(self, user_obj, perm, obj=None):
+        return user_obj.username == "target" and perm == "auth.delete_user"
+
+
+def test_a_right_that_a_backend_grants_without_listing_it_counts(urls, client, settings):
+    settings.AUTHENTICATION_BACKENDS = [*settings.AUTHENTICATION_BACKENDS, f"{__name__}.Rules"]
+    account = account_of("ada")
+    client.post(f"{CHANGELIST}{account.pk}/change/", {"user": user_with().pk})
+    account.refresh_from_db()
+    assert account.user.username != "target"

@@ -251,3 +251,43 @@ def test_a_function_that_is_called_like_a_plain_one_passes(call, users_are, name
     users_are(f"{__name__}.{name}")
     assert [message.id for message in run_checks() if message.id.startswith("resource_server.")] == []
     assert call(employee="nobody").json()["reason"] == "user_unknown"
+
+
+def missing(token):
+    return get_user_model().objects.get(username="nowhere")
+
+
+class Finder:
+    """A class, which calling would only make an instance of."""
+
+
+def test_a_function_may_answer_that_there_is_no_such_user(call, users_are, db):
+    users_are(f"{__name__}.missing")
+    refused(call(), "user_unknown")
+
+
+def test_a_class_is_no_function(users_are):
+    users_are(f"{__name__}.Finder")
+    assert [message.id for message in run_checks() if message.id == "resource_server.E016"] == ["resource_server.E016"]
+
+
+def test_lookup_tells_two_users_apart_whose_names_differ_by_case(call, users_are, db, monkeypatch):
+    people = get_user_model().objects
+    for name in ("Ada", "ada"):
+        people.create_user(name)
+    monkeypatch.setattr(type(people), "get_by_natural_key", lambda self, name: self.get(username__iexact=name))
+    users_are("lookup")
+    for name in ("Ada", "ada"):
+        assert call(sub=name).json()["name"] == name
+    refused(call(sub="ADA"), "user_unknown")
+
+
+def test_provision_does_not_answer_a_user_whom_the_manager_hides(call, users_are, db, monkeypatch):
+    users_are("provision")
+    assert call().status_code == 200
+    people = get_user_model().objects
+    everybody = type(people).get_queryset
+    monkeypatch.setattr(type(people), "get_queryset", lambda self: everybody(self).exclude(first_name="deleted"))
+    people.update(first_name="deleted")
+    for _ in range(2):
+        refused(call(), "user_unknown")

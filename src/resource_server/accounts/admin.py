@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import admin
+from django.contrib.auth.models import Permission
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 
@@ -79,5 +80,8 @@ def _outranks(user: Any, actor: Any) -> bool:
     # Django lists no permissions of an inactive user, who has them again once activated.
     if not user.is_active:
         return True
-    permissions = user.get_all_permissions() if hasattr(user, "get_all_permissions") else ()
-    return not all(actor.has_perm(permission) for permission in permissions)
+    listed = user.get_all_permissions() if hasattr(user, "get_all_permissions") else set()
+    # A backend may grant what it does not list.
+    known = Permission.objects.values_list("content_type__app_label", "codename")
+    held = {*listed, *(name for name in (f"{app}.{codename}" for app, codename in known) if user.has_perm(name))}
+    return not all(actor.has_perm(permission) for permission in held)

@@ -21,7 +21,7 @@ __all__ = ["provision"]
 
 
 def provision(token: AccessToken) -> Any:
-    """The user of (issuer, subject); one query for a person who is known. Does not read names or addresses out of the token.
+    """The user of (issuer, subject), None if the project hides the user; one query for a person who is known. Does not read names or addresses out of the token.
 
     Raises what a receiver of `user_provisioned` raises; then neither the user nor the account exists, and the next
     request of this person is the first again.
@@ -31,20 +31,25 @@ def provision(token: AccessToken) -> Any:
     user = _find(identity, read)
     if user is None and read != write:
         user = _find(identity, write)  # a replica lags behind
-    if user is None:
-        try:
-            user = _create(token, identity, write)
-        except IntegrityError:
-            # Another request made the account between the two queries. Any other cause leaves no account.
-            user = _find(identity, write)
-            if user is None:
-                raise
-    return user
+    if user is not None or _has_account(identity, write):
+        return user
+    try:
+        return _create(token, identity, write)
+    except IntegrityError:
+        # Another request made the account between the two queries. Any other cause leaves no account.
+        if not _has_account(identity, write):
+            raise
+    return _find(identity, write)
 
 
 def _find(identity: str, database: str) -> Any:
-    account = Account.objects.using(database).select_related("user").filter(identity=identity).first()
-    return account.user if account is not None else None
+    """The user of an account, if the default manager of the users shows it: one that is deleted softly is not found."""
+    users = get_user_model()._default_manager.using(database)
+    return users.filter(access_token_accounts__identity=identity).first()
+
+
+def _has_account(identity: str, database: str) -> bool:
+    return Account.objects.using(database).filter(identity=identity).exists()
 
 
 def _create(token: AccessToken, identity: str, database: str) -> Any:

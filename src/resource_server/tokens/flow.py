@@ -30,17 +30,17 @@ class Blocking:
 Flow: TypeAlias = Generator[Blocking, Any, T]
 
 
-def run(flow: Flow[T]) -> T:
+def run(flow: Flow[T], *, after_thread: Callable[[], None] | None = None) -> T:
     """Run a flow to its end in this thread. Raises what the flow raises.
 
     Where sync code runs inside an event loop, blocking calls are made in a thread of their own, because Django refuses
-    database queries there; the loop waits.
+    database queries there; the loop waits, and `after_thread` is called last in that thread.
     """
     try:
         step = next(flow)
         while True:
             try:
-                result = _in_a_thread(step.call) if _is_in_an_event_loop() else step.call()
+                result = _in_a_thread(step.call, after_thread) if _is_in_an_event_loop() else step.call()
             except Exception as error:  # noqa: BLE001 - handed to the flow, which decides
                 step = flow.throw(error)
             else:
@@ -58,9 +58,13 @@ def _is_in_an_event_loop() -> bool:
     return True
 
 
-def _in_a_thread(call: Callable[[], Any]) -> Any:
+def _in_a_thread(call: Callable[[], Any], after: Callable[[], None] | None) -> Any:
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="resource-server-flow") as pool:
-        return pool.submit(copy_context().run, call).result()
+        try:
+            return pool.submit(copy_context().run, call).result()
+        finally:
+            if after is not None:
+                pool.submit(after).result()
 
 
 async def arun(flow: Flow[T]) -> T:
