@@ -226,3 +226,21 @@ def test_a_user_model_named_by_address(tmp_path):
     Path(people / "__init__.py").touch()
     Path(people / "models.py").write_text(MODEL)
     assert in_another_process(BY_ADDRESS, tmp_path) == ["2"]
+
+
+@pytest.mark.parametrize("queries", [1, 2])
+def test_an_account_that_is_made_between_two_queries_is_found(call, users_are, db, monkeypatch, queries):
+    from resource_server.accounts import provision
+
+    users_are("provision")
+    assert call().status_code == 200
+    made = get_user_model().objects.get()
+    answers = [None] * queries
+    find, has_account = provision._find, provision._has_account
+    # What this request sees: nobody at first, and then what the other request has committed.
+    monkeypatch.setattr(provision, "_find", lambda *where: answers.pop() if len(answers) == queries else find(*where))
+    if queries == 2:
+        seen = [False]
+        monkeypatch.setattr(provision, "_has_account", lambda *where: seen.pop() if seen else has_account(*where))
+    assert call().json()["pk"] == made.pk
+    assert get_user_model().objects.count() == 1

@@ -31,15 +31,16 @@ def provision(token: AccessToken) -> Any:
     user = _find(identity, read)
     if user is None and read != write:
         user = _find(identity, write)  # a replica lags behind
-    if user is not None or _has_account(identity, write):
+    if user is not None:
         return user
-    try:
-        return _create(token, identity, write)
-    except IntegrityError:
-        # Another request made the account between the two queries. Any other cause leaves no account.
-        if not _has_account(identity, write):
-            raise
-    return _find(identity, write)
+    if not _has_account(identity, write):
+        try:
+            return _create(token, identity, write)
+        except IntegrityError:
+            # Another request has made the account meanwhile. Any other cause leaves no account.
+            if not _has_account(identity, write):
+                raise
+    return _find(identity, write)  # made between two of the queries here, or hidden by the project
 
 
 def _find(identity: str, database: str) -> Any:
