@@ -20,7 +20,7 @@ from benchmarks.verification import our_verifier
 from resource_server.testing import FakeIssuer
 from resource_server.tokens.cache import VerifiedToken, VerifiedTokens, digest
 from resource_server.tokens.credentials import Credentials
-from resource_server.tokens.flow import run
+from resource_server.flow import run
 from resource_server.tokens.http import Document
 from resource_server.tokens.keys import KeySet, parse_key_set
 from resource_server.tokens.policy import Policy

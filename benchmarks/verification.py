@@ -22,7 +22,7 @@ from django.test import override_settings
 
 from resource_server import server
 from resource_server.tokens.credentials import Credentials
-from resource_server.tokens.flow import run
+from resource_server.flow import run
 
 __all__ = ["measure", "our_verifier"]
 

@@ -22,8 +22,8 @@ from resource_server.server import ResourceServer, current, realm
 from resource_server.tokens.access_token import AccessToken
 from resource_server.tokens.cache import VerifiedToken, digest
 from resource_server.tokens.credentials import Credentials, parse_authorization, parse_token
-from resource_server.tokens.flow import Blocking, Flow, arun
-from resource_server.tokens.flow import run as run_flow
+from resource_server.flow import Blocking, Flow, arun
+from resource_server.flow import run as run_flow
 from resource_server.tokens.policy import Policy
 
 __all__ = [

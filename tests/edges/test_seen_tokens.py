@@ -11,7 +11,8 @@ from tests.edges import views
 from tests.edges.views import url
 
 from resource_server import authentication, signals
-from resource_server.tokens import cache, flow
+from resource_server import flow
+from resource_server.tokens import cache
 
 
 @pytest.fixture

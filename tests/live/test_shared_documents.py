@@ -637,7 +637,7 @@ def verdicts_of_two(issuer: LiveIssuer) -> set[str]:
 
 def _reason(token: str) -> str:
     from resource_server.tokens.credentials import Credentials
-    from resource_server.tokens.flow import run
+    from resource_server.flow import run
 
     try:
         run(server.current().verifier.verify(Credentials(unverified_token=token)))
@@ -687,7 +687,7 @@ if sys.argv[5:]:
         cursor.execute(sys.argv[5])
 from resource_server.server import current
 from resource_server.tokens.credentials import Credentials
-from resource_server.tokens.flow import run
+from resource_server.flow import run
 run(current().verifier.verify(Credentials(unverified_token=sys.argv[4])))
 """
 

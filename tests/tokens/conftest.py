@@ -14,7 +14,7 @@ from resource_server.tokens import forked
 from resource_server.tokens.access_token import AccessToken
 from resource_server.tokens.background import background
 from resource_server.tokens.credentials import Credentials, parse_authorization
-from resource_server.tokens.flow import run
+from resource_server.flow import run
 from resource_server.tokens.http import Fetch
 from resource_server.tokens.issuer import IssuerKeys, KeyEvent
 from resource_server.tokens.policy import Policy

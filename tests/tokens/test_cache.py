@@ -15,7 +15,7 @@ from resource_server.errors import InvalidToken
 from resource_server.testing import FakeIssuer
 from resource_server.tokens import verifier as verifier_module
 from resource_server.tokens.credentials import Credentials
-from resource_server.tokens.flow import run
+from resource_server.flow import run
 from resource_server.tokens.policy import Policy
 from resource_server.tokens.verifier import Verifier
 

@@ -16,7 +16,7 @@ from resource_server.devissuer.signing import SigningKeys
 from resource_server.errors import InvalidToken, Unavailable
 from resource_server.testing import FakeIssuer
 from resource_server.tokens.discovery import metadata_urls, parse_metadata
-from resource_server.tokens.flow import run
+from resource_server.flow import run
 from resource_server.tokens.http import Document
 from resource_server.tokens.issuer import IssuerKeys
 from resource_server.tokens.keys import parse_key_set

@@ -12,7 +12,7 @@ from tests.tokens.simulation import DAY, HOUR, MINUTE, Fault, Simulation
 from resource_server.errors import Unavailable
 from resource_server.testing import FakeIssuer
 from resource_server.tokens import issuers as issuers_module
-from resource_server.tokens.flow import run
+from resource_server.flow import run
 from resource_server.tokens.issuer import IssuerKeys
 from resource_server.tokens.issuers import MAX_ISSUERS, Issuers
 from resource_server.tokens.keys import parse_key_set

@@ -12,7 +12,7 @@ from tests.tokens.simulation import DAY, HOUR, JWKS, MINUTE, OPENID, Simulation
 from resource_server import signals
 from resource_server.errors import InvalidToken, Unavailable
 from resource_server.server import ResourceServer, _tell
-from resource_server.tokens.flow import run
+from resource_server.flow import run
 from resource_server.tokens.http import Document
 from resource_server.tokens.issuer import KeyEvent
 

@@ -19,7 +19,7 @@ from django.test import AsyncRequestFactory, Client, override_settings
 from resource_server import requires_scope, user_rows
 from resource_server.accounts.models import Account
 from resource_server.signals import user_provisioned
-from resource_server.tokens import flow
+from resource_server import flow
 from resource_server.user_rows import UserRows
 
 ISSUER, ADA = "https://issuer.test/", "auth0|ada"

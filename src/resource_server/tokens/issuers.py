@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from resource_server.errors import InvalidToken, Unavailable
-from resource_server.tokens.flow import Blocking, Flow
+from resource_server.flow import Blocking, Flow
 from resource_server.tokens.forked import on_fork
 from resource_server.tokens.http import issuer_problem
 from resource_server.tokens.issuer import IssuerKeys

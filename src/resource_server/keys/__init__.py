@@ -1,0 +1,1 @@
+"""How the keys of an issuer are found, kept and shared, without Django."""
