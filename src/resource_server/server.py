@@ -28,7 +28,7 @@ from resource_server.errors import Unavailable
 from resource_server.policies import POLICY_KEYS, Problem, parse_policy, unknown_key
 from resource_server.tokens.documents import SharedDocuments
 from resource_server.flow import run
-from resource_server.tokens.forked import on_fork
+from resource_server.forks import on_fork
 from resource_server.tokens.http import Fetch, fetch, issuer_problem
 from resource_server.tokens.issuer import KeyEvent
 from resource_server.tokens.issuers import Issuer, PolicyOf

@@ -21,7 +21,7 @@ from django.db import connections
 from django.db.models import Model
 from django.db.models.base import ModelState
 
-from resource_server.tokens.forked import on_fork
+from resource_server.forks import on_fork
 
 __all__ = ["MAX_ROWS", "UserRows"]
 

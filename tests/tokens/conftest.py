@@ -10,7 +10,7 @@ from hypothesis import settings
 from resource_server.devissuer.signing import SigningKeys
 from resource_server.errors import AuthorizationError, InvalidToken, Unavailable
 from resource_server.testing import FakeIssuer
-from resource_server.tokens import forked
+from resource_server import forks as forked
 from resource_server.tokens.access_token import AccessToken
 from resource_server.tokens.background import background
 from resource_server.tokens.credentials import Credentials, parse_authorization

@@ -5,9 +5,9 @@ import threading
 from collections.abc import Callable
 
 from resource_server.tokens import background as background_module
-from resource_server.tokens import forked
+from resource_server import forks as forked
 from resource_server.tokens.background import Background
-from resource_server.tokens.forked import on_fork
+from resource_server.forks import on_fork
 
 
 class Calls:

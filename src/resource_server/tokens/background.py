@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from typing import TypeAlias
 
-from resource_server.tokens.forked import WeakMethod, on_fork, weak_method
+from resource_server.forks import WeakMethod, on_fork, weak_method
 
 __all__ = ["Background", "Later", "background"]
 

@@ -11,7 +11,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 from resource_server.tokens.access_token import AccessToken
-from resource_server.tokens.forked import on_fork
+from resource_server.forks import on_fork
 from resource_server.tokens.issuers import Issuer
 from resource_server.tokens.keys import KeySet
 
