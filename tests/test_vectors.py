@@ -13,7 +13,7 @@ from resource_server.tokens.credentials import parse_authorization
 from resource_server.flow import run
 from resource_server.tokens.keys import parse_key_set
 from resource_server.tokens.policy import ALGORITHMS, Policy
-from resource_server.tokens.strict_json import parse_object
+from resource_server.strict_json import parse_object
 from resource_server.tokens.verifier import Verifier
 
 FOLDER = Path(os.environ.get("RESOURCE_SERVER_VECTORS") or Path(__file__).parents[2] / "shared" / "vectors")

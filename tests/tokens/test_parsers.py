@@ -20,7 +20,7 @@ from resource_server.tokens.http import Document, address_problem
 from resource_server.tokens.jwt import UnverifiedToken, judge, parse, verify_signature
 from resource_server.tokens.keys import KeySet, parse_key_set
 from resource_server.tokens.policy import ClaimNames, Policy, media_type
-from resource_server.tokens.strict_json import MAX_DEPTH, parse_object
+from resource_server.strict_json import MAX_DEPTH, parse_object
 
 NOW = 1_800_000_000
 KEYS = SigningKeys("ES256")

@@ -19,7 +19,7 @@ from resource_server.tokens.documents import SharedDocuments
 from resource_server.tokens.http import Document
 from resource_server.tokens.jwt import parse
 from resource_server.tokens.policy import Policy
-from resource_server.tokens.strict_json import MAX_DEPTH, parse_object
+from resource_server.strict_json import MAX_DEPTH, parse_object
 
 def b64(document):
     return base64.urlsafe_b64encode(document).rstrip(b"=").decode()

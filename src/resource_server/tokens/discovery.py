@@ -15,7 +15,7 @@ from resource_server.errors import Unavailable
 from resource_server.tokens.http import FETCH_SECONDS, Document, Fetch, address_problem, is_on_this_machine
 from resource_server.tokens.keys import KeySet, parse_key_set
 from resource_server.tokens.policy import Policy
-from resource_server.tokens.strict_json import parse_object
+from resource_server.strict_json import parse_object
 
 __all__ = ["Discovery", "Found", "metadata_urls", "parse_metadata"]
 

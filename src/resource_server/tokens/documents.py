@@ -22,7 +22,7 @@ from resource_server.tokens.discovery import metadata_urls
 from resource_server.forks import on_fork
 from resource_server.tokens.http import Document, Fetch, within
 from resource_server.tokens.keys import parse_key_set
-from resource_server.tokens.strict_json import parse_object
+from resource_server.strict_json import parse_object
 
 __all__ = ["SharedDocuments", "Store"]
 
