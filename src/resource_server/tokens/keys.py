@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from resource_server.errors import InvalidToken
-from resource_server.tokens.signatures import Verification, mac_verification, verification
+from resource_server.keys.signatures import Verification, mac_verification, verification
 from resource_server.strict_json import parse_object
 
 __all__ = ["MAX_KEYS", "KeySet", "VerificationKey", "parse_key_set", "parse_pem", "parse_secret"]
