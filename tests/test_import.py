@@ -41,5 +41,5 @@ def test_no_library_of_keys_or_connections_is_loaded_with_the_package(modules):
     )
     assert done.returncode == 0, done.stderr
     loaded = set(done.stdout.split())
-    assert "resource_server.tokens.keys" in loaded
+    assert "resource_server.keys.key_set" in loaded
     assert {name.partition(".")[0] for name in loaded} & LATE == set()

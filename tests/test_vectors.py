@@ -11,7 +11,7 @@ from resource_server.testing import FakeIssuer
 from resource_server.tokens import jwt
 from resource_server.tokens.credentials import parse_authorization
 from resource_server.flow import run
-from resource_server.tokens.keys import parse_key_set
+from resource_server.keys.key_set import parse_key_set
 from resource_server.tokens.policy import ALGORITHMS, Policy
 from resource_server.strict_json import parse_object
 from resource_server.tokens.verifier import Verifier

@@ -19,7 +19,7 @@ from resource_server.tokens.discovery import metadata_urls, parse_metadata
 from resource_server.flow import run
 from resource_server.tokens.http import Document
 from resource_server.tokens.issuer import IssuerKeys
-from resource_server.tokens.keys import parse_key_set
+from resource_server.keys.key_set import parse_key_set
 from resource_server.tokens.policy import Policy
 
 MINUTE, HOUR, DAY = 60, 3600, 24 * 3600

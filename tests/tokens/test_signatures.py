@@ -10,7 +10,7 @@ from joserfc.jws import JWSRegistry
 
 from resource_server.devissuer.signing import ALGORITHMS, SigningKeys
 from resource_server.errors import InvalidToken
-from resource_server.tokens.keys import VerificationKey, parse_key_set
+from resource_server.keys.key_set import VerificationKey, parse_key_set
 
 MESSAGE = b"header.payload"
 HASHES = {"256": hashes.SHA256(), "384": hashes.SHA384(), "512": hashes.SHA512()}

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from resource_server.devissuer.signing import ALGORITHMS, SigningKeys
 from resource_server.tokens.issuer import IssuerKeys
-from resource_server.tokens.keys import KeySet, parse_key_set, parse_pem, parse_secret
+from resource_server.keys.key_set import KeySet, parse_key_set, parse_pem, parse_secret
 from resource_server.tokens.policy import SYMMETRIC_ALGORITHMS
 
 PEM, DER = serialization.Encoding.PEM, serialization.Encoding.DER

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 from resource_server.errors import InvalidToken
-from resource_server.tokens.keys import VerificationKey
+from resource_server.keys.key_set import VerificationKey
 from resource_server.tokens.policy import ClaimNames, Policy, media_type
 from resource_server.strict_json import parse_object
 

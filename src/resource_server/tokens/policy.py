@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Final
 
-from resource_server.tokens.keys import KeySet
+from resource_server.keys.key_set import KeySet
 
 __all__ = ["ALGORITHMS", "SYMMETRIC_ALGORITHMS", "ClaimNames", "Policy", "media_type"]
 
