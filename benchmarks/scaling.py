@@ -21,7 +21,7 @@ from resource_server.testing import FakeIssuer
 from resource_server.tokens.cache import VerifiedToken, VerifiedTokens, digest
 from resource_server.tokens.credentials import Credentials
 from resource_server.flow import run
-from resource_server.tokens.http import Document
+from resource_server.keys.http import Document
 from resource_server.keys.key_set import KeySet, parse_key_set
 from resource_server.tokens.policy import Policy
 from resource_server.tokens.verifier import Verifier

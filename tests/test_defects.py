@@ -18,7 +18,7 @@ from resource_server import TokenUser, authentication, requires_scope, server
 from resource_server.drf import AccessTokenAuthentication
 from resource_server.errors import InvalidToken, Unavailable
 from resource_server.testing import FakeIssuer
-from resource_server.tokens.http import fetch
+from resource_server.keys.http import fetch
 
 EXAMPLE = Path(__file__).parents[1] / "example"
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from resource_server.tokens.http import MAX_DOCUMENT_BYTES, address_problem, issuer_problem
+from resource_server.keys.http import MAX_DOCUMENT_BYTES, address_problem, issuer_problem
 from resource_server.keys.key_set import KeySet, parse_key_set, parse_pem, parse_secret
 from resource_server.tokens.policy import ALGORITHMS, SYMMETRIC_ALGORITHMS, ClaimNames, Policy, media_type
 from resource_server.strict_json import parse_object

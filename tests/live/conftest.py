@@ -13,7 +13,7 @@ from tests.live.issuer_server import AUDIENCE, LiveIssuer
 from resource_server.errors import AuthorizationError
 from resource_server.tokens.credentials import Credentials
 from resource_server.flow import run
-from resource_server.tokens.http import Fetch, fetch
+from resource_server.keys.http import Fetch, fetch
 from resource_server.tokens.issuer import IssuerKeys
 from resource_server.tokens.policy import Policy
 from resource_server.tokens.verifier import Verifier

@@ -27,7 +27,7 @@ from resource_server.errors import Unavailable
 from resource_server.testing import FakeIssuer
 from resource_server.tokens import documents
 from resource_server.tokens.documents import FRESH_SECONDS, KEPT_SECONDS, SharedDocuments
-from resource_server.tokens.http import Document
+from resource_server.keys.http import Document
 
 NOW = 1_800_000_000.0
 SECRET = b"of this project"

@@ -13,7 +13,7 @@ from tests.live.issuer_server import FAST_FAULTS, FAULTS, HANGING_FAULTS, HTML, 
 
 from resource_server.tokens import discovery
 from resource_server.tokens import issuer as issuer_module
-from resource_server.tokens.http import Document, fetch
+from resource_server.keys.http import Document, fetch
 
 # As the issue counts: a handful is what a flood of forged tokens may cause.
 HANDFUL = 5

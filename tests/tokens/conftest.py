@@ -15,7 +15,7 @@ from resource_server.tokens.access_token import AccessToken
 from resource_server.tokens.background import background
 from resource_server.tokens.credentials import Credentials, parse_authorization
 from resource_server.flow import run
-from resource_server.tokens.http import Fetch
+from resource_server.keys.http import Fetch
 from resource_server.tokens.issuer import IssuerKeys, KeyEvent
 from resource_server.tokens.policy import Policy
 from resource_server.tokens.verifier import Verifier

@@ -21,8 +21,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from resource_server.errors import Unavailable
-from resource_server.tokens import http
-from resource_server.tokens.http import (
+from resource_server.keys import http
+from resource_server.keys.http import (
     MAX_DOCUMENT_BYTES,
     Document,
     address_problem,

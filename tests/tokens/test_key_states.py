@@ -11,7 +11,7 @@ from tests.tokens.simulation import DAY, HOUR, JWKS, MINUTE, NOW, OAUTH, OPENID,
 
 from resource_server.devissuer.signing import SigningKeys
 from resource_server.errors import Unavailable
-from resource_server.tokens.http import Document
+from resource_server.keys.http import Document
 
 # Three names for six keys, so that a key may be replaced under its name.
 POOL = [SigningKeys("ES256") for _ in range(6)]

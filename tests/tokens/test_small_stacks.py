@@ -16,7 +16,7 @@ from resource_server.policies import parse_policy
 from resource_server.tokens.access_token import access_token
 from resource_server.tokens.discovery import parse_metadata
 from resource_server.tokens.documents import SharedDocuments
-from resource_server.tokens.http import Document
+from resource_server.keys.http import Document
 from resource_server.tokens.jwt import parse
 from resource_server.tokens.policy import Policy
 from resource_server.strict_json import MAX_DEPTH, parse_object

@@ -9,7 +9,7 @@ from tests.tokens.simulation import DAY, HOUR, JWKS, MINUTE, OPENID, Fault, Simu
 from resource_server.errors import InvalidToken
 from resource_server.tokens import issuer as issuer_module
 from resource_server.flow import run
-from resource_server.tokens.http import Document
+from resource_server.keys.http import Document
 
 BUCKET_SECONDS = 30
 

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from resource_server.errors import Unavailable
-from resource_server.tokens.http import FETCH_SECONDS, Document, Fetch, address_problem, is_on_this_machine
+from resource_server.keys.http import FETCH_SECONDS, Document, Fetch, address_problem, is_on_this_machine
 from resource_server.keys.key_set import KeySet, parse_key_set
 from resource_server.tokens.policy import Policy
 from resource_server.strict_json import parse_object

@@ -19,7 +19,7 @@ from resource_server.tokens.background import Later
 from resource_server.tokens.discovery import Discovery, Found
 from resource_server.flow import Blocking, Flow
 from resource_server.forks import on_fork
-from resource_server.tokens.http import FETCH_SECONDS, Fetch
+from resource_server.keys.http import FETCH_SECONDS, Fetch
 from resource_server.keys.key_set import KeySet, VerificationKey
 from resource_server.tokens.policy import Policy
 
