@@ -39,7 +39,7 @@ FORKED = """
 import json, os, sys, threading, time
 from tests.live import project
 from resource_server import server
-from resource_server.tokens.background import background
+from resource_server.keys.background import background
 
 tokens, mode = sys.argv[2:], sys.argv[1]
 assert project.verdict(tokens[0])["reason"] == "accepted"
@@ -137,7 +137,7 @@ if when == "in a thread":
     threading.Thread(target=project.verdict, args=(token,), daemon=True).start()
     time.sleep(0.5)  # so that the request is on its way
 elif when == "in the background":
-    from resource_server.tokens.background import background
+    from resource_server.keys.background import background
     class Call:
         def make(self):
             project.verdict(token)

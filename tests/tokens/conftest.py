@@ -12,7 +12,7 @@ from resource_server.errors import AuthorizationError, InvalidToken, Unavailable
 from resource_server.testing import FakeIssuer
 from resource_server import forks as forked
 from resource_server.tokens.access_token import AccessToken
-from resource_server.tokens.background import background
+from resource_server.keys.background import background
 from resource_server.tokens.credentials import Credentials, parse_authorization
 from resource_server.flow import run
 from resource_server.keys.http import Fetch

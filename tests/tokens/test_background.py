@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from resource_server.tokens import background as module
-from resource_server.tokens.background import MAX_CALLS, Background
+from resource_server.keys import background as module
+from resource_server.keys.background import MAX_CALLS, Background
 
 SLACK_SECONDS = 10
 

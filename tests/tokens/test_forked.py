@@ -4,9 +4,9 @@ import gc
 import threading
 from collections.abc import Callable
 
-from resource_server.tokens import background as background_module
+from resource_server.keys import background as background_module
 from resource_server import forks as forked
-from resource_server.tokens.background import Background
+from resource_server.keys.background import Background
 from resource_server.forks import on_fork
 
 

@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any, Literal
 
 from resource_server.errors import InvalidToken, Unavailable
-from resource_server.tokens.background import Later
+from resource_server.keys.background import Later
 from resource_server.tokens.discovery import Discovery, Found
 from resource_server.flow import Blocking, Flow
 from resource_server.forks import on_fork

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable
 
 from resource_server.tokens.access_token import AccessToken, access_token
-from resource_server.tokens.background import Later, background
+from resource_server.keys.background import Later, background
 from resource_server.tokens.cache import MAX_AGE_SECONDS, VerifiedToken, VerifiedTokens, digest, entry_bytes
 from resource_server.tokens.credentials import Credentials
 from resource_server.flow import Flow
