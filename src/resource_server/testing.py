@@ -19,7 +19,7 @@ from typing import Any
 
 from resource_server.devissuer.signing import SigningKeys
 from resource_server.errors import Unavailable
-from resource_server.tokens.discovery import metadata_urls
+from resource_server.keys.discovery import metadata_urls
 from resource_server.keys.http import Document
 
 __all__ = ["FakeIssuer"]

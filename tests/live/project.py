@@ -17,7 +17,8 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import path
 from tests.live.issuer_server import AUDIENCE
 
-from resource_server.tokens import discovery, documents, issuer
+from resource_server.keys import discovery
+from resource_server.tokens import documents, issuer
 
 env = os.environ.get
 

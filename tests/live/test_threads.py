@@ -11,7 +11,7 @@ import pytest
 from tests.live.conftest import Api, Verdict, at_once, until
 from tests.live.issuer_server import FAST_FAULTS, FAULTS, HANGING_FAULTS, HTML, KEYS, METADATA, Fault, LiveIssuer
 
-from resource_server.tokens import discovery
+from resource_server.keys import discovery
 from resource_server.tokens import issuer as issuer_module
 from resource_server.keys.http import Document, fetch
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from resource_server.devissuer.signing import SigningKeys
 from resource_server.errors import InvalidToken, Unavailable
 from resource_server.testing import FakeIssuer
-from resource_server.tokens.discovery import metadata_urls, parse_metadata
+from resource_server.keys.discovery import metadata_urls, parse_metadata
 from resource_server.flow import run
 from resource_server.keys.http import Document
 from resource_server.tokens.issuer import IssuerKeys

@@ -15,7 +15,7 @@ from resource_server.conf import parse as parse_settings
 from resource_server.devissuer.signing import SigningKeys
 from resource_server.errors import InvalidToken, Unavailable
 from resource_server.tokens.access_token import AccessToken, access_token
-from resource_server.tokens.discovery import parse_metadata
+from resource_server.keys.discovery import parse_metadata
 from resource_server.keys.http import Document, address_problem
 from resource_server.tokens.jwt import UnverifiedToken, judge, parse, verify_signature
 from resource_server.keys.key_set import KeySet, parse_key_set

@@ -14,7 +14,7 @@ import base64, json, sys, threading
 from resource_server.errors import InvalidToken, Unavailable
 from resource_server.policies import parse_policy
 from resource_server.tokens.access_token import access_token
-from resource_server.tokens.discovery import parse_metadata
+from resource_server.keys.discovery import parse_metadata
 from resource_server.tokens.documents import SharedDocuments
 from resource_server.keys.http import Document
 from resource_server.tokens.jwt import parse

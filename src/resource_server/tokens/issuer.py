@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from resource_server.errors import InvalidToken, Unavailable
 from resource_server.keys.background import Later
-from resource_server.tokens.discovery import Discovery, Found
+from resource_server.keys.discovery import Discovery, Found
 from resource_server.flow import Blocking, Flow
 from resource_server.forks import on_fork
 from resource_server.keys.http import FETCH_SECONDS, Fetch
