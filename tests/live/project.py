@@ -18,7 +18,8 @@ from django.urls import path
 from tests.live.issuer_server import AUDIENCE
 
 from resource_server.keys import discovery
-from resource_server.tokens import documents, issuer
+from resource_server.keys import shared_documents as documents
+from resource_server.tokens import issuer
 
 env = os.environ.get
 

@@ -15,7 +15,7 @@ from resource_server.errors import InvalidToken, Unavailable
 from resource_server.policies import parse_policy
 from resource_server.tokens.access_token import access_token
 from resource_server.keys.discovery import parse_metadata
-from resource_server.tokens.documents import SharedDocuments
+from resource_server.keys.shared_documents import SharedDocuments
 from resource_server.keys.http import Document
 from resource_server.tokens.jwt import parse
 from resource_server.tokens.policy import Policy
