@@ -113,7 +113,7 @@ class InvalidToken(Rejected):
         "scope_malformed": "scope is not a string or a list of strings",
         "not_an_access_token": "the token is an ID, refresh or logout token, not an access token",
         "proof_not_supported": "access token is bound to a key (cnf), and no proof of it is supported",
-        # tokens/issuer.py, tokens/jwt.py: key and signature
+        # keys/issuer_keys.py, tokens/jwt.py: key and signature
         "kid_missing": "kid is missing, and the issuer has more than one key for this alg",
         "key_unknown": "the issuer has no key with this kid for this alg",
         "signature_invalid": "signature is not valid",

@@ -30,7 +30,7 @@ from resource_server.keys.shared_documents import SharedDocuments
 from resource_server.flow import run
 from resource_server.forks import on_fork
 from resource_server.keys.http import Fetch, fetch, issuer_problem
-from resource_server.tokens.issuer import KeyEvent
+from resource_server.keys.issuer_keys import KeyEvent
 from resource_server.tokens.issuers import Issuer, PolicyOf
 from resource_server.tokens.policy import Policy
 from resource_server.tokens.verifier import Verifier

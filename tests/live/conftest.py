@@ -14,7 +14,7 @@ from resource_server.errors import AuthorizationError
 from resource_server.tokens.credentials import Credentials
 from resource_server.flow import run
 from resource_server.keys.http import Fetch, fetch
-from resource_server.tokens.issuer import IssuerKeys
+from resource_server.keys.issuer_keys import IssuerKeys
 from resource_server.tokens.policy import Policy
 from resource_server.tokens.verifier import Verifier
 

@@ -19,7 +19,7 @@ from tests.live.issuer_server import AUDIENCE
 
 from resource_server.keys import discovery
 from resource_server.keys import shared_documents as documents
-from resource_server.tokens import issuer
+from resource_server.keys import issuer_keys as issuer
 
 env = os.environ.get
 

@@ -12,7 +12,7 @@ from tests.live.conftest import Api, Verdict, at_once, until
 from tests.live.issuer_server import FAST_FAULTS, FAULTS, HANGING_FAULTS, HTML, KEYS, METADATA, Fault, LiveIssuer
 
 from resource_server.keys import discovery
-from resource_server.tokens import issuer as issuer_module
+from resource_server.keys import issuer_keys as issuer_module
 from resource_server.keys.http import Document, fetch
 
 # As the issue counts: a handful is what a flood of forged tokens may cause.

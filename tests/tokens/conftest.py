@@ -16,7 +16,7 @@ from resource_server.keys.background import background
 from resource_server.tokens.credentials import Credentials, parse_authorization
 from resource_server.flow import run
 from resource_server.keys.http import Fetch
-from resource_server.tokens.issuer import IssuerKeys, KeyEvent
+from resource_server.keys.issuer_keys import IssuerKeys, KeyEvent
 from resource_server.tokens.policy import Policy
 from resource_server.tokens.verifier import Verifier
 

@@ -17,7 +17,7 @@ from resource_server.tokens.access_token import AccessToken
 from resource_server.tokens.credentials import Credentials
 from resource_server.flow import run
 from resource_server.keys.http import Document
-from resource_server.tokens.issuer import IssuerKeys, KeyEvent
+from resource_server.keys.issuer_keys import IssuerKeys, KeyEvent
 from resource_server.tokens.issuers import PolicyOf
 from resource_server.tokens.policy import Policy
 from resource_server.tokens.verifier import TOKEN_CACHE_SIZE, Verifier

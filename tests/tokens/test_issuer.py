@@ -18,7 +18,7 @@ from resource_server.testing import FakeIssuer
 from resource_server.keys.discovery import metadata_urls, parse_metadata
 from resource_server.flow import run
 from resource_server.keys.http import Document
-from resource_server.tokens.issuer import IssuerKeys
+from resource_server.keys.issuer_keys import IssuerKeys
 from resource_server.keys.key_set import parse_key_set
 from resource_server.tokens.policy import Policy
 

@@ -13,7 +13,7 @@ from resource_server.errors import Unavailable
 from resource_server.testing import FakeIssuer
 from resource_server.tokens import issuers as issuers_module
 from resource_server.flow import run
-from resource_server.tokens.issuer import IssuerKeys
+from resource_server.keys.issuer_keys import IssuerKeys
 from resource_server.tokens.issuers import MAX_ISSUERS, Issuers
 from resource_server.keys.key_set import parse_key_set
 from resource_server.tokens.policy import Policy

@@ -14,7 +14,7 @@ from resource_server.errors import InvalidToken, Unavailable
 from resource_server.server import ResourceServer, _tell
 from resource_server.flow import run
 from resource_server.keys.http import Document
-from resource_server.tokens.issuer import KeyEvent
+from resource_server.keys.issuer_keys import KeyEvent
 
 WORST_RETRY_SECONDS = 60 * 1.25
 

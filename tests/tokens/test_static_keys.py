@@ -17,7 +17,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from resource_server.devissuer.signing import ALGORITHMS, SigningKeys
-from resource_server.tokens.issuer import IssuerKeys
+from resource_server.keys.issuer_keys import IssuerKeys
 from resource_server.keys.key_set import KeySet, parse_key_set, parse_pem, parse_secret
 from resource_server.tokens.policy import SYMMETRIC_ALGORITHMS
 
