@@ -18,7 +18,7 @@ from benchmarks.rounds import interleave
 from benchmarks.verification import our_verifier
 
 from resource_server.testing import FakeIssuer
-from resource_server.tokens.cache import VerifiedToken, VerifiedTokens, digest
+from resource_server.tokens.verified_tokens import VerifiedToken, VerifiedTokens, digest
 from resource_server.tokens.credentials import Credentials
 from resource_server.flow import run
 from resource_server.keys.http import Document

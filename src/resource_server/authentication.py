@@ -20,7 +20,7 @@ from resource_server.errors import AuthorizationError, InsufficientScope, Invali
 from resource_server.requirements import Requirement
 from resource_server.server import ResourceServer, current, realm
 from resource_server.tokens.access_token import AccessToken
-from resource_server.tokens.cache import VerifiedToken, digest
+from resource_server.tokens.verified_tokens import VerifiedToken, digest
 from resource_server.tokens.credentials import Credentials, parse_authorization, parse_token
 from resource_server.flow import Blocking, Flow, arun
 from resource_server.flow import run as run_flow

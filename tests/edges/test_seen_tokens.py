@@ -12,7 +12,7 @@ from tests.edges.views import url
 
 from resource_server import authentication, signals
 from resource_server import flow
-from resource_server.tokens import cache
+from resource_server.tokens import verified_tokens as cache
 
 
 @pytest.fixture

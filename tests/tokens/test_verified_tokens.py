@@ -20,9 +20,9 @@ import pytest
 from django.http import JsonResponse
 
 from resource_server.testing import FakeIssuer
-from resource_server.tokens import cache
+from resource_server.tokens import verified_tokens as cache
 from resource_server.tokens.access_token import access_token
-from resource_server.tokens.cache import MAX_BYTES, VerifiedToken, VerifiedTokens, digest, entry_bytes
+from resource_server.tokens.verified_tokens import MAX_BYTES, VerifiedToken, VerifiedTokens, digest, entry_bytes
 from resource_server.strict_json import parse_object
 
 ISSUER: Any = SimpleNamespace(believed_until=float("inf"), keys=SimpleNamespace(key_set="keys"))
@@ -225,7 +225,7 @@ def test_a_forked_child_starts_with_none_and_with_free_locks() -> None:
     program = """
         import os
         from types import SimpleNamespace
-        from resource_server.tokens.cache import VerifiedToken, VerifiedTokens
+        from resource_server.tokens.verified_tokens import VerifiedToken, VerifiedTokens
 
         keys = SimpleNamespace(key_set=1)
         issuer = SimpleNamespace(believed_until=1e9, keys=keys)

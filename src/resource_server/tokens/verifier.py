@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 
 from resource_server.tokens.access_token import AccessToken, access_token
 from resource_server.keys.background import Later, background
-from resource_server.tokens.cache import MAX_AGE_SECONDS, VerifiedToken, VerifiedTokens, digest, entry_bytes
+from resource_server.tokens.verified_tokens import MAX_AGE_SECONDS, VerifiedToken, VerifiedTokens, digest, entry_bytes
 from resource_server.tokens.credentials import Credentials
 from resource_server.flow import Flow
 from resource_server.keys.http import Fetch, fetch
