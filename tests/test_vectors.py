@@ -8,7 +8,7 @@ import pytest
 
 from resource_server.errors import InvalidToken, Rejected
 from resource_server.testing import FakeIssuer
-from resource_server.tokens import jwt
+from resource_server.tokens import jws as jwt
 from resource_server.tokens.credentials import parse_authorization
 from resource_server.flow import run
 from resource_server.keys.key_set import parse_key_set

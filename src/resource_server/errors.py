@@ -82,17 +82,17 @@ class InvalidToken(Rejected):
         # tokens/credentials.py
         "credentials_malformed": "the Authorization header is not the word Bearer, a space and one token",
         "token_too_large": "access token is larger than 16 KiB",
-        # tokens/jwt.py: form
+        # tokens/jws.py: form
         "token_malformed": "access token is not a JWT in compact serialisation",
         "token_encrypted": "access token is encrypted, which is not supported",
         "header_malformed": "header of the access token is not one well-formed JSON object",
         "payload_malformed": "payload of the access token is not one well-formed JSON object",
-        # tokens/jwt.py: header
+        # tokens/jws.py: header
         "header_not_supported": "crit, b64 and zip are not supported",
         "alg_not_allowed": "alg is not allowed",
         "typ_not_accepted": "typ is not accepted",
         "kid_malformed": "kid is not a string of 1 to 512 characters",
-        # tokens/jwt.py: claims
+        # tokens/jws.py: claims
         "iss_missing": "iss is missing",
         "iss_malformed": "iss is not a string",
         "issuer_not_trusted": "issuer is not trusted",
@@ -113,7 +113,7 @@ class InvalidToken(Rejected):
         "scope_malformed": "scope is not a string or a list of strings",
         "not_an_access_token": "the token is an ID, refresh or logout token, not an access token",
         "proof_not_supported": "access token is bound to a key (cnf), and no proof of it is supported",
-        # keys/issuer_keys.py, tokens/jwt.py: key and signature
+        # keys/issuer_keys.py, tokens/jws.py: key and signature
         "kid_missing": "kid is missing, and the issuer has more than one key for this alg",
         "key_unknown": "the issuer has no key with this kid for this alg",
         "signature_invalid": "signature is not valid",

@@ -11,7 +11,7 @@ from joserfc.jws import JWSRegistry
 
 from resource_server.devissuer.signing import ALGORITHMS, SigningKeys
 from resource_server.errors import InvalidToken
-from resource_server.tokens.jwt import UnverifiedToken, verify_signature
+from resource_server.tokens.jws import UnverifiedToken, verify_signature
 from resource_server.keys.key_set import MAX_KEYS, KeySet, parse_key_set
 
 RSA = {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"}

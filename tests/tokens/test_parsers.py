@@ -17,7 +17,7 @@ from resource_server.errors import InvalidToken, Unavailable
 from resource_server.tokens.access_token import AccessToken, access_token
 from resource_server.keys.discovery import parse_metadata
 from resource_server.keys.http import Document, address_problem
-from resource_server.tokens.jwt import UnverifiedToken, judge, parse, verify_signature
+from resource_server.tokens.jws import UnverifiedToken, judge, parse, verify_signature
 from resource_server.keys.key_set import KeySet, parse_key_set
 from resource_server.tokens.policy import ClaimNames, Policy, media_type
 from resource_server.strict_json import MAX_DEPTH, parse_object

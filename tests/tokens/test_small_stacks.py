@@ -17,7 +17,7 @@ from resource_server.tokens.access_token import access_token
 from resource_server.keys.discovery import parse_metadata
 from resource_server.keys.shared_documents import SharedDocuments
 from resource_server.keys.http import Document
-from resource_server.tokens.jwt import parse
+from resource_server.tokens.jws import parse
 from resource_server.tokens.policy import Policy
 from resource_server.strict_json import MAX_DEPTH, parse_object
 

@@ -14,7 +14,7 @@ from resource_server.flow import Flow
 from resource_server.keys.http import Fetch, fetch
 from resource_server.keys.issuer_keys import IssuerKeys, KeyEvent
 from resource_server.tokens.issuers import Issuer, Issuers, PolicyOf
-from resource_server.tokens.jwt import judge, parse, verify_signature
+from resource_server.tokens.jws import judge, parse, verify_signature
 from resource_server.tokens.policy import Policy
 
 __all__ = ["TOKEN_CACHE_SIZE", "Verifier"]
