@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from resource_server import conf
+from resource_server.conf import project as conf
 
 __all__ = ["CASES", "Case", "CaseRefused", "check", "headers", "known_here"]
 

@@ -85,7 +85,7 @@ def test_each_problem_is_an_error_of_its_own(project):
     assert found[0].hint == "Did you mean ISSUER?"
 
 
-@pytest.mark.parametrize("users", ["no.such.function", "tests.test_checks.missing", "resource_server.conf.KEYS"])
+@pytest.mark.parametrize("users", ["no.such.function", "tests.test_checks.missing", "resource_server.conf.project.KEYS"])
 def test_a_broken_path_of_users_is_an_error(project, users):
     project({**GOOD, "USERS": users})
     assert [message.id for message in messages()] == ["resource_server.E016"]
@@ -182,7 +182,7 @@ def test_lookup_for_several_issuers_is_a_warning(project, change, warned):
 def test_ids_are_unique():
     source = "".join(
         (Path(resource_server.__file__).parent / name).read_text(encoding="utf-8")
-        for name in ("policies.py", "conf.py", "server.py", "users.py")
+        for name in ("policies.py", "conf/project.py", "server.py", "users.py")
     )
     # One number, one meaning: E016 alone is written twice, for the two ways a path fails.
     numbers = re.findall(r'"(E\d{3})"', source)

@@ -14,7 +14,8 @@ from django.test import Client
 from joserfc.jwk import OctKey
 from tests.edges.views import url
 
-from resource_server import TokenUser, conf, server
+from resource_server.conf import project as conf
+from resource_server import TokenUser, server
 from resource_server.devissuer.signing import SigningKeys, _base64url, _json
 from resource_server.errors import Unavailable
 from resource_server.testing import FakeIssuer

@@ -23,7 +23,8 @@ from django.dispatch import receiver
 from django.utils.crypto import salted_hmac
 from django.utils.module_loading import import_string
 
-from resource_server import conf, signals, users
+from resource_server.conf import project as conf
+from resource_server import signals, users
 from resource_server.errors import Unavailable
 from resource_server.policies import POLICY_KEYS, Problem, parse_policy, unknown_key
 from resource_server.keys.shared_documents import SharedDocuments

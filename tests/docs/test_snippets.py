@@ -16,7 +16,7 @@ from django.urls import path
 from rest_framework.authentication import TokenAuthentication
 from rest_framework.authtoken.models import Token
 
-from resource_server import conf
+from resource_server.conf import project as conf
 from resource_server.testing import FakeIssuer
 
 ROOT = Path(__file__).parents[2]

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from resource_server.conf import Config, Problem, auth0_issuer
-from resource_server.conf import parse as parse_settings
+from resource_server.conf.project import Config, Problem, auth0_issuer
+from resource_server.conf.project import parse as parse_settings
 from resource_server.devissuer.signing import SigningKeys
 from resource_server.errors import InvalidToken, Unavailable
 from resource_server.tokens.access_token import AccessToken, access_token

@@ -1,4 +1,4 @@
-"""What one issuer is trusted with: the rules that its tokens are judged by. Data only; `conf.py` makes it from the settings."""
+"""What one issuer is trusted with: the rules that its tokens are judged by. Data only; `conf/project.py` makes it from the settings."""
 
 from dataclasses import dataclass, field
 from typing import Final
