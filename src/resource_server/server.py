@@ -26,7 +26,7 @@ from django.utils.module_loading import import_string
 from resource_server.conf import project as conf
 from resource_server import signals, users
 from resource_server.errors import Unavailable
-from resource_server.policies import POLICY_KEYS, Problem, parse_policy, unknown_key
+from resource_server.conf.issuer import POLICY_KEYS, Problem, parse_policy, unknown_key
 from resource_server.keys.shared_documents import SharedDocuments
 from resource_server.flow import run
 from resource_server.forks import on_fork

@@ -20,7 +20,7 @@ from django.db import DataError, Error, IntegrityError, NotSupportedError, conne
 from django.utils.module_loading import import_string
 
 from resource_server.errors import InvalidToken, Unavailable
-from resource_server.policies import Problem
+from resource_server.conf.issuer import Problem
 from resource_server.tokens.access_token import AccessToken
 from resource_server.flow import Blocking, Flow
 from resource_server.user_rows import UserRows

@@ -12,7 +12,7 @@ import pytest
 SETUP = r"""
 import base64, json, sys, threading
 from resource_server.errors import InvalidToken, Unavailable
-from resource_server.policies import parse_policy
+from resource_server.conf.issuer import parse_policy
 from resource_server.tokens.access_token import access_token
 from resource_server.keys.discovery import parse_metadata
 from resource_server.keys.shared_documents import SharedDocuments

@@ -2,7 +2,7 @@
 
 Nothing is read at import. `parse` finds all problems at once; `checks.py` shows them to `manage.py check`, and a
 request that meets them is answered with 503, for it is not the caller's fault. What concerns one issuer is read by
-`policies.py`.
+`conf/issuer.py`.
 """
 
 import re
@@ -10,7 +10,7 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from resource_server.policies import KEY_SOURCES, POLICY_KEYS, Problem, is_dotted_path, parse_policy, unknown_key
+from resource_server.conf.issuer import KEY_SOURCES, POLICY_KEYS, Problem, is_dotted_path, parse_policy, unknown_key
 from resource_server.keys.http import address_problem
 from resource_server.tokens.policy import Policy
 
