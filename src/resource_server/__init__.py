@@ -5,7 +5,7 @@ The way of a request, and the file of each step::
     Authorization header    tokens/credentials.py    -> Credentials, or None
     token                   tokens/verifier.py       jwt.py parses and judges, issuer.py finds the key -> verified claims
     verified token          tokens/access_token.py   -> AccessToken = request.auth
-    person or machine       users.py                 -> request.user
+    person or machine       users/finders.py                 -> request.user
     right                   requirements.py          scopes
     answer                  challenge.py             status, WWW-Authenticate, body
 
@@ -17,7 +17,7 @@ from resource_server.conf.project import auth0_issuer
 from resource_server.decorators import requires_any_scope, requires_scope, requires_token
 from resource_server.errors import AuthorizationError
 from resource_server.tokens.access_token import AccessToken
-from resource_server.users import TokenUser
+from resource_server.users.finders import TokenUser
 
 __all__ = [
     "AccessToken",

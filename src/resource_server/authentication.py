@@ -15,7 +15,8 @@ from django.dispatch import Signal
 from django.http import HttpRequest, JsonResponse
 from django.utils.cache import patch_vary_headers
 
-from resource_server import challenge, signals, users
+from resource_server.users import finders as users
+from resource_server import challenge, signals
 from resource_server.errors import AuthorizationError, InsufficientScope, InvalidToken, NoCredentials, Unavailable
 from resource_server.requirements import Requirement
 from resource_server.server import ResourceServer, current, realm

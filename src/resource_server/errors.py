@@ -117,7 +117,7 @@ class InvalidToken(Rejected):
         "kid_missing": "kid is missing, and the issuer has more than one key for this alg",
         "key_unknown": "the issuer has no key with this kid for this alg",
         "signature_invalid": "signature is not valid",
-        # users.py
+        # users/finders.py
         "user_unknown": "no user is known for this subject",
         "user_inactive": "user is inactive",
     }

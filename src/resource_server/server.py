@@ -24,7 +24,8 @@ from django.utils.crypto import salted_hmac
 from django.utils.module_loading import import_string
 
 from resource_server.conf import project as conf
-from resource_server import signals, users
+from resource_server.users import finders as users
+from resource_server import signals
 from resource_server.errors import Unavailable
 from resource_server.conf.issuer import POLICY_KEYS, Problem, parse_policy, unknown_key
 from resource_server.keys.shared_documents import SharedDocuments

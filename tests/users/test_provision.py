@@ -205,7 +205,7 @@ BY_ADDRESS = """
     from people.models import Person
     from resource_server.accounts.provision import provision
     from resource_server.tokens.access_token import access_token
-    from resource_server.users import user_finder
+    from resource_server.users.finders import user_finder
 
     call_command("migrate", run_syncdb=True, verbosity=0)
     claims = {"iss": "https://issuer.test/", "sub": "ada@example.com", "aud": "api", "exp": 2_000_000_000}

@@ -1,0 +1,1 @@
+"""How a verified token becomes a user."""
