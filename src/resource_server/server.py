@@ -36,7 +36,7 @@ from resource_server.keys.issuer_keys import KeyEvent
 from resource_server.tokens.issuers import Issuer, PolicyOf
 from resource_server.tokens.policy import Policy
 from resource_server.tokens.verifier import Verifier
-from resource_server.user_rows import UserRows
+from resource_server.users.rows import UserRows
 
 __all__ = [
     "ResourceServer",

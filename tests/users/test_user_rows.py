@@ -16,11 +16,12 @@ from django.db.models import F
 from django.http import JsonResponse
 from django.test import AsyncRequestFactory, Client, override_settings
 
-from resource_server import requires_scope, user_rows
+from resource_server.users import rows as user_rows
+from resource_server import requires_scope
 from resource_server.accounts.models import Account
 from resource_server.signals import user_provisioned
 from resource_server import flow
-from resource_server.user_rows import UserRows
+from resource_server.users.rows import UserRows
 
 ISSUER, ADA = "https://issuer.test/", "auth0|ada"
 
@@ -402,7 +403,7 @@ def test_a_forked_child_starts_with_none():
         import django
         django.setup()
         from django.contrib.auth.models import User
-        from resource_server.user_rows import UserRows, _row
+        from resource_server.users.rows import UserRows, _row
 
         rows = UserRows(30)
         names = [field.attname for field in User._meta.concrete_fields]
