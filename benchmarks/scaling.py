@@ -17,13 +17,14 @@ from benchmarks.results import Sample
 from benchmarks.rounds import interleave
 from benchmarks.verification import our_verifier
 
-from resource_server.testing import FakeIssuer
-from resource_server.tokens.verified_tokens import VerifiedToken, VerifiedTokens, digest
-from resource_server.tokens.credentials import Credentials
 from resource_server.flow import run
 from resource_server.keys.http import Document
 from resource_server.keys.key_set import KeySet, parse_key_set
+from resource_server.keys.key_source import KeySource
+from resource_server.testing import FakeIssuer
+from resource_server.tokens.credentials import Credentials
 from resource_server.tokens.policy import Policy
+from resource_server.tokens.verified_tokens import VerifiedToken, VerifiedTokens, digest
 from resource_server.tokens.verifier import Verifier
 
 __all__ = ["measure"]
@@ -84,7 +85,9 @@ def _herd() -> list[Sample]:
         time.sleep(0.05)
         return issuer.fetch(url, **options)
 
-    verifier = Verifier([Policy(issuer=issuer.issuer, audience=(issuer.audience,))], fetch=slow_fetch)
+    verifier = Verifier(
+        [Policy(key_source=KeySource(issuer=issuer.issuer), audience=(issuer.audience,))], fetch=slow_fetch
+    )
     tokens = [Credentials(unverified_token=issuer.token(jti=f"herd-{number}")) for number in range(HERD)]
     together, passed = threading.Barrier(HERD), []
 
@@ -286,7 +289,10 @@ def _memory() -> float:
     """Bytes per entry of a cache that 10,000 real tokens went through: digest, claims and all."""
     count = 10_000
     issuer = FakeIssuer()
-    policy = Policy(issuer=issuer.issuer, audience=(issuer.audience,), key_set=parse_key_set(issuer.keys.jwks()))
+    policy = Policy(
+        key_source=KeySource(issuer=issuer.issuer, key_set=parse_key_set(issuer.keys.jwks())),
+        audience=(issuer.audience,),
+    )
     tokens = [
         issuer.token(jti=f"entry-{number}", sub=f"auth0|{number}", scope="read:orders") for number in range(count)
     ]

@@ -21,8 +21,8 @@ from django.conf import settings
 from django.test import override_settings
 
 from resource_server import server
-from resource_server.tokens.credentials import Credentials
 from resource_server.flow import run
+from resource_server.tokens.credentials import Credentials
 
 __all__ = ["measure", "our_verifier"]
 

@@ -85,7 +85,9 @@ def test_each_problem_is_an_error_of_its_own(project):
     assert found[0].hint == "Did you mean ISSUER?"
 
 
-@pytest.mark.parametrize("users", ["no.such.function", "tests.test_checks.missing", "resource_server.conf.project.KEYS"])
+@pytest.mark.parametrize(
+    "users", ["no.such.function", "tests.test_checks.missing", "resource_server.conf.project.KEYS"]
+)
 def test_a_broken_path_of_users_is_an_error(project, users):
     project({**GOOD, "USERS": users})
     assert [message.id for message in messages()] == ["resource_server.E016"]

@@ -17,8 +17,8 @@ from rest_framework.views import APIView
 from resource_server import TokenUser, authentication, requires_scope, server
 from resource_server.drf import AccessTokenAuthentication
 from resource_server.errors import InvalidToken, Unavailable
-from resource_server.testing import FakeIssuer
 from resource_server.keys.http import fetch
+from resource_server.testing import FakeIssuer
 
 EXAMPLE = Path(__file__).parents[1] / "example"
 

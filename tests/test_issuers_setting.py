@@ -14,8 +14,8 @@ from django.test import Client
 from joserfc.jwk import OctKey
 from tests.edges.views import url
 
-from resource_server.conf import project as conf
 from resource_server import TokenUser, server
+from resource_server.conf import project as conf
 from resource_server.devissuer.signing import SigningKeys, _base64url, _json
 from resource_server.errors import Unavailable
 from resource_server.testing import FakeIssuer
@@ -234,10 +234,10 @@ def test_settings_at_the_top_are_those_of_every_issuer_that_has_no_other(views):
     }  # fmt: skip
     first, second = (issuer.policy for issuer in server.current().verifier.issuers)
     assert (first.audience, first.algorithms, first.token_types) == (("https://api.test/",), ("ES256",), ("jwt",))
-    assert (first.clock_skew_seconds, first.stale_seconds, first.users) == (5, 60, f"{HERE}.employee")
+    assert (first.clock_skew_seconds, first.key_source.stale_seconds, first.users) == (5, 60, f"{HERE}.employee")
     assert first.claim_names.scope == ("permissions",)
     assert (second.audience, second.algorithms, second.token_types) == (("other",), ("HS256",), ("at+jwt",))
-    assert (second.clock_skew_seconds, second.stale_seconds, second.users) == (0, 0, "token")
+    assert (second.clock_skew_seconds, second.key_source.stale_seconds, second.users) == (0, 0, "token")
     assert second.claim_names.scope == ("scope", "scp")
 
 

@@ -8,8 +8,8 @@ from django.core.checks import run_checks
 from django.test import Client, override_settings
 from hypothesis import given, strategies
 
-from resource_server.conf import project as conf
 from resource_server import auth0_issuer
+from resource_server.conf import project as conf
 from resource_server.testing import FakeIssuer
 
 GOOD = {"ISSUER": "https://issuer.test/", "AUDIENCE": "https://api.test/"}

@@ -5,15 +5,16 @@ import os
 from pathlib import Path
 
 import pytest
+from tests.policies import policy as make_policy
 
 from resource_server.errors import InvalidToken, Rejected
+from resource_server.flow import run
+from resource_server.keys.key_set import parse_key_set
+from resource_server.strict_json import parse_object
 from resource_server.testing import FakeIssuer
 from resource_server.tokens import jws as jwt
 from resource_server.tokens.credentials import parse_authorization
-from resource_server.flow import run
-from resource_server.keys.key_set import parse_key_set
-from resource_server.tokens.policy import ALGORITHMS, Policy
-from resource_server.strict_json import parse_object
+from resource_server.tokens.policy import ALGORITHMS
 from resource_server.tokens.verifier import Verifier
 
 FOLDER = Path(os.environ.get("RESOURCE_SERVER_VECTORS") or Path(__file__).parents[2] / "shared" / "vectors")
@@ -26,7 +27,7 @@ pytestmark = pytest.mark.skipif(
 
 # A modulus whose primes were badly made (ROCA) cannot be told from another by verifying with it: the issuer's keys are trusted.
 NOT_DETECTED = {"jws_rsa_roca_key"}
-POLICY = Policy(issuer="https://issuer.test/", audience=("x",), token_types=("jwt",))
+POLICY = make_policy(issuer="https://issuer.test/", audience=("x",), token_types=("jwt",))
 
 
 def load(name):

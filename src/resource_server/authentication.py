@@ -15,17 +15,17 @@ from django.dispatch import Signal
 from django.http import HttpRequest, JsonResponse
 from django.utils.cache import patch_vary_headers
 
-from resource_server.users import finders as users
 from resource_server import challenge, signals
 from resource_server.errors import AuthorizationError, InsufficientScope, InvalidToken, NoCredentials, Unavailable
+from resource_server.flow import Blocking, Flow, arun
+from resource_server.flow import run as run_flow
 from resource_server.requirements import Requirement
 from resource_server.server import ResourceServer, current, realm
 from resource_server.tokens.access_token import AccessToken
-from resource_server.tokens.verified_tokens import VerifiedToken, digest
 from resource_server.tokens.credentials import Credentials, parse_authorization, parse_token
-from resource_server.flow import Blocking, Flow, arun
-from resource_server.flow import run as run_flow
 from resource_server.tokens.policy import Policy
+from resource_server.tokens.verified_tokens import VerifiedToken, digest
+from resource_server.users import finders as users
 
 __all__ = [
     "UNREAD",

@@ -29,7 +29,7 @@ def security_scheme() -> dict[str, Any]:
     )
     if config is not None and config.issuers_function is None and len(config.policies) == 1:
         [policy] = config.policies
-        if policy.key_set is None and policy.jwks_uri is None:
+        if policy.key_source.key_set is None and policy.key_source.jwks_uri is None:
             return {"type": "openIdConnect", "openIdConnectUrl": metadata_urls(policy.issuer)[0]}
     return {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
 

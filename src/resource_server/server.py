@@ -23,19 +23,19 @@ from django.dispatch import receiver
 from django.utils.crypto import salted_hmac
 from django.utils.module_loading import import_string
 
-from resource_server.conf import project as conf
-from resource_server.users import finders as users
 from resource_server import signals
-from resource_server.errors import Unavailable
+from resource_server.conf import project as conf
 from resource_server.conf.issuer import POLICY_KEYS, Problem, parse_policy, unknown_key
-from resource_server.keys.shared_documents import SharedDocuments
+from resource_server.errors import Unavailable
 from resource_server.flow import run
 from resource_server.forks import on_fork
 from resource_server.keys.http import Fetch, fetch, issuer_problem
 from resource_server.keys.issuer_keys import KeyEvent
+from resource_server.keys.shared_documents import SharedDocuments
 from resource_server.tokens.issuers import Issuer, PolicyOf
 from resource_server.tokens.policy import Policy
 from resource_server.tokens.verifier import Verifier
+from resource_server.users import finders as users
 from resource_server.users.rows import UserRows
 
 __all__ = [
@@ -194,7 +194,7 @@ def _trusted(issuer: Issuer) -> TrustedIssuer:
     def day(clock: float) -> datetime:
         return datetime.fromtimestamp(time.time() + clock - time.monotonic(), UTC)
 
-    fetched = trusted is not None and policy.key_set is None
+    fetched = trusted is not None and policy.key_source.key_set is None
     return TrustedIssuer(
         issuer=policy.issuer,
         audience=policy.audience,

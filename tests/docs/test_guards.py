@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 import resource_server
-from resource_server.conf import project as conf
 from resource_server import drf, signals
+from resource_server.conf import project as conf
 from resource_server.errors import reasons
 
 ROOT = Path(__file__).parents[2]

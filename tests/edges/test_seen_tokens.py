@@ -10,8 +10,7 @@ from django.test import AsyncRequestFactory, Client, RequestFactory
 from tests.edges import views
 from tests.edges.views import url
 
-from resource_server import authentication, signals
-from resource_server import flow
+from resource_server import authentication, flow, signals
 from resource_server.tokens import verified_tokens as cache
 
 

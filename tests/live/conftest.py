@@ -9,13 +9,13 @@ from typing import Any, TypeVar
 
 import pytest
 from tests.live.issuer_server import AUDIENCE, LiveIssuer
+from tests.policies import policy as make_policy
 
 from resource_server.errors import AuthorizationError
-from resource_server.tokens.credentials import Credentials
 from resource_server.flow import run
 from resource_server.keys.http import Fetch, fetch
 from resource_server.keys.issuer_keys import IssuerKeys
-from resource_server.tokens.policy import Policy
+from resource_server.tokens.credentials import Credentials
 from resource_server.tokens.verifier import Verifier
 
 T = TypeVar("T")
@@ -35,7 +35,7 @@ class Api:
 
     def __init__(self, issuer: LiveIssuer, *, fetch: Fetch = fetch, **policy: Any) -> None:
         self.verifier = Verifier(
-            [Policy(issuer=issuer.address, audience=(AUDIENCE,), http_on_loopback=True, **policy)], fetch=fetch
+            [make_policy(issuer=issuer.address, audience=(AUDIENCE,), http_on_loopback=True, **policy)], fetch=fetch
         )
 
     @property

@@ -18,8 +18,8 @@ from django.urls import path
 from tests.live.issuer_server import AUDIENCE
 
 from resource_server.keys import discovery
-from resource_server.keys import shared_documents as documents
 from resource_server.keys import issuer_keys as issuer
+from resource_server.keys import shared_documents as documents
 
 env = os.environ.get
 

@@ -24,10 +24,10 @@ from tests.live.issuer_server import AUDIENCE, FAULTS, HTML, KEYS, METADATA, Liv
 from resource_server import server
 from resource_server.devissuer.signing import SigningKeys
 from resource_server.errors import Unavailable
-from resource_server.testing import FakeIssuer
 from resource_server.keys import shared_documents as documents
-from resource_server.keys.shared_documents import FRESH_SECONDS, KEPT_SECONDS, SharedDocuments
 from resource_server.keys.http import Document
+from resource_server.keys.shared_documents import FRESH_SECONDS, KEPT_SECONDS, SharedDocuments
+from resource_server.testing import FakeIssuer
 
 NOW = 1_800_000_000.0
 SECRET = b"of this project"
@@ -636,8 +636,8 @@ def verdicts_of_two(issuer: LiveIssuer) -> set[str]:
 
 
 def _reason(token: str) -> str:
-    from resource_server.tokens.credentials import Credentials
     from resource_server.flow import run
+    from resource_server.tokens.credentials import Credentials
 
     try:
         run(server.current().verifier.verify(Credentials(unverified_token=token)))

@@ -6,18 +6,18 @@ from typing import Any
 
 import pytest
 from hypothesis import settings
+from tests.policies import policy as make_policy
 
+from resource_server import forks as forked
 from resource_server.devissuer.signing import SigningKeys
 from resource_server.errors import AuthorizationError, InvalidToken, Unavailable
-from resource_server.testing import FakeIssuer
-from resource_server import forks as forked
-from resource_server.tokens.access_token import AccessToken
-from resource_server.keys.background import background
-from resource_server.tokens.credentials import Credentials, parse_authorization
 from resource_server.flow import run
+from resource_server.keys.background import background
 from resource_server.keys.http import Fetch
 from resource_server.keys.issuer_keys import IssuerKeys, KeyEvent
-from resource_server.tokens.policy import Policy
+from resource_server.testing import FakeIssuer
+from resource_server.tokens.access_token import AccessToken
+from resource_server.tokens.credentials import Credentials, parse_authorization
 from resource_server.tokens.verifier import Verifier
 
 # A slow machine is no defect of a parser.
@@ -55,7 +55,7 @@ class Api:
             self.issuer.keys = _signing_keys(algorithm)
         self.events: list[KeyEvent] = []
         policies = [
-            Policy(**{"issuer": issuer.issuer, "audience": (issuer.audience,), **policy})
+            make_policy(**{"issuer": issuer.issuer, "audience": (issuer.audience,), **policy})
             for issuer in (self.issuer, *others)
         ]
         self.verifier = Verifier(

@@ -10,14 +10,16 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from tests.policies import policy as make_policy
+
 from resource_server.devissuer.signing import SigningKeys
 from resource_server.errors import AuthorizationError, Unavailable
-from resource_server.testing import FakeIssuer
-from resource_server.tokens.access_token import AccessToken
-from resource_server.tokens.credentials import Credentials
 from resource_server.flow import run
 from resource_server.keys.http import Document
 from resource_server.keys.issuer_keys import IssuerKeys, KeyEvent
+from resource_server.testing import FakeIssuer
+from resource_server.tokens.access_token import AccessToken
+from resource_server.tokens.credentials import Credentials
 from resource_server.tokens.issuers import PolicyOf
 from resource_server.tokens.policy import Policy
 from resource_server.tokens.verifier import TOKEN_CACHE_SIZE, Verifier
@@ -85,7 +87,8 @@ class Simulation:
         self._numbers = itertools.count()
         if policies is None:
             policies = [
-                Policy(**{"issuer": issuer.issuer, "audience": (issuer.audience,), **policy}) for issuer in self.issuers
+                make_policy(**{"issuer": issuer.issuer, "audience": (issuer.audience,), **policy})
+                for issuer in self.issuers
             ]
         self.verifier = Verifier(
             policies,

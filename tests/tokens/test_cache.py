@@ -9,14 +9,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from tests.policies import policy as make_policy
 
 from resource_server.devissuer.signing import SigningKeys
 from resource_server.errors import InvalidToken
+from resource_server.flow import run
 from resource_server.testing import FakeIssuer
 from resource_server.tokens import verifier as verifier_module
 from resource_server.tokens.credentials import Credentials
-from resource_server.flow import run
-from resource_server.tokens.policy import Policy
 from resource_server.tokens.verifier import Verifier
 
 SKEW = 30
@@ -47,7 +47,7 @@ def verifier_beside(api: Any, **options: Any) -> Verifier:
     """Another verifier of the same issuer."""
     policy = {"issuer": api.issuer.issuer, "audience": (options.pop("audience", api.issuer.audience),)}
     return Verifier(
-        [] if "policy_of" in options else [Policy(**policy)],
+        [] if "policy_of" in options else [make_policy(**policy)],
         fetch=api.issuer.fetch,
         now=lambda: api.now,
         clock=lambda: api.clock,
@@ -276,7 +276,7 @@ def test_keys_that_end_during_verification_leave_a_verdict_that_is_not_kept(
 
 
 def test_a_tenant_that_was_removed_is_refused_when_its_minute_is_over(api: Any) -> None:
-    tenants = {api.issuer.issuer: Policy(issuer=api.issuer.issuer, audience=(api.issuer.audience,))}
+    tenants = {api.issuer.issuer: make_policy(issuer=api.issuer.issuer, audience=(api.issuer.audience,))}
     verifier = verifier_beside(api, policy_of=tenants.get)
     verify(verifier, api.token())
     api.clock += 30

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from resource_server.errors import InvalidToken
-from resource_server.tokens.credentials import Credentials
 from resource_server.flow import Blocking, Flow, arun, run
 from resource_server.keys.http import Document
+from resource_server.tokens.credentials import Credentials
 
 
 def sync_runner(flow: Flow[Any]) -> Any:

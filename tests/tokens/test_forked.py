@@ -4,10 +4,10 @@ import gc
 import threading
 from collections.abc import Callable
 
-from resource_server.keys import background as background_module
 from resource_server import forks as forked
-from resource_server.keys.background import Background
 from resource_server.forks import on_fork
+from resource_server.keys import background as background_module
+from resource_server.keys.background import Background
 
 
 class Calls:

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 
 from resource_server.devissuer.signing import SigningKeys
 from resource_server.errors import InvalidToken, Unavailable
-from resource_server.testing import FakeIssuer
-from resource_server.keys.discovery import metadata_urls, parse_metadata
 from resource_server.flow import run
+from resource_server.keys.discovery import metadata_urls, parse_metadata
 from resource_server.keys.http import Document
 from resource_server.keys.issuer_keys import IssuerKeys
 from resource_server.keys.key_set import parse_key_set
-from resource_server.tokens.policy import Policy
+from resource_server.keys.key_source import KeySource
+from resource_server.testing import FakeIssuer
 
 MINUTE, HOUR, DAY = 60, 3600, 24 * 3600
 OPENID, OAUTH = metadata_urls("https://issuer.test/")
@@ -61,7 +61,7 @@ def keys_of(
     issuer: FakeIssuer, fetch: Callable[..., Document], clock: Callable[[], float], **policy: Any
 ) -> IssuerKeys:
     return IssuerKeys(
-        Policy(issuer=issuer.issuer, audience=(issuer.audience,), **policy),
+        KeySource(issuer=issuer.issuer, **policy),
         fetch=fetch,
         clock=clock,
         later=lambda _seconds, _call: None,  # without a background requests do its work
@@ -142,9 +142,9 @@ def test_an_empty_static_key_set_trusts_nobody(new_api: Any) -> None:
 
 
 def test_parse_metadata_gives_the_whole_document() -> None:
-    policy = Policy(issuer="https://issuer.test/", audience=("a",))
-    document = {"issuer": policy.issuer, "jwks_uri": JWKS, "token_endpoint": 7}
-    assert parse_metadata(Document(body=json.dumps(document).encode()), policy) == document
+    source = KeySource(issuer="https://issuer.test/")
+    document = {"issuer": source.issuer, "jwks_uri": JWKS, "token_endpoint": 7}
+    assert parse_metadata(Document(body=json.dumps(document).encode()), source) == document
 
 
 # When they are asked for again

@@ -7,15 +7,16 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from tests.policies import policy as make_policy
 from tests.tokens.simulation import DAY, HOUR, MINUTE, Fault, Simulation
 
 from resource_server.errors import Unavailable
-from resource_server.testing import FakeIssuer
-from resource_server.tokens import issuers as issuers_module
 from resource_server.flow import run
 from resource_server.keys.issuer_keys import IssuerKeys
-from resource_server.tokens.issuers import MAX_ISSUERS, Issuers
 from resource_server.keys.key_set import parse_key_set
+from resource_server.testing import FakeIssuer
+from resource_server.tokens import issuers as issuers_module
+from resource_server.tokens.issuers import MAX_ISSUERS, Issuers
 from resource_server.tokens.policy import Policy
 
 OTHER = "https://other.test/"
@@ -30,7 +31,7 @@ class Tenants:
         self.failure: Exception | None = None
 
     def add(self, issuer: str, **policy: Any) -> None:
-        self.policies[issuer] = Policy(**{"issuer": issuer, "audience": ("https://api.test/",), **policy})
+        self.policies[issuer] = make_policy(**{"issuer": issuer, "audience": ("https://api.test/",), **policy})
 
     def __call__(self, issuer: str) -> Policy | None:
         self.asked.append(issuer)

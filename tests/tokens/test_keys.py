@@ -11,8 +11,8 @@ from joserfc.jws import JWSRegistry
 
 from resource_server.devissuer.signing import ALGORITHMS, SigningKeys
 from resource_server.errors import InvalidToken
-from resource_server.tokens.jws import UnverifiedToken, verify_signature
 from resource_server.keys.key_set import MAX_KEYS, KeySet, parse_key_set
+from resource_server.tokens.jws import UnverifiedToken, verify_signature
 
 RSA = {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"}
 GOOD = SigningKeys("ES256").jwks()["keys"][0]

@@ -12,9 +12,9 @@ import pytest
 
 from resource_server.devissuer.signing import SigningKeys
 from resource_server.errors import InvalidToken
+from resource_server.keys.key_set import parse_secret
 from resource_server.tokens import jws as jwt
 from resource_server.tokens.jws import MAX_KNOWN_HEADER_CHARACTERS, MAX_KNOWN_HEADERS, parse, verify_signature
-from resource_server.keys.key_set import parse_secret
 
 SECRET = b"a secret that is made up for these tests"
 

@@ -11,10 +11,10 @@ from tests.tokens.simulation import DAY, HOUR, JWKS, MINUTE, OPENID, Simulation
 
 from resource_server import signals
 from resource_server.errors import InvalidToken, Unavailable
-from resource_server.server import ResourceServer, _tell
 from resource_server.flow import run
 from resource_server.keys.http import Document
 from resource_server.keys.issuer_keys import KeyEvent
+from resource_server.server import ResourceServer, _tell
 
 WORST_RETRY_SECONDS = 60 * 1.25
 

@@ -9,22 +9,23 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from tests.policies import policy as make_policy
 
 from resource_server.conf.project import Config, Problem, auth0_issuer
 from resource_server.conf.project import parse as parse_settings
 from resource_server.devissuer.signing import SigningKeys
 from resource_server.errors import InvalidToken, Unavailable
-from resource_server.tokens.access_token import AccessToken, access_token
 from resource_server.keys.discovery import parse_metadata
 from resource_server.keys.http import Document, address_problem
-from resource_server.tokens.jws import UnverifiedToken, judge, parse, verify_signature
 from resource_server.keys.key_set import KeySet, parse_key_set
-from resource_server.tokens.policy import ClaimNames, Policy, media_type
 from resource_server.strict_json import MAX_DEPTH, parse_object
+from resource_server.tokens.access_token import AccessToken, access_token
+from resource_server.tokens.jws import UnverifiedToken, judge, parse, verify_signature
+from resource_server.tokens.policy import ClaimNames, media_type
 
 NOW = 1_800_000_000
 KEYS = SigningKeys("ES256")
-POLICY = Policy(issuer="https://issuer.test/", audience=("https://api.test/",), token_types=("at+jwt", "jwt"))
+POLICY = make_policy(issuer="https://issuer.test/", audience=("https://api.test/",), token_types=("at+jwt", "jwt"))
 GOOD_HEADER = {"alg": "ES256", "kid": KEYS.current_kid, "typ": "at+jwt"}
 GOOD_CLAIMS = {"iss": POLICY.issuer, "aud": "https://api.test/", "sub": "ada", "exp": NOW + 60, "scope": "read"}
 
@@ -242,7 +243,7 @@ def test_any_header_and_claims_are_accepted_or_an_invalid_token(header: dict[str
 
 
 RENAMED = ClaimNames(subject="uid", audience="for", scope=("may", "can"), client_id=("by",))
-RENAMED_POLICY = Policy(
+RENAMED_POLICY = make_policy(
     issuer=POLICY.issuer, audience=POLICY.audience, token_types=("at+jwt", "jwt"), claim_names=RENAMED
 )
 RENAMED_CLAIMS = {"iss": POLICY.issuer, "for": "https://api.test/", "uid": "ada", "exp": NOW + 60, "may": ["read"]}
@@ -337,7 +338,7 @@ def test_any_document_is_a_key_set_or_a_value_error(document: dict[str, Any]) ->
 )
 @settings(max_examples=300)
 def test_any_document_is_metadata_of_this_issuer_or_unavailable(body: bytes) -> None:
-    metadata, error = attempt(Unavailable, parse_metadata, Document(body=body), POLICY)
+    metadata, error = attempt(Unavailable, parse_metadata, Document(body=body), POLICY.key_source)
     if error:
         assert error.reason in {"document_malformed", "metadata_issuer_mismatch", "address_not_allowed"}
         return

@@ -18,6 +18,7 @@ from resource_server.keys.discovery import parse_metadata
 from resource_server.keys.shared_documents import SharedDocuments
 from resource_server.keys.http import Document
 from resource_server.tokens.jws import parse
+from resource_server.keys.key_source import KeySource
 from resource_server.tokens.policy import Policy
 from resource_server.strict_json import MAX_DEPTH, parse_object
 
@@ -72,7 +73,7 @@ for name, document in DEEP.items():
         assert raised(parse, token) == ("InvalidToken", f"{reason}_malformed"), name
 """,
     "an issuer's documents": r"""
-policy = Policy(issuer="https://issuer.test/", audience=("a",))
+policy = Policy(key_source=KeySource(issuer="https://issuer.test/"), audience=("a",))
 for name, document in DEEP.items():
     assert raised(parse_metadata, Document(body=document), policy) == ("Unavailable", "document_malformed"), name
 """,

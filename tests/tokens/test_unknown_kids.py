@@ -7,8 +7,8 @@ import pytest
 from tests.tokens.simulation import DAY, HOUR, JWKS, MINUTE, OPENID, Fault, Simulation
 
 from resource_server.errors import InvalidToken
-from resource_server.keys import issuer_keys as issuer_module
 from resource_server.flow import run
+from resource_server.keys import issuer_keys as issuer_module
 from resource_server.keys.http import Document
 
 BUCKET_SECONDS = 30

@@ -19,11 +19,11 @@ from typing import Any
 import pytest
 from django.http import JsonResponse
 
+from resource_server.strict_json import parse_object
 from resource_server.testing import FakeIssuer
 from resource_server.tokens import verified_tokens as cache
 from resource_server.tokens.access_token import access_token
 from resource_server.tokens.verified_tokens import MAX_BYTES, VerifiedToken, VerifiedTokens, digest, entry_bytes
-from resource_server.strict_json import parse_object
 
 ISSUER: Any = SimpleNamespace(believed_until=float("inf"), keys=SimpleNamespace(key_set="keys"))
 # For a token of 800 characters with 12 claims, whether they were read or not.

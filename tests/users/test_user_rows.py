@@ -16,11 +16,10 @@ from django.db.models import F
 from django.http import JsonResponse
 from django.test import AsyncRequestFactory, Client, override_settings
 
-from resource_server.users import rows as user_rows
-from resource_server import requires_scope
+from resource_server import flow, requires_scope
 from resource_server.accounts.models import Account
 from resource_server.signals import user_provisioned
-from resource_server import flow
+from resource_server.users import rows as user_rows
 from resource_server.users.rows import UserRows
 
 ISSUER, ADA = "https://issuer.test/", "auth0|ada"

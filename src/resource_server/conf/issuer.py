@@ -13,8 +13,9 @@ from typing import Any
 
 from resource_server.keys.http import MAX_DOCUMENT_BYTES, address_problem, issuer_problem
 from resource_server.keys.key_set import KeySet, parse_key_set, parse_pem, parse_secret
-from resource_server.tokens.policy import ALGORITHMS, SYMMETRIC_ALGORITHMS, ClaimNames, Policy, media_type
+from resource_server.keys.key_source import STALE_SECONDS, KeySource
 from resource_server.strict_json import parse_object
+from resource_server.tokens.policy import ALGORITHMS, SYMMETRIC_ALGORITHMS, ClaimNames, Policy, media_type
 
 __all__ = ["KEY_SOURCES", "POLICY_KEYS", "Problem", "is_dotted_path", "parse_policy", "unknown_key"]
 
@@ -80,16 +81,18 @@ class _Parser:
     def parse(self) -> tuple[Policy | None, list[Problem]]:
         key_set = self._key_set()
         policy = Policy(
-            issuer=self._issuer(),
+            key_source=KeySource(
+                issuer=self._issuer(),
+                jwks_uri=self._jwks_uri(),
+                key_set=key_set,
+                stale_seconds=self._seconds("E017", "STALE_SECONDS", STALE_SECONDS, MAX_STALE_SECONDS),
+                http_on_loopback=self._debug,
+            ),
             audience=self._audience(),
             algorithms=self._algorithms(key_set),
             token_types=self._token_types(),
             clock_skew_seconds=self._seconds("E009", "CLOCK_SKEW_SECONDS", 30, MAX_CLOCK_SKEW_SECONDS),
-            stale_seconds=self._seconds("E017", "STALE_SECONDS", 24 * 3600, MAX_STALE_SECONDS),
             claim_names=self._claim_names(),
-            jwks_uri=self._jwks_uri(),
-            key_set=key_set,
-            http_on_loopback=self._debug,
             users=self._users(),
         )
         return (None, self._problems) if self._problems else (policy, [])

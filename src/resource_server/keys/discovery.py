@@ -1,6 +1,6 @@
 """An issuer -> its metadata and its key set (OpenID Connect Discovery 1.0, RFC 8414, RFC 7517, RFC 9111).
 
-What the documents say is held against the policy here; when they are asked for is decided in `issuer.py`.
+What the documents say is checked against the issuer's settings here; `issuer_keys.py` decides when they are fetched.
 """
 
 import logging
@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from resource_server.errors import Unavailable
 from resource_server.keys.http import FETCH_SECONDS, Document, Fetch, address_problem, is_on_this_machine
 from resource_server.keys.key_set import KeySet, parse_key_set
-from resource_server.tokens.policy import Policy
+from resource_server.keys.key_source import KeySource
 from resource_server.strict_json import parse_object
 
 __all__ = ["Discovery", "Found", "metadata_urls", "parse_metadata"]
@@ -61,20 +61,20 @@ def metadata_urls(issuer: str) -> tuple[str, str]:
     )
 
 
-def parse_metadata(document: Document, policy: Policy) -> dict[str, Any]:
+def parse_metadata(document: Document, source: KeySource) -> dict[str, Any]:
     """The metadata in a document, with a `jwks_uri` that may be fetched.
 
     Raises Unavailable: `document_malformed`, `metadata_issuer_mismatch` (RFC 8414 section 3.3: else a server could
     answer for another issuer), `address_not_allowed`. Does not check members that concern clients.
     """
     metadata = _parse(document)
-    if metadata.get("issuer") != policy.issuer:
+    if metadata.get("issuer") != source.issuer:
         raise Unavailable("metadata_issuer_mismatch")
     jwks_uri: Any = metadata.get("jwks_uri")
-    issuer = urlsplit(policy.issuer)
+    issuer = urlsplit(source.issuer)
     # An https issuer has https keys, also in development; and a document from elsewhere must not send us to the
     # services of this machine or to the metadata service of a cloud (server-side request forgery).
-    if address_problem(jwks_uri, http_on_loopback=policy.http_on_loopback and issuer.scheme == "http") or (
+    if address_problem(jwks_uri, http_on_loopback=source.http_on_loopback and issuer.scheme == "http") or (
         is_on_this_machine(urlsplit(jwks_uri).hostname or "") and not is_on_this_machine(issuer.hostname or "")
     ):
         raise Unavailable("address_not_allowed")
@@ -84,8 +84,8 @@ def parse_metadata(document: Document, policy: Policy) -> dict[str, Any]:
 class Discovery:
     """Finds the key set of one issuer, and remembers the documents for the next time. One thread at a time may use it."""
 
-    def __init__(self, policy: Policy, *, fetch: Fetch, clock: Callable[[], float]) -> None:
-        self._policy = policy
+    def __init__(self, source: KeySource, *, fetch: Fetch, clock: Callable[[], float]) -> None:
+        self._source = source
         self._fetch = fetch
         self._clock = clock
         self._metadata: dict[str, Any] | None = None
@@ -100,7 +100,7 @@ class Discovery:
         """The key set now. Raises Unavailable, and takes FETCH_SECONDS at the most."""
         deadline = self._clock() + FETCH_SECONDS
         metadata, public = None, False
-        jwks_uri = self._policy.jwks_uri
+        jwks_uri = self._source.jwks_uri
         if jwks_uri is None:
             metadata, public = self._find_metadata(deadline)
             jwks_uri = metadata["jwks_uri"]
@@ -127,13 +127,13 @@ class Discovery:
         if self._metadata is None or now >= self._metadata_due_at:
             try:
                 url, document = self._fetch_metadata(deadline)
-                metadata = parse_metadata(document, self._policy)
+                metadata = parse_metadata(document, self._source)
             except Unavailable as error:
                 # The address of the keys has not changed because the metadata cannot be had, or are the page of a
                 # gateway. Metadata that say something else are another matter.
                 if self._metadata is None or error.reason in ("metadata_issuer_mismatch", "address_not_allowed"):
                     raise
-                logger.debug("metadata of issuer %s not refreshed: %s", self._policy.issuer, error.reason)
+                logger.debug("metadata of issuer %s not refreshed: %s", self._source.issuer, error.reason)
             else:
                 self._metadata = metadata
                 self._metadata_is_public = not document.local
@@ -142,7 +142,7 @@ class Discovery:
         return self._metadata, self._metadata_is_public
 
     def _fetch_metadata(self, deadline: float) -> tuple[str, Document]:
-        openid, oauth = metadata_urls(self._policy.issuer)
+        openid, oauth = metadata_urls(self._source.issuer)
         if self._metadata is not None:
             # Time must be left for the keys, whose address is known.
             deadline -= FETCH_SECONDS / 2
@@ -175,7 +175,7 @@ class Discovery:
             raise Unavailable("document_malformed") from None
         for skipped in keys.skipped:
             if skipped not in self._told:
-                logger.info("issuer %s: %s; it is not used", self._policy.issuer, skipped)
+                logger.info("issuer %s: %s; it is not used", self._source.issuer, skipped)
         self._told = set(keys.skipped)
         if not keys.keys:
             raise Unavailable("key_set_without_keys")

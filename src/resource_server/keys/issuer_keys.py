@@ -15,13 +15,13 @@ from functools import partial
 from typing import Any, Literal
 
 from resource_server.errors import InvalidToken, Unavailable
-from resource_server.keys.background import Later
-from resource_server.keys.discovery import Discovery, Found
 from resource_server.flow import Blocking, Flow
 from resource_server.forks import on_fork
+from resource_server.keys.background import Later
+from resource_server.keys.discovery import Discovery, Found
 from resource_server.keys.http import FETCH_SECONDS, Fetch
 from resource_server.keys.key_set import KeySet, VerificationKey
-from resource_server.tokens.policy import Policy
+from resource_server.keys.key_source import KeySource
 
 __all__ = ["IssuerKeys", "KeyEvent", "Trusted"]
 
@@ -46,8 +46,6 @@ UNKNOWN_KID_SECONDS = 60
 # Unknown kids wait for a refresh that is under way only in its first seconds: an issuer that is slow must not let
 # forged tokens fill all threads.
 JOIN_SECONDS = 2.0
-# What of a policy decides which keys there are.
-_OF_KEYS = ("issuer", "jwks_uri", "key_set", "stale_seconds", "http_on_loopback")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,22 +102,22 @@ class IssuerKeys:
 
     def __init__(
         self,
-        policy: Policy,
+        source: KeySource,
         *,
         fetch: Fetch,
         clock: Callable[[], float],
         later: Later,
         on_event: Callable[[KeyEvent], None],
     ) -> None:
-        self._policy = policy
-        self._discovery = Discovery(policy, fetch=fetch, clock=clock)
+        self._source = source
+        self._discovery = Discovery(source, fetch=fetch, clock=clock)
         self._clock = clock
         self._later = later
         self._on_event = on_event
         self._trusted: Trusted | None = None
         # The set of the last successful refresh, to see whether what was verified with one still holds; and when it is
         # trusted no longer if no other comes, by the monotonic clock.
-        self.key_set = policy.key_set
+        self.key_set = source.key_set
         self.ends_at = -math.inf
         self._asked_at = -math.inf
         self._attempts = 0  # that have ended
@@ -133,17 +131,17 @@ class IssuerKeys:
         self._allowance_at = -math.inf
         self._unknown: dict[tuple[str | None, str], float] = {}
         self._reset()
-        if policy.key_set is None:
+        if source.key_set is None:
             on_fork(self._reset)
         else:
             self._trusted = Trusted(
-                keys=policy.key_set, metadata=None, fetched_at=self._clock(), life_seconds=math.inf, since={}
+                keys=source.key_set, metadata=None, fetched_at=self._clock(), life_seconds=math.inf, since={}
             )
             self._look_at = self.ends_at = math.inf
 
     @property
     def trusted(self) -> Trusted | None:
-        """What is trusted now; None before the first successful refresh, and when an outage has outlasted the policy's `stale_seconds`."""
+        """What is trusted now; None before the first successful refresh, and when an outage has outlasted `stale_seconds`."""
         trusted = self._trusted
         return trusted if trusted is not None and self._clock() < self.ends_at else None
 
@@ -162,9 +160,10 @@ class IssuerKeys:
             else ()
         )
 
-    def serve(self, policy: Policy) -> bool:
-        """Whether these are also the keys of another policy, which then need not be fetched for it."""
-        return all(getattr(self._policy, name) == getattr(policy, name) for name in _OF_KEYS)
+    @property
+    def source(self) -> KeySource:
+        """Where these keys come from."""
+        return self._source
 
     def find(self, kid: str | None, algorithm: str) -> Flow[tuple[VerificationKey, ...]]:
         """The keys that a token with this header may be signed with, never an empty tuple; without `kid` exactly one.
@@ -231,7 +230,7 @@ class IssuerKeys:
         # Twice, for what another process has fetched may be older than the key; that costs no attempt.
         for _ in range(2):
             now, is_mine = self._clock(), self._flight is None
-            if self._policy.key_set is not None or (is_mine and not self._may_ask_for(kid, algorithm, now)):
+            if self._source.key_set is not None or (is_mine and not self._may_ask_for(kid, algorithm, now)):
                 break
             # After a rotation every request brings the new kid: those beside the one that asks wait for its answer.
             yield Blocking(call=partial(self._attempt, attempts, join_seconds=JOIN_SECONDS))
@@ -294,7 +293,7 @@ class IssuerKeys:
         except Unavailable as error:
             self._failed(error.reason, error.retry_after)
         except Exception:  # a Fetch that breaks its word must not be asked again by every request
-            logger.exception("the keys of issuer %s could not be fetched", self._policy.issuer)
+            logger.exception("the keys of issuer %s could not be fetched", self._source.issuer)
             self._failed("fetch_failed", 1)
         else:
             self._succeeded(found)
@@ -313,7 +312,7 @@ class IssuerKeys:
         # First of all: from here on a key that this set lacks is refused. The end comes after it, so that a set that
         # has ended is not taken for a good one in between.
         self._trusted, self.key_set = trusted, trusted.keys
-        self.ends_at = trusted.current_until + self._policy.stale_seconds
+        self.ends_at = trusted.current_until + self._source.stale_seconds
         self._is_shared = found.held_seconds > 0
         self._look_at = trusted.current_until
         share = AHEAD + random.uniform(-JITTER, JITTER)  # noqa: S311 - jitter
@@ -362,7 +361,7 @@ class IssuerKeys:
             self._later(seconds, self.refresh_ahead)
 
     def _tell(self, kind: Any, **details: Any) -> None:
-        self._on_event(KeyEvent(kind=kind, issuer=self._policy.issuer, **details))
+        self._on_event(KeyEvent(kind=kind, issuer=self._source.issuer, **details))
 
     def _reset(self) -> None:
         """What a forked child starts with: the keys, but no lock that another thread holds, and no thread that asks."""

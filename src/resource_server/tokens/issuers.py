@@ -142,7 +142,11 @@ class Issuers:
                 raise InvalidToken("issuer_not_trusted")
             if issuer is None or issuer.policy != policy:
                 # A new audience is no reason to lose keys, which may not be had now.
-                keys = issuer.keys if issuer is not None and issuer.keys.serve(policy) else self._keys_of(policy)
+                keys = (
+                    issuer.keys
+                    if issuer is not None and issuer.keys.source == policy.key_source
+                    else self._keys_of(policy)
+                )
                 place = self._verified if name in self._verified else self._on_trial
                 self._drop(name)
                 issuer = Issuer(policy=policy, keys=keys, believed_until=until, used_at=now)
@@ -150,7 +154,7 @@ class Issuers:
             issuer.believed_until = until
             if issuer.on_trial:
                 issuer.used_at = now
-            issuer.kept_until = until + policy.stale_seconds
+            issuer.kept_until = until + policy.key_source.stale_seconds
             return issuer
 
     def _put(self, place: dict[str, Issuer], name: str, issuer: Issuer) -> None:

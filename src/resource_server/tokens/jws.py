@@ -14,8 +14,8 @@ from typing import Any
 
 from resource_server.errors import InvalidToken
 from resource_server.keys.key_set import VerificationKey
-from resource_server.tokens.policy import ClaimNames, Policy, media_type
 from resource_server.strict_json import parse_object
+from resource_server.tokens.policy import ClaimNames, Policy, media_type
 
 __all__ = ["UnverifiedToken", "judge", "parse", "verify_signature"]
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Final
 
-from resource_server.keys.key_set import KeySet
+from resource_server.keys.key_source import KeySource
 
 __all__ = ["ALGORITHMS", "SYMMETRIC_ALGORITHMS", "ClaimNames", "Policy", "media_type"]
 
@@ -48,23 +48,21 @@ class ClaimNames:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """The rules for one issuer.
+    """The rules for the tokens of one issuer.
 
     `issuer` is compared exactly. A token needs one of `audience`, one of `algorithms`, and one of `token_types` (in
-    the form of `media_type`; `jwt` also admits a token without `typ`). Keys are those of `key_set`, or come from
-    `jwks_uri`, or are discovered; while the issuer is down, keys whose life has ended serve `stale_seconds` longer.
-    `http_on_loopback` admits http addresses on this machine, for development. `users` is not read here: it says how
-    a token becomes `request.user`.
+    the form of `media_type`; `jwt` also admits a token without `typ`). Its key is one of `key_source`. `users` is not
+    read here: it says how a token becomes `request.user`.
     """
 
-    issuer: str
+    key_source: KeySource
     audience: tuple[str, ...]
     algorithms: tuple[str, ...] = ALGORITHMS
     token_types: tuple[str, ...] = ("at+jwt",)
     clock_skew_seconds: int = 30
     claim_names: ClaimNames = field(default_factory=ClaimNames)
-    jwks_uri: str | None = None
-    key_set: KeySet | None = None
-    stale_seconds: int = 24 * 3600
-    http_on_loopback: bool = False
     users: str = "token"
+    issuer: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "issuer", self.key_source.issuer)

@@ -10,10 +10,10 @@ import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from resource_server.tokens.access_token import AccessToken
 from resource_server.forks import on_fork
-from resource_server.tokens.issuers import Issuer
 from resource_server.keys.key_set import KeySet
+from resource_server.tokens.access_token import AccessToken
+from resource_server.tokens.issuers import Issuer
 
 __all__ = ["MAX_AGE_SECONDS", "MAX_BYTES", "VerifiedToken", "VerifiedTokens", "digest", "entry_bytes"]
 

@@ -6,16 +6,16 @@ Cheap and pure checks first, so that a hopeless token costs no fetch; the Access
 import time
 from collections.abc import Callable, Iterable
 
-from resource_server.tokens.access_token import AccessToken, access_token
-from resource_server.keys.background import Later, background
-from resource_server.tokens.verified_tokens import MAX_AGE_SECONDS, VerifiedToken, VerifiedTokens, digest, entry_bytes
-from resource_server.tokens.credentials import Credentials
 from resource_server.flow import Flow
+from resource_server.keys.background import Later, background
 from resource_server.keys.http import Fetch, fetch
 from resource_server.keys.issuer_keys import IssuerKeys, KeyEvent
+from resource_server.tokens.access_token import AccessToken, access_token
+from resource_server.tokens.credentials import Credentials
 from resource_server.tokens.issuers import Issuer, Issuers, PolicyOf
 from resource_server.tokens.jws import judge, parse, verify_signature
 from resource_server.tokens.policy import Policy
+from resource_server.tokens.verified_tokens import MAX_AGE_SECONDS, VerifiedToken, VerifiedTokens, digest, entry_bytes
 
 __all__ = ["TOKEN_CACHE_SIZE", "Verifier"]
 
@@ -54,7 +54,9 @@ class Verifier:
         self._issuers = Issuers(
             policies,
             policy_of=policy_of,
-            keys_of=lambda policy: IssuerKeys(policy, fetch=fetch, clock=clock, later=later, on_event=on_event),
+            keys_of=lambda policy: IssuerKeys(
+                policy.key_source, fetch=fetch, clock=clock, later=later, on_event=on_event
+            ),
             clock=clock,
         )
 

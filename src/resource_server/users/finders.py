@@ -19,10 +19,10 @@ from django.core.exceptions import MultipleObjectsReturned, ObjectDoesNotExist, 
 from django.db import DataError, Error, IntegrityError, NotSupportedError, connections
 from django.utils.module_loading import import_string
 
-from resource_server.errors import InvalidToken, Unavailable
 from resource_server.conf.issuer import Problem
-from resource_server.tokens.access_token import AccessToken
+from resource_server.errors import InvalidToken, Unavailable
 from resource_server.flow import Blocking, Flow
+from resource_server.tokens.access_token import AccessToken
 from resource_server.users.rows import UserRows
 
 __all__ = ["TokenUser", "UserFinder", "find_user", "remembered_user", "user_finder"]

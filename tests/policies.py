@@ -1,0 +1,14 @@
+"""Policies for tests, written in one line."""
+
+from dataclasses import fields
+
+from resource_server.keys.key_source import KeySource
+from resource_server.tokens.policy import Policy
+
+_OF_KEYS = {field.name for field in fields(KeySource)}
+
+
+def policy(**members):
+    """A Policy whose key source is made of the members that a KeySource has."""
+    source = KeySource(**{name: value for name, value in members.items() if name in _OF_KEYS})
+    return Policy(key_source=source, **{name: value for name, value in members.items() if name not in _OF_KEYS})
