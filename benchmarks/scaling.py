@@ -19,12 +19,14 @@ from benchmarks.verification import our_verifier
 
 from resource_server.flow import run
 from resource_server.keys.http import Document
-from resource_server.keys.key_set import KeySet, parse_key_set
+from resource_server.keys.key_set import parse_key_set
 from resource_server.keys.key_source import KeySource
+from resource_server.stamp import Stamp
 from resource_server.testing import FakeIssuer
+from resource_server.tokens.authority import Verdict
 from resource_server.tokens.credentials import Credentials
 from resource_server.tokens.policy import Policy
-from resource_server.tokens.verified_tokens import VerifiedToken, VerifiedTokens, digest
+from resource_server.tokens.verified_tokens import VerifiedTokens, digest
 from resource_server.tokens.verifier import Verifier
 
 __all__ = ["measure"]
@@ -34,14 +36,15 @@ ISSUERS = (1, 10, 100, 1000)
 TOKENS = 1000
 HERD = 50
 # An entry that is always good, with just what the cache looks at.
-_KEY_SET = KeySet(())
-_ENTRY = VerifiedToken(
+_ENTRY = Verdict(
     token=SimpleNamespace(),
-    issuer=SimpleNamespace(believed_until=inf, keys=SimpleNamespace(key_set=_KEY_SET)),
-    key_set=_KEY_SET,
+    policy=SimpleNamespace(),
+    stamp=Stamp(),
+    is_bound=False,
     not_before=0.0,
     expires_at=inf,
     good_until=inf,
+    size=1000,
 )
 IMPORT = """
 import time

@@ -2,6 +2,7 @@
 
 from dataclasses import fields
 
+from resource_server.conf.providers import GENERIC
 from resource_server.keys.key_source import KeySource
 from resource_server.tokens.policy import Policy
 
@@ -11,4 +12,5 @@ _OF_KEYS = {field.name for field in fields(KeySource)}
 def policy(**members):
     """A Policy whose key source is made of the members that a KeySource has."""
     source = KeySource(**{name: value for name, value in members.items() if name in _OF_KEYS})
-    return Policy(key_source=source, **{name: value for name, value in members.items() if name not in _OF_KEYS})
+    others = {name: value for name, value in members.items() if name not in _OF_KEYS}
+    return Policy(key_source=source, **{"kind_claims": GENERIC.kind_claims, "is_machine": GENERIC.is_machine, **others})

@@ -28,8 +28,8 @@ def test_an_unlisted_reason_cannot_be_raised():
 
 
 def test_every_message_is_lower_case_and_short():
-    for reason, leaf in reasons().items():
-        message = leaf.messages[reason]
+    for reason in reasons():
+        message = reason.message
         assert message[0].islower() or message.startswith("RSA")
         assert len(message) < 80
         assert '"' not in message

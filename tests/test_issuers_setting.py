@@ -19,6 +19,7 @@ from resource_server.conf import project as conf
 from resource_server.devissuer.signing import SigningKeys, _base64url, _json
 from resource_server.errors import Unavailable
 from resource_server.testing import FakeIssuer
+from resource_server.trusted import trusted_issuers
 
 FIRST, SECOND = "https://first.test/", "https://second.test/"
 GOOD = {"ISSUER": "https://issuer.test/", "AUDIENCE": "https://api.test/"}
@@ -341,10 +342,12 @@ def test_a_tenant_whose_row_is_gone_is_refused_when_its_minute_is_over(pair, vie
     verifier = server.current().verifier
     for issuer in verifier.issuers:
         issuer.believed_until = 0.0  # a minute has passed
+        issuer.keys.renew_stamp()
     assert call(token).status_code == 200, "an error is no answer"
     TENANTS[FIRST] = get_user_model().DoesNotExist()
     for issuer in verifier.issuers:
         issuer.believed_until = 0.0
+        issuer.keys.renew_stamp()
     assert refused(token, caplog) == "issuer_not_trusted"
     assert verifier.issuers == ()
 
@@ -452,7 +455,7 @@ def test_nothing_secret_is_in_what_a_config_or_a_policy_shows(views):
     views.RESOURCE_SERVER = issuers({"ISSUER": FIRST, "SECRET": SECRET}, {"ISSUER": SECOND, "PUBLIC_KEY": PEM})
     config, _problems = conf.parse(views.RESOURCE_SERVER, debug=False)
     current = server.current()
-    shown = [config, current, current.verifier, *current.verifier.issuers, *server.trusted_issuers()]
+    shown = [config, current, current.verifier, *current.verifier.issuers, *trusted_issuers()]
     shown += [key for issuer in current.verifier.issuers for key in issuer.keys.key_set.keys]
     assert not any(SECRET in text or SECRET.encode().hex() in text for text in map(repr, shown))
 
@@ -460,12 +463,12 @@ def test_nothing_secret_is_in_what_a_config_or_a_policy_shows(views):
 def test_what_is_trusted_of_tenants_is_shown_when_they_are_named(pair, views):
     views.RESOURCE_SERVER = {"AUDIENCE": "https://api.test/", "ISSUERS": f"{HERE}.tenant"}
     TENANTS.update({FIRST: {"ISSUER": FIRST}, SECOND: {"ISSUER": SECOND, "SECRET": SECRET}})
-    assert server.trusted_issuers() == ()
-    by_name = {trusted.issuer: trusted for trusted in server.trusted_issuers(FIRST, SECOND)}
+    assert trusted_issuers() == ()
+    by_name = {trusted.issuer: trusted for trusted in trusted_issuers(FIRST, SECOND)}
     assert by_name[FIRST].keys[0].since is not None
     assert (by_name[SECOND].keys[0].since, by_name[SECOND].trusted_until) == (None, None)
     with pytest.raises(Exception, match="issuer is not trusted"):
-        server.trusted_issuers("https://third.test/")
+        trusted_issuers("https://third.test/")
     TENANTS["https://fourth.test/"] = OSError()
     with pytest.raises(Unavailable):
-        server.trusted_issuers("https://fourth.test/")
+        trusted_issuers("https://fourth.test/")

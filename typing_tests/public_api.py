@@ -29,9 +29,10 @@ from resource_server.authentication import aauthorize, authorize
 from resource_server.drf import AccessTokenAuthentication, RequiresAnyScope, RequiresScope
 from resource_server.errors import InsufficientScope, InvalidToken, Unavailable
 from resource_server.middleware import AccessTokenMiddleware
+from resource_server.reasons import Reason, TokenReason, UnavailableReason
 from resource_server.requirements import AnyToken, Scopes
-from resource_server.server import TrustedIssuer, trusted_issuers
 from resource_server.testing import FakeIssuer
+from resource_server.trusted import TrustedIssuer, trusted_issuers
 
 
 def the_token(token: AccessToken) -> None:
@@ -149,9 +150,14 @@ def the_issuers() -> None:
 def the_errors(rejected: InvalidToken, scope: InsufficientScope, unavailable: Unavailable) -> None:
     assert_type(rejected.status, int)
     assert_type(rejected.code, str)
-    assert_type(rejected.reason, str)
+    assert_type(rejected.reason, Reason)
     assert_type(scope.scopes, tuple[str, ...])
     assert_type(unavailable.retry_after, int)
+    InvalidToken(TokenReason.TOKEN_EXPIRED)
+    InvalidToken(UnavailableReason.FETCH_FAILED)  # type: ignore[arg-type] # a reason of another class of error
+    Unavailable(TokenReason.TOKEN_EXPIRED)  # type: ignore[arg-type]
+    InsufficientScope(TokenReason.TOKEN_EXPIRED, scopes=("a",))  # type: ignore[arg-type]
+    InvalidToken("invented")  # type: ignore[arg-type]
 
 
 def the_user(user: TokenUser) -> None:

@@ -4,7 +4,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from resource_server.server import trusted_issuers
+from resource_server.trusted import trusted_issuers
 
 ENDPOINTS = (
     {"path": "/api/public", "who": "anyone", "token": False},

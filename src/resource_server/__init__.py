@@ -17,7 +17,7 @@ from resource_server.conf.project import auth0_issuer
 from resource_server.decorators import requires_any_scope, requires_scope, requires_token
 from resource_server.errors import AuthorizationError
 from resource_server.tokens.access_token import AccessToken
-from resource_server.users.finders import TokenUser
+from resource_server.users.token_user import TokenUser
 
 __all__ = [
     "AccessToken",

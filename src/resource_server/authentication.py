@@ -19,13 +19,15 @@ from resource_server import challenge, signals
 from resource_server.errors import AuthorizationError, InsufficientScope, InvalidToken, NoCredentials, Unavailable
 from resource_server.flow import Blocking, Flow, arun
 from resource_server.flow import run as run_flow
+from resource_server.reasons import CredentialsReason, TokenReason
 from resource_server.requirements import Requirement
 from resource_server.server import ResourceServer, current, realm
 from resource_server.tokens.access_token import AccessToken
+from resource_server.tokens.authority import Verdict
 from resource_server.tokens.credentials import Credentials, parse_authorization, parse_token
-from resource_server.tokens.policy import Policy
-from resource_server.tokens.verified_tokens import VerifiedToken, digest
+from resource_server.tokens.verified_tokens import digest
 from resource_server.users import finders as users
+from resource_server.users.token_user import TokenUser
 
 __all__ = [
     "UNREAD",
@@ -55,14 +57,14 @@ _ADMITTED = "_resource_server_admitted"
 # A credential refused for one of these reasons is not a JWT of a listed issuer, so another scheme may know it.
 _FOREIGN = frozenset(
     {
-        "credentials_malformed",
-        "token_malformed",
-        "token_encrypted",
-        "header_malformed",
-        "payload_malformed",
-        "iss_missing",
-        "iss_malformed",
-        "issuer_not_trusted",
+        TokenReason.CREDENTIALS_MALFORMED,
+        TokenReason.TOKEN_MALFORMED,
+        TokenReason.TOKEN_ENCRYPTED,
+        TokenReason.HEADER_MALFORMED,
+        TokenReason.PAYLOAD_MALFORMED,
+        TokenReason.ISS_MISSING,
+        TokenReason.ISS_MALFORMED,
+        TokenReason.ISSUER_NOT_TRUSTED,
     }
 )
 
@@ -173,9 +175,7 @@ class _Lookup:
 
     __slots__ = ("digest", "seen", "server")
 
-    def __init__(
-        self, digest: bytes = b"", seen: VerifiedToken | None = None, server: ResourceServer | None = None
-    ) -> None:
+    def __init__(self, digest: bytes = b"", seen: Verdict | None = None, server: ResourceServer | None = None) -> None:
         self.digest = digest
         self.seen = seen
         self.server = server
@@ -213,12 +213,12 @@ def _known(request: HttpRequest) -> Authenticated | _Lookup | None:
     key = digest(header[7:])
     del header  # an error report shows the locals of a frame
     seen = server.verifier.recall(key)
-    if seen is None or signals.token_accepted.receivers:
+    if seen is None or seen.is_bound or signals.token_accepted.receivers:
         return _Lookup(key, seen, server)
     token = seen.token
-    finder = server.finders[seen.issuer.policy.users]
+    finder = server.finders[seen.policy.users]
     if finder is None:
-        return users.TokenUser(token), token
+        return TokenUser(token), token
     user = users.remembered_user(token, finder)
     return _Lookup(key, seen, server) if user is None else (user, token)
 
@@ -243,33 +243,34 @@ def _authenticate(request: HttpRequest, lookup: _Lookup, *, leave_foreign: bool)
 
 def _verified(request: HttpRequest, lookup: _Lookup) -> Flow[tuple[AccessToken, users.UserFinder | None] | None]:
     """The verified token of the Authorization header and how its user is found; None without bearer credentials."""
-    if lookup.seen is not None and lookup.server is not None:
-        return lookup.seen.token, lookup.server.finders[lookup.seen.issuer.policy.users]
+    seen, server = lookup.seen, lookup.server
+    if seen is not None and server is not None and not seen.is_bound:
+        return seen.token, server.finders[seen.policy.users]
     header = request.META["HTTP_AUTHORIZATION"]
     credentials = parse_authorization(header.decode("latin-1") if isinstance(header, bytes) else header)
     del header
     if credentials is None:
         return None
-    server = lookup.server or current()
-    token, policy = yield from _verify_with(server, credentials, lookup.digest)
-    return token, server.finders[policy.users]
+    server = server or current()
+    verdict = yield from _verify_with(server, credentials, lookup.digest, seen)
+    return verdict.token, server.finders[verdict.policy.users]
 
 
 def _verify(unparsed: Credentials) -> Flow[AccessToken]:
     try:
         credentials = parse_token(unparsed.unverified_token)
-        token, _policy = yield from _verify_with(current(), credentials)
+        verdict = yield from _verify_with(current(), credentials)
     except AuthorizationError as error:
         _forget_frames(error)
         raise
-    return token
+    return verdict.token
 
 
 def _verify_with(
-    server: ResourceServer, credentials: Credentials, key: bytes = b""
-) -> Flow[tuple[AccessToken, Policy]]:
+    server: ResourceServer, credentials: Credentials, key: bytes = b"", seen: Verdict | None = None
+) -> Flow[Verdict]:
     try:
-        return (yield from server.verifier.verify(credentials, key))
+        return (yield from server.verifier.verify(credentials, key, seen))
     except AuthorizationError:
         raise
     except Exception as error:
@@ -313,7 +314,7 @@ def _authorize(
         credential = None if authenticated is None else _found(request, authenticated, admits=admits)
     try:
         if credential is None:
-            raise NoCredentials("credentials_missing")
+            raise NoCredentials(CredentialsReason.CREDENTIALS_MISSING)
         return requirement.check(credential)
     except AuthorizationError as error:
         yield from _report(request, error)

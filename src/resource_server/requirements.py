@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 
 from resource_server.errors import InsufficientScope
+from resource_server.reasons import ScopeReason
 from resource_server.tokens.access_token import AccessToken
 
 __all__ = ["AnyScope", "AnyToken", "Requirement", "Scopes"]
@@ -35,7 +36,7 @@ class Requirement:
     def check(self, token: object) -> AccessToken:
         """The token, if it gives the right. Raises InsufficientScope where it does not, and where it is no verified token at all."""
         if not isinstance(token, AccessToken):
-            raise InsufficientScope("token_missing", scopes=self.scopes)
+            raise InsufficientScope(ScopeReason.TOKEN_MISSING, scopes=self.scopes)
         self._check(token)
         return token
 
@@ -51,7 +52,7 @@ class Scopes(Requirement):
     def _check(self, token: AccessToken) -> None:
         if not token.scopes.issuperset(self.scopes):
             missing = tuple(scope for scope in self.scopes if scope not in token.scopes)
-            raise InsufficientScope("scope_missing", scopes=self.scopes, missing=missing)
+            raise InsufficientScope(ScopeReason.SCOPE_MISSING, scopes=self.scopes, missing=missing)
 
 
 class AnyScope(Requirement):
@@ -61,7 +62,7 @@ class AnyScope(Requirement):
 
     def _check(self, token: AccessToken) -> None:
         if token.scopes.isdisjoint(self.scopes):
-            raise InsufficientScope("scope_missing_any", scopes=self.scopes, missing=self.scopes)
+            raise InsufficientScope(ScopeReason.SCOPE_MISSING_ANY, scopes=self.scopes, missing=self.scopes)
 
 
 class AnyToken(Requirement):

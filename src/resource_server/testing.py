@@ -21,6 +21,7 @@ from resource_server.devissuer.signing import SigningKeys
 from resource_server.errors import Unavailable
 from resource_server.keys.discovery import metadata_urls
 from resource_server.keys.http import Document
+from resource_server.reasons import UnavailableReason
 
 __all__ = ["FakeIssuer"]
 
@@ -88,7 +89,7 @@ class FakeIssuer:
         self.fetched.append(url)
         failure = self.failure or self.failures.get(url)
         if failure is not None:
-            raise Unavailable(failure, retry_after=self.retry_after)
+            raise Unavailable(UnavailableReason.of(failure), retry_after=self.retry_after)
         if url in self.documents:
             body = self.documents[url]
         elif url == self.jwks_uri:
@@ -96,7 +97,7 @@ class FakeIssuer:
         elif url in metadata_urls(self.issuer):
             body = json.dumps(self.metadata()).encode()
         else:
-            raise Unavailable("fetch_status")
+            raise Unavailable(UnavailableReason.FETCH_STATUS)
         etag = f'"{hashlib.sha256(body).hexdigest()}"'
         if known is not None and known.etag == etag:
             return replace(known, cache_control=self.cache_control)

@@ -25,7 +25,15 @@ def table_keys(text):
 
 def check_ids():
     found = set()
-    for name in ("conf/issuer.py", "conf/project.py", "server.py", "users/finders.py", "checks.py", "view_checks.py"):
+    for name in (
+        "conf/issuer.py",
+        "conf/project.py",
+        "server.py",
+        "conf/issuers_function.py",
+        "users/finders.py",
+        "checks.py",
+        "view_checks.py",
+    ):
         source = (ROOT / "src" / "resource_server" / name).read_text(encoding="utf-8")
         for node in ast.walk(ast.parse(source)):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):

@@ -12,8 +12,9 @@ from hypothesis import HealthCheck, given, strategies
 from hypothesis import settings as hypothesis_settings
 from tests.edges.views import url
 
-from resource_server import authentication, requires_scope, server, signals
+from resource_server import authentication, requires_scope, signals
 from resource_server.tokens.credentials import parse_authorization
+from resource_server.trusted import trusted_issuers
 
 
 @pytest.fixture
@@ -204,7 +205,7 @@ def test_decorators_that_are_stacked_verify_once(issuer, received):
 
 
 def test_what_is_trusted_can_be_read(issuer):
-    (trusted,) = server.trusted_issuers()
+    (trusted,) = trusted_issuers()
 
     assert (trusted.issuer, trusted.audience, trusted.token_types) == (issuer.issuer, (issuer.audience,), ("at+jwt",))
     assert [(key.kid, key.kty, key.algorithms) for key in trusted.keys] == [(issuer.keys.current_kid, "EC", ("ES256",))]
@@ -213,6 +214,6 @@ def test_what_is_trusted_can_be_read(issuer):
 
 def test_what_is_trusted_of_an_issuer_that_is_down(issuer):
     issuer.failure = "fetch_timeout"
-    (trusted,) = server.trusted_issuers()
+    (trusted,) = trusted_issuers()
 
     assert (trusted.keys, trusted.metadata, trusted.error) == ((), None, "fetch_timeout")

@@ -30,8 +30,8 @@ from rest_framework.viewsets import ModelViewSet
 
 from resource_server import requires_scope, requires_token, signals
 from resource_server.drf import AccessTokenAuthentication, RequiresScope
-from resource_server.server import trusted_issuers
 from resource_server.testing import FakeIssuer
+from resource_server.trusted import trusted_issuers
 
 import_module("resource_server.spectacular")  # as the app does where drf-spectacular is installed
 

@@ -10,7 +10,7 @@ from tests.example.conftest import PASSWORD, USERNAME, Tokens
 from tests.example.servers import Answer, SigningIssuer, call, request_token
 
 from resource_server.devissuer.signing import SigningKeys
-from resource_server.errors import InsufficientScope, InvalidToken
+from resource_server.reasons import ScopeReason, TokenReason
 
 BODIES = {
     "/api/public": {"message": "All good. You don't need to be authenticated to call this"},
@@ -50,7 +50,7 @@ def assert_anonymous(answer: Answer) -> None:
 
 
 def assert_invalid(answer: Answer, reason: str) -> None:
-    message = InvalidToken.messages[reason]
+    message = TokenReason.of(reason).message
     challenge = f'Bearer realm="api", error="invalid_token", error_description="{message}"'
     assert answer.json() == {"detail": message, "error": "invalid_token", "reason": reason}
     assert (answer.status, answer.headers["WWW-Authenticate"]) == (401, challenge)
@@ -58,7 +58,7 @@ def assert_invalid(answer: Answer, reason: str) -> None:
 
 
 def assert_insufficient(answer: Answer, reason: str, missing: str = "") -> None:
-    message = InsufficientScope.messages[reason] + missing
+    message = ScopeReason.of(reason).message + missing
     challenge = f'Bearer realm="api", error="insufficient_scope", error_description="{message}", scope="example:scope"'
     assert (answer.status, answer.headers["WWW-Authenticate"]) == (403, challenge)
     assert answer.headers["Content-Type"] == "application/json"

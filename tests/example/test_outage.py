@@ -6,7 +6,7 @@ from subprocess import Popen
 import pytest
 from tests.example.servers import api, call, development_issuer, request_token
 
-from resource_server.errors import Unavailable
+from resource_server.reasons import UnavailableReason
 
 ENDPOINTS = ("/api/public", "/api/private", "/api/private-scoped")
 
@@ -52,7 +52,7 @@ def test_no_key_known(stopped: tuple[str, str, dict[str, str]], endpoint: str, s
     assert int(answer.headers["Retry-After"]) >= 1
     assert answer.headers["WWW-Authenticate"] is None
     assert answer.headers["Content-Type"] == "application/json"
-    message = Unavailable.messages["fetch_failed"]
+    message = UnavailableReason.FETCH_FAILED.message
     assert answer.json() == {"detail": message, "error": "temporarily_unavailable", "reason": "fetch_failed"}
 
 

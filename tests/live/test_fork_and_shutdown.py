@@ -180,7 +180,7 @@ print(json.dumps([thread.name for thread in threading.enumerate()] + [name for n
 """
 
 
-@pytest.mark.parametrize("module", ["tokens.http", "drf", "testing"])
+@pytest.mark.parametrize("module", ["keys.http", "drf", "testing"])
 def test_an_import_says_nothing_at_the_end(issuer: LiveIssuer, module: str) -> None:
     source = (
         f"import resource_server.{module}; from resource_server.tokens.verifier import Verifier; kept = Verifier([])"

@@ -78,12 +78,12 @@ class Api:
         return self.issuer.token(**changes)
 
     def verify(self, token: str) -> AccessToken:
-        return run(self.verifier.verify(Credentials(unverified_token=token)))[0]
+        return run(self.verifier.verify(Credentials(unverified_token=token))).token
 
     def answer(self, header: str) -> AccessToken | None:
         """What the whole way from the Authorization header on gives."""
         credentials = parse_authorization(header)
-        return run(self.verifier.verify(credentials))[0] if credentials else None
+        return run(self.verifier.verify(credentials)).token if credentials else None
 
     def refusal(self, token: str) -> str:
         """The reason why a token is refused; whatever it is, the error does not repeat the token."""

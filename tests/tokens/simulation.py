@@ -175,7 +175,7 @@ class Simulation:
         return self.verifier.issuers[0].keys
 
     def verify(self, token: str) -> AccessToken:
-        return run(self.verifier.verify(Credentials(unverified_token=token)))[0]
+        return run(self.verifier.verify(Credentials(unverified_token=token))).token
 
     def refusal(self, token: str) -> str | None:
         """The reason why a token is refused now; None where it is accepted."""

@@ -15,7 +15,7 @@ from resource_server.devissuer.signing import SigningKeys
 from resource_server.errors import InvalidToken
 from resource_server.flow import run
 from resource_server.testing import FakeIssuer
-from resource_server.tokens import verifier as verifier_module
+from resource_server.tokens import jwt_authority as verifier_module
 from resource_server.tokens.credentials import Credentials
 from resource_server.tokens.verifier import Verifier
 
@@ -40,7 +40,7 @@ def kept(api: Any) -> int:
 
 
 def verify(verifier: Verifier, token: str) -> Any:
-    return run(verifier.verify(Credentials(unverified_token=token)))[0]
+    return run(verifier.verify(Credentials(unverified_token=token))).token
 
 
 def verifier_beside(api: Any, **options: Any) -> Verifier:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.tokens.simulation import DAY, HOUR, ISSUER, JWKS, MINUTE, OAUTH, OPENID, Fault, Simulation
 
 from resource_server.devissuer.signing import SigningKeys
-from resource_server.errors import Unavailable
+from resource_server.reasons import UnavailableReason
 
 GOOD = SigningKeys("ES256")
 (MEMBER,) = GOOD.jwks()["keys"]
@@ -250,7 +250,7 @@ def test_no_answer_is_anything_but_an_error_of_ours(
     simulation.faults[JWKS] = Fault(body=keys, cache_control=cache_control, age_seconds=age)
     for _ in range(3):
         # Nobody has published the key of this token.
-        assert simulation.refusal(SIGNED) in {*Unavailable.messages, "key_unknown", "signature_invalid"}
+        assert simulation.refusal(SIGNED) in {*UnavailableReason, "key_unknown", "signature_invalid"}
         simulation.advance(30)
     assert len(simulation.fetches) <= 10
 

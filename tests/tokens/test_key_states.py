@@ -10,8 +10,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from tests.tokens.simulation import DAY, HOUR, JWKS, MINUTE, NOW, OAUTH, OPENID, Fault, Simulation
 
 from resource_server.devissuer.signing import SigningKeys
-from resource_server.errors import Unavailable
 from resource_server.keys.http import Document
+from resource_server.reasons import UnavailableReason
 
 # Three names for six keys, so that a key may be replaced under its name.
 POOL = [SigningKeys("ES256") for _ in range(6)]
@@ -167,7 +167,7 @@ class KeyStates(RuleBasedStateMachine):
         reason = self.simulation.refusal(TOKENS[number])
         last, now = self.last, self.simulation.clock
         if last is None or now >= last.at + last.life + STALE_SECONDS:
-            assert reason in Unavailable.messages, reason
+            assert reason in set(UnavailableReason), reason
         elif number in last.numbers:
             assert reason is None, "a key that the last document had"
             self.assert_fresh(last, now)
@@ -175,14 +175,14 @@ class KeyStates(RuleBasedStateMachine):
             assert reason == "signature_invalid", "another key of that name"
             self.assert_fresh(last, now)
         elif self.failed:
-            assert reason in Unavailable.messages, "nobody knows"
+            assert reason in set(UnavailableReason), "nobody knows"
         else:
             assert reason == "key_unknown", "a key that the last document lacked"
 
     @rule()
     def present_a_forged_kid(self) -> None:
         reason = self.simulation.refusal(STRANGE)
-        assert reason == "key_unknown" or reason in Unavailable.messages
+        assert reason == "key_unknown" or reason in set(UnavailableReason)
 
     def assert_fresh(self, last: Success, now: float) -> None:
         if now >= last.at + last.life + 60:  # so long may the cache answer that nobody need think about keys

@@ -4,6 +4,7 @@ import itertools
 import math
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,9 +13,10 @@ from tests.tokens.simulation import DAY, HOUR, JWKS, MINUTE, OPENID, Simulation
 from resource_server import signals
 from resource_server.errors import InvalidToken, Unavailable
 from resource_server.flow import run
+from resource_server.key_events import report
 from resource_server.keys.http import Document
 from resource_server.keys.issuer_keys import KeyEvent
-from resource_server.server import ResourceServer, _tell
+from resource_server.server import ResourceServer
 
 WORST_RETRY_SECONDS = 60 * 1.25
 
@@ -50,7 +52,7 @@ def test_keys_serve_for_a_day_and_each_change_is_told_once(simulation: Simulatio
 
 def test_the_log_has_one_line_for_each_change(simulation: Simulation, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "resource_server")
-    simulation.verifier._issuers._listed[simulation.issuer.issuer].keys._on_event = _tell
+    simulation.verifier._issuers._listed[simulation.issuer.issuer].keys._on_event = partial(report, ResourceServer)
     token = simulation.token()
     simulation.verify(token)
     simulation.issuer.failure = "fetch_timeout"
@@ -123,7 +125,7 @@ def test_receivers_hear_what_happens_to_keys() -> None:
             KeyEvent(kind="failed", issuer=issuer, reason="fetch_failed", repeated=True),
             KeyEvent(kind="stale", issuer=issuer, reason="fetch_failed", kids=("a", None)),
         ):
-            _tell(event)
+            report(ResourceServer, event)
     finally:
         for name in names:
             getattr(signals, name).disconnect(broken)

@@ -13,19 +13,21 @@ import threading
 import tracemalloc
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from django.http import JsonResponse
 
+from resource_server.stamp import Stamp
 from resource_server.strict_json import parse_object
 from resource_server.testing import FakeIssuer
 from resource_server.tokens import verified_tokens as cache
 from resource_server.tokens.access_token import access_token
-from resource_server.tokens.verified_tokens import MAX_BYTES, VerifiedToken, VerifiedTokens, digest, entry_bytes
+from resource_server.tokens.authority import Verdict
+from resource_server.tokens.verified_tokens import MAX_BYTES, VerifiedTokens, digest, entry_bytes
 
-ISSUER: Any = SimpleNamespace(believed_until=float("inf"), keys=SimpleNamespace(key_set="keys"))
+POLICY: Any = None  # which the cache does not read
+STAMP = Stamp()
 # For a token of 800 characters with 12 claims, whether they were read or not.
 ENTRY_BYTES = 3_000
 
@@ -34,11 +36,12 @@ def key_of(number: int) -> bytes:
     return hashlib.sha256(str(number).encode()).digest()
 
 
-def verified(*, until: float = 60.0, token: Any = None, size: int = 100) -> VerifiedToken:
-    return VerifiedToken(
+def verified(*, until: float = 60.0, token: Any = None, size: int = 100) -> Verdict:
+    return Verdict(
         token=token,
-        issuer=ISSUER,
-        key_set=ISSUER.keys.key_set,
+        policy=POLICY,
+        stamp=STAMP,
+        is_bound=False,
         not_before=0,
         expires_at=1e9,
         good_until=until,
@@ -46,12 +49,12 @@ def verified(*, until: float = 60.0, token: Any = None, size: int = 100) -> Veri
     )
 
 
-class Counted(OrderedDict[bytes, VerifiedToken]):
+class Counted(OrderedDict[bytes, Verdict]):
     """A part that counts what is taken out of it to make way."""
 
     pops = 0
 
-    def popitem(self, last: bool = True) -> tuple[bytes, VerifiedToken]:
+    def popitem(self, last: bool = True) -> tuple[bytes, Verdict]:
         self.pops += 1
         return super().popitem(last)
 
@@ -224,13 +227,12 @@ def test_the_first_and_the_last_character_count(length: int) -> None:
 def test_a_forked_child_starts_with_none_and_with_free_locks() -> None:
     program = """
         import os
-        from types import SimpleNamespace
-        from resource_server.tokens.verified_tokens import VerifiedToken, VerifiedTokens
+        from resource_server.stamp import Stamp
+        from resource_server.tokens.authority import Verdict
+        from resource_server.tokens.verified_tokens import VerifiedTokens
 
-        keys = SimpleNamespace(key_set=1)
-        issuer = SimpleNamespace(believed_until=1e9, keys=keys)
-        verified = VerifiedToken(
-            token=1, issuer=issuer, key_set=1, not_before=0, expires_at=1e9, good_until=60.0, size=1000
+        verified = Verdict(
+            token=1, policy=1, stamp=Stamp(), is_bound=False, not_before=0, expires_at=1e9, good_until=60.0, size=1000
         )
         tokens, key = VerifiedTokens(5000), b"k" * 32
         tokens.add(key, verified, 0.0)
@@ -283,10 +285,11 @@ def measured_bytes(entries: int, *, is_read: bool, make: Callable[[int], bytes] 
             if is_read:
                 assert len(token.claims) >= 4
             now = 1_800_000_000 + number / 7
-            entry = VerifiedToken(
+            entry = Verdict(
                 token=token,
-                issuer=ISSUER,
-                key_set=ISSUER.keys.key_set,
+                policy=POLICY,
+                stamp=STAMP,
+                is_bound=False,
                 not_before=now,
                 expires_at=token.expires_at + 30,
                 good_until=number + 60.0,

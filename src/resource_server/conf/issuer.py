@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from resource_server.conf.providers import GENERIC
 from resource_server.keys.http import MAX_DOCUMENT_BYTES, address_problem, issuer_problem
 from resource_server.keys.key_set import KeySet, parse_key_set, parse_pem, parse_secret
 from resource_server.keys.key_source import STALE_SECONDS, KeySource
@@ -93,6 +94,8 @@ class _Parser:
             token_types=self._token_types(),
             clock_skew_seconds=self._seconds("E009", "CLOCK_SKEW_SECONDS", 30, MAX_CLOCK_SKEW_SECONDS),
             claim_names=self._claim_names(),
+            kind_claims=GENERIC.kind_claims,
+            is_machine=GENERIC.is_machine,
             users=self._users(),
         )
         return (None, self._problems) if self._problems else (policy, [])

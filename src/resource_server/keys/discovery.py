@@ -15,6 +15,7 @@ from resource_server.errors import Unavailable
 from resource_server.keys.http import FETCH_SECONDS, Document, Fetch, address_problem, is_on_this_machine
 from resource_server.keys.key_set import KeySet, parse_key_set
 from resource_server.keys.key_source import KeySource
+from resource_server.reasons import UnavailableReason
 from resource_server.strict_json import parse_object
 
 __all__ = ["Discovery", "Found", "metadata_urls", "parse_metadata"]
@@ -44,7 +45,7 @@ class Found:
     metadata: dict[str, Any] | None
     life_seconds: float
     held_seconds: float
-    failure: str | None
+    failure: UnavailableReason | None
 
 
 def metadata_urls(issuer: str) -> tuple[str, str]:
@@ -69,7 +70,7 @@ def parse_metadata(document: Document, source: KeySource) -> dict[str, Any]:
     """
     metadata = _parse(document)
     if metadata.get("issuer") != source.issuer:
-        raise Unavailable("metadata_issuer_mismatch")
+        raise Unavailable(UnavailableReason.METADATA_ISSUER_MISMATCH)
     jwks_uri: Any = metadata.get("jwks_uri")
     issuer = urlsplit(source.issuer)
     # An https issuer has https keys, also in development; and a document from elsewhere must not send us to the
@@ -77,7 +78,7 @@ def parse_metadata(document: Document, source: KeySource) -> dict[str, Any]:
     if address_problem(jwks_uri, http_on_loopback=source.http_on_loopback and issuer.scheme == "http") or (
         is_on_this_machine(urlsplit(jwks_uri).hostname or "") and not is_on_this_machine(issuer.hostname or "")
     ):
-        raise Unavailable("address_not_allowed")
+        raise Unavailable(UnavailableReason.ADDRESS_NOT_ALLOWED)
     return metadata
 
 
@@ -131,7 +132,10 @@ class Discovery:
             except Unavailable as error:
                 # The address of the keys has not changed because the metadata cannot be had, or are the page of a
                 # gateway. Metadata that say something else are another matter.
-                if self._metadata is None or error.reason in ("metadata_issuer_mismatch", "address_not_allowed"):
+                if self._metadata is None or error.reason in (
+                    UnavailableReason.METADATA_ISSUER_MISMATCH,
+                    UnavailableReason.ADDRESS_NOT_ALLOWED,
+                ):
                     raise
                 logger.debug("metadata of issuer %s not refreshed: %s", self._source.issuer, error.reason)
             else:
@@ -151,7 +155,7 @@ class Discovery:
         except Unavailable as error:
             # Only an answer says that there is no such document; a server that cannot be reached, or wants to be left
             # alone, has none of the other form either.
-            if error.reason != "fetch_status" or error.retry_after > 1:
+            if error.reason != UnavailableReason.FETCH_STATUS or error.retry_after > 1:
                 raise
             return oauth, self._fetch_by(deadline, oauth)
 
@@ -172,13 +176,13 @@ class Discovery:
         try:
             keys = parse_key_set(_parse(document))
         except ValueError:
-            raise Unavailable("document_malformed") from None
+            raise Unavailable(UnavailableReason.DOCUMENT_MALFORMED) from None
         for skipped in keys.skipped:
             if skipped not in self._told:
                 logger.info("issuer %s: %s; it is not used", self._source.issuer, skipped)
         self._told = set(keys.skipped)
         if not keys.keys:
-            raise Unavailable("key_set_without_keys")
+            raise Unavailable(UnavailableReason.KEY_SET_WITHOUT_KEYS)
         return keys
 
 
@@ -186,7 +190,7 @@ def _parse(document: Document) -> dict[str, Any]:
     try:
         return parse_object(document.body)
     except ValueError:
-        raise Unavailable("document_malformed") from None
+        raise Unavailable(UnavailableReason.DOCUMENT_MALFORMED) from None
 
 
 def _life(document: Document) -> float:

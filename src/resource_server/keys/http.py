@@ -18,6 +18,7 @@ from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from resource_server.errors import Unavailable
+from resource_server.reasons import UnavailableReason
 
 __all__ = [
     "FETCH_SECONDS",
@@ -59,7 +60,7 @@ class Document:
     local: bool = False
     stored_at: float = 0.0
     held_seconds: float = 0.0
-    failure: str | None = None
+    failure: UnavailableReason | None = None
 
 
 class Fetch(Protocol):
@@ -193,9 +194,14 @@ class _Exchange:
             # Raised anew, so that it holds no frame of the worker.
             reason, retry_after = error.reason, error.retry_after
         except TimeoutError:
-            reason, retry_after = "fetch_timeout", 1
+            reason, retry_after = UnavailableReason.FETCH_TIMEOUT, 1
         except Exception:  # noqa: BLE001 - DNS, TCP, TLS and HTTP each fail in kinds of their own, and so does a thread at shutdown; none says more to the caller
-            reason, retry_after = "fetch_timeout" if time.monotonic() >= self._deadline else "fetch_failed", 1
+            reason, retry_after = (
+                UnavailableReason.FETCH_TIMEOUT
+                if time.monotonic() >= self._deadline
+                else UnavailableReason.FETCH_FAILED,
+                1,
+            )
         finally:
             self._end()
         raise Unavailable(reason, retry_after=retry_after)
@@ -238,7 +244,7 @@ class _Exchange:
         elif response.status == 200:
             body, etag = self._read(response), headers.get("ETag", "")
         else:
-            raise Unavailable("fetch_status", retry_after=_retry_after(headers.get("Retry-After", "")))
+            raise Unavailable(UnavailableReason.FETCH_STATUS, retry_after=_retry_after(headers.get("Retry-After", "")))
         return Document(
             body=body,
             cache_control=headers.get("Cache-Control", ""),
@@ -250,7 +256,7 @@ class _Exchange:
     def _opened(self, opened: socket.socket) -> None:
         self._local = is_on_this_machine(str(opened.getpeername()[0]))
         if self._local and self._public:
-            raise Unavailable("address_not_allowed")
+            raise Unavailable(UnavailableReason.ADDRESS_NOT_ALLOWED)
         # A handle of our own: TLS takes the socket away for its handshake, and the connection forgets it as soon as
         # the headers say that it is to be closed, while the body is still read from it.
         self._handles.append(opened.dup())
@@ -265,9 +271,9 @@ class _Exchange:
         while chunk := response.read1(65536):
             body += chunk
             if len(body) > MAX_DOCUMENT_BYTES:
-                raise Unavailable("document_too_large")
+                raise Unavailable(UnavailableReason.DOCUMENT_TOO_LARGE)
             if time.monotonic() >= self._deadline:
-                raise Unavailable("fetch_timeout")
+                raise Unavailable(UnavailableReason.FETCH_TIMEOUT)
         return bytes(body)
 
 

@@ -22,6 +22,8 @@ from resource_server.keys.discovery import Discovery, Found
 from resource_server.keys.http import FETCH_SECONDS, Fetch
 from resource_server.keys.key_set import KeySet, VerificationKey
 from resource_server.keys.key_source import KeySource
+from resource_server.reasons import TokenReason, UnavailableReason
+from resource_server.stamp import Stamp
 
 __all__ = ["IssuerKeys", "KeyEvent", "Trusted"]
 
@@ -77,7 +79,7 @@ class KeyEvent:
     kind: Literal["started", "refreshed", "failed", "stale", "added", "withdrawn"]
     issuer: str
     kids: tuple[str | None, ...] = ()
-    reason: str | None = None
+    reason: UnavailableReason | None = None
     repeated: bool = False
 
 
@@ -118,12 +120,13 @@ class IssuerKeys:
         # The set of the last successful refresh, to see whether what was verified with one still holds; and when it is
         # trusted no longer if no other comes, by the monotonic clock.
         self.key_set = source.key_set
+        self.stamp = Stamp()
         self.ends_at = -math.inf
         self._asked_at = -math.inf
         self._attempts = 0  # that have ended
         self._failures = 0
-        self._failure: str | None = None
-        self._told: set[str] = set()  # the reasons of this outage
+        self._failure: UnavailableReason | None = None
+        self._told: set[UnavailableReason] = set()  # the reasons of this outage
         self._retry_at = -math.inf
         self._is_stale = False
         self._is_shared = False  # another process has fetched what is trusted
@@ -146,7 +149,7 @@ class IssuerKeys:
         return trusted if trusted is not None and self._clock() < self.ends_at else None
 
     @property
-    def failure(self) -> str | None:
+    def failure(self) -> UnavailableReason | None:
         """The reason of the last attempt, if it failed."""
         return self._failure
 
@@ -191,6 +194,11 @@ class IssuerKeys:
         if trusted is None:
             raise self._unavailable()
         return trusted
+
+    def renew_stamp(self) -> None:
+        """End what was verified with these keys until now."""
+        ended, self.stamp = self.stamp, Stamp()
+        ended.is_void = True
 
     def refresh_ahead(self) -> None:
         """Renew the set before its life is over, or try again after a failure. For the background; it blocks."""
@@ -252,7 +260,7 @@ class IssuerKeys:
         # caller's fault.
         if self._failure is not None:
             raise self._unavailable()
-        raise InvalidToken("key_unknown")
+        raise InvalidToken(TokenReason.KEY_UNKNOWN)
 
     def _may_ask_for(self, kid: str | None, algorithm: str, now: float) -> bool:
         # A token bucket that counts attempts. A race between threads costs a fetch or two, and those are joined.
@@ -294,7 +302,7 @@ class IssuerKeys:
             self._failed(error.reason, error.retry_after)
         except Exception:  # a Fetch that breaks its word must not be asked again by every request
             logger.exception("the keys of issuer %s could not be fetched", self._source.issuer)
-            self._failed("fetch_failed", 1)
+            self._failed(UnavailableReason.FETCH_FAILED, 1)
         else:
             self._succeeded(found)
 
@@ -311,7 +319,10 @@ class IssuerKeys:
         )
         # First of all: from here on a key that this set lacks is refused. The end comes after it, so that a set that
         # has ended is not taken for a good one in between.
+        is_same_set = trusted.keys is self.key_set
         self._trusted, self.key_set = trusted, trusted.keys
+        if not is_same_set:
+            self.renew_stamp()
         self.ends_at = trusted.current_until + self._source.stale_seconds
         self._is_shared = found.held_seconds > 0
         self._look_at = trusted.current_until
@@ -332,7 +343,7 @@ class IssuerKeys:
         else:
             self._failed(found.failure, 1)
 
-    def _failed(self, reason: str, retry_after: int) -> None:
+    def _failed(self, reason: UnavailableReason, retry_after: int) -> None:
         repeated = reason in self._told
         self._told.add(reason)
         self._failures += 1
@@ -373,11 +384,13 @@ class IssuerKeys:
 
     def _unavailable(self) -> Unavailable:
         wait = round(self._retry_at - self._clock(), 3)  # else 120 seconds are 121, for want of a bit
-        return Unavailable(self._failure or "fetch_timeout", retry_after=math.ceil(wait) if 0 < wait < math.inf else 1)
+        return Unavailable(
+            self._failure or UnavailableReason.FETCH_TIMEOUT, retry_after=math.ceil(wait) if 0 < wait < math.inf else 1
+        )
 
 
 def _choose(keys: KeySet, kid: str | None, algorithm: str) -> tuple[VerificationKey, ...]:
     candidates = keys.candidates(kid, algorithm)
     if kid is None and len(candidates) > 1 and not keys.any_kid:
-        raise InvalidToken("kid_missing")
+        raise InvalidToken(TokenReason.KID_MISSING)
     return candidates

@@ -13,6 +13,7 @@ from typing import Any
 
 from resource_server.errors import InvalidToken
 from resource_server.keys.signatures import Verification, mac_verification, verification
+from resource_server.reasons import TokenReason
 from resource_server.strict_json import parse_object
 
 __all__ = ["MAX_KEYS", "KeySet", "VerificationKey", "parse_key_set", "parse_pem", "parse_secret"]
@@ -57,7 +58,7 @@ class VerificationKey:
         try:
             self.verifications[algorithm](signature, signing_input)
         except Exception:  # noqa: BLE001 - whatever a forged signature provokes in the library, it is not valid
-            raise InvalidToken("signature_invalid") from None
+            raise InvalidToken(TokenReason.SIGNATURE_INVALID) from None
 
 
 class KeySet:

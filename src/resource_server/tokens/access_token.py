@@ -5,12 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, NoReturn, Self
 
-from resource_server.tokens.policy import ClaimNames
+from resource_server.tokens.policy import ClaimNames, MachineRule, client_is_subject
 
 __all__ = ["AccessToken", "access_token"]
 
 _STANDARD_NAMES = ClaimNames()
-_CLIENT_CREDENTIALS = "client-credentials"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False, init=False)
@@ -18,8 +17,9 @@ class AccessToken:
     """The claims of a token whose signature, issuer, audience, lifetime and type were verified. Only the verifier makes one.
 
     Dates are seconds since 1970 (RFC 7519 section 2, NumericDate). The token as it was sent is not kept, and the repr
-    holds no claim of a person. Requests may share one, so nothing in it can be changed; it can be copied and pickled.
-    Holding an AccessToken says nothing about scopes.
+    holds no claim of a person. `is_machine`: a client got the token for itself, with no person behind it (RFC 6749
+    section 4.4); the provider says how that is told. Requests may share one, so nothing in it can be changed; it can
+    be copied and pickled. Holding an AccessToken says nothing about scopes.
     """
 
     issuer: str
@@ -29,6 +29,7 @@ class AccessToken:
     client_id: str | None
     issued_at: float | None
     expires_at: float
+    is_machine: bool
     _claims: Mapping[str, Any]
 
     def __init__(
@@ -42,6 +43,7 @@ class AccessToken:
         issued_at: float | None,
         expires_at: float,
         claims: Mapping[str, Any],
+        is_machine: bool = False,
     ) -> None:
         _set_issuer(self, issuer)
         _set_subject(self, subject)
@@ -50,6 +52,7 @@ class AccessToken:
         _set_client_id(self, client_id)
         _set_issued_at(self, issued_at)
         _set_expires_at(self, expires_at)
+        _set_is_machine(self, is_machine)
         _set_claims(self, claims)
 
     @property
@@ -77,35 +80,6 @@ class AccessToken:
         """
         return hashlib.sha256(f"{len(self.issuer)}:{self.issuer}{self.subject}".encode()).hexdigest()
 
-    @property
-    def is_machine(self) -> bool:
-        """Whether a client got the token for itself, with no person behind it (RFC 6749 section 4.4).
-
-        True only for a documented form of the client credentials grant, in which nothing is left to a person's choice:
-
-        - RFC 9068 section 2.2: the subject is the client; under another claim name for the subject, `sub` is too.
-        - Auth0: the subject is `<client>@clients`; `gty`, if it is there, is `client-credentials`. Its tokens after
-          RFC 9068 have no `gty`, and its issuer may have a domain of its own.
-        - Entra ID: `idtyp` is `app`.
-        - Keycloak: `preferred_username` is `service-account-<client>`, and `clientHost` or `clientAddress` is there,
-          which that grant alone puts in. The name by itself says nothing: a person may register under it.
-
-        Another issuer that names no client cannot be told apart, and its tokens count as those of persons. Does not
-        help an issuer that lets people choose their subject.
-        """
-        client, claims, subject = self.client_id, self._claims, self.subject
-        if claims.get("idtyp") == "app":
-            return True
-        if client is None:
-            return subject.endswith("@clients") and claims.get("gty") == _CLIENT_CREDENTIALS
-        if subject in (client, f"{client}@clients"):
-            # A project may read the subject from a name that people choose.
-            form = claims.get("sub", subject), claims.get("gty", _CLIENT_CREDENTIALS)
-            return form == (subject, _CLIENT_CREDENTIALS)
-        return claims.get("preferred_username") == f"service-account-{client.lower()}" and (
-            "clientHost" in claims or "clientAddress" in claims
-        )
-
     def __repr__(self) -> str:
         return f"<AccessToken of {self.issuer}>"
 
@@ -119,16 +93,21 @@ class AccessToken:
     _set_client_id,
     _set_issued_at,
     _set_expires_at,
+    _set_is_machine,
     _set_claims,
 ) = (vars(AccessToken)[field.name].__set__ for field in fields(AccessToken))
 
 
-def access_token(claims: dict[str, Any], claim_names: ClaimNames = _STANDARD_NAMES) -> AccessToken:
+def access_token(
+    claims: dict[str, Any],
+    claim_names: ClaimNames = _STANDARD_NAMES,
+    is_machine: MachineRule = client_is_subject,
+) -> AccessToken:
     """The token that verified claims make, which takes them over: the caller must not change them any more.
 
-    The claims must have passed `jwt.judge` under the same names, and their signature `jwt.verify_signature`.
+    The claims must have passed `rules.judge` under the same names, and their signature `jws.verify_signature`.
     """
-    audience = claims[claim_names.audience]
+    subject, audience = claims[claim_names.subject], claims[claim_names.audience]
     scopes: str | list[str] = ""
     for name in claim_names.scope:
         if name in claims:
@@ -141,13 +120,14 @@ def access_token(claims: dict[str, Any], claim_names: ClaimNames = _STANDARD_NAM
             break
     return AccessToken(
         issuer=claims["iss"],
-        subject=claims[claim_names.subject],
+        subject=subject,
         audience=(audience,) if isinstance(audience, str) else tuple(audience),
         scopes=_scopes(scopes),
         client_id=client_id,
         issued_at=claims.get("iat"),
         expires_at=claims["exp"],
         claims=claims,
+        is_machine=is_machine(claims, subject, client_id),
     )
 
 

@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass, field
 
 from resource_server.errors import InvalidRequest, InvalidToken
+from resource_server.reasons import RequestReason, TokenReason
 
 __all__ = ["MAX_TOKEN_CHARACTERS", "Credentials", "parse_authorization", "parse_token"]
 
@@ -45,12 +46,12 @@ def parse_authorization(header: str | None) -> Credentials | None:
         return None
     rest = header[scheme.end() :]
     if len(rest) > MAX_TOKEN_CHARACTERS + 1:
-        raise InvalidToken("token_too_large")
+        raise InvalidToken(TokenReason.TOKEN_TOO_LARGE)
     if "," in rest:
-        raise InvalidRequest("credentials_repeated")
+        raise InvalidRequest(RequestReason.CREDENTIALS_REPEATED)
     token = _B64TOKEN.fullmatch(rest)
     if token is None:
-        raise InvalidToken("credentials_malformed")
+        raise InvalidToken(TokenReason.CREDENTIALS_MALFORMED)
     return Credentials(unverified_token=token[1])
 
 
@@ -61,7 +62,7 @@ def parse_token(token: object) -> Credentials:
     Does not check that it is a JWT.
     """
     if isinstance(token, str) and len(token) > MAX_TOKEN_CHARACTERS:
-        raise InvalidToken("token_too_large")
+        raise InvalidToken(TokenReason.TOKEN_TOO_LARGE)
     if not isinstance(token, str) or _BARE_TOKEN.fullmatch(token) is None:
-        raise InvalidToken("token_malformed")
+        raise InvalidToken(TokenReason.TOKEN_MALFORMED)
     return Credentials(unverified_token=token)

@@ -15,6 +15,7 @@ from resource_server.flow import Blocking, Flow
 from resource_server.forks import on_fork
 from resource_server.keys.http import issuer_problem
 from resource_server.keys.issuer_keys import IssuerKeys
+from resource_server.reasons import TokenReason
 from resource_server.tokens.policy import Policy
 
 __all__ = ["Issuer", "Issuers", "PolicyOf"]
@@ -94,14 +95,14 @@ class Issuers:
         if (known := self.known(unverified_issuer)) is not None:
             return known
         if self._policy_of is None:
-            raise InvalidToken("issuer_not_trusted")
+            raise InvalidToken(TokenReason.ISSUER_NOT_TRUSTED)
         now = self._clock()
         issuer = self._found(unverified_issuer)
         # Whether http on loopback is admitted is for the settings to say, and so for the function's answer.
         if issuer_problem(unverified_issuer, http_on_loopback=True) or now < self._strangers.get(
             unverified_issuer, -math.inf
         ):
-            raise InvalidToken("issuer_not_trusted")
+            raise InvalidToken(TokenReason.ISSUER_NOT_TRUSTED)
         policy_of = self._policy_of
         try:
             policy = yield Blocking(call=lambda: policy_of(unverified_issuer), thread_sensitive=True)
@@ -139,7 +140,7 @@ class Issuers:
                 if len(self._strangers) >= MAX_STRANGERS:
                     self._strangers.pop(next(iter(self._strangers)))
                 self._strangers[name] = until
-                raise InvalidToken("issuer_not_trusted")
+                raise InvalidToken(TokenReason.ISSUER_NOT_TRUSTED)
             if issuer is None or issuer.policy != policy:
                 # A new audience is no reason to lose keys, which may not be had now.
                 keys = (
@@ -179,10 +180,11 @@ class Issuers:
             return True
 
     def _drop(self, name: str) -> None:
-        # What was verified under its rules is not believed any longer either.
         for place in (self._verified, self._on_trial):
             if issuer := place.pop(name, None):
                 issuer.believed_until = -math.inf
+                # What was verified under its rules ends too.
+                issuer.keys.renew_stamp()
 
     def _reset(self) -> None:
         self._lock = threading.Lock()

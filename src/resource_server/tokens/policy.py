@@ -1,11 +1,20 @@
 """What one issuer is trusted with: the rules that its tokens are judged by. Data only; `conf/project.py` makes it from the settings."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final, TypeAlias
 
 from resource_server.keys.key_source import KeySource
 
-__all__ = ["ALGORITHMS", "SYMMETRIC_ALGORITHMS", "ClaimNames", "Policy", "media_type"]
+__all__ = [
+    "ALGORITHMS",
+    "SYMMETRIC_ALGORITHMS",
+    "ClaimNames",
+    "MachineRule",
+    "Policy",
+    "client_is_subject",
+    "media_type",
+]
 
 # RFC 7518 section 3.1, RFC 8037, RFC 9864. Asymmetric only: with a shared secret, whoever verifies can also sign.
 ALGORITHMS: Final = (
@@ -23,6 +32,18 @@ ALGORITHMS: Final = (
 )
 # RFC 7518 section 3.2. Only ever for an issuer whose secret is configured, and then nothing else is.
 SYMMETRIC_ALGORITHMS: Final = ("HS256", "HS384", "HS512")
+
+
+# Whether a token is a machine's, by its claims, its subject and its client.
+MachineRule: TypeAlias = Callable[[Mapping[str, Any], str, str | None], bool]
+
+
+def client_is_subject(claims: Mapping[str, Any], subject: str, client_id: str | None) -> bool:
+    """Whether a client got the token for itself: then it is the subject (RFC 9068 section 2.2).
+
+    `sub` must be the client too, if the subject is read from another claim, whose value a person may choose.
+    """
+    return client_id is not None and subject == client_id and claims.get("sub", subject) == subject
 
 
 def media_type(typ: str) -> str:
@@ -51,8 +72,9 @@ class Policy:
     """The rules for the tokens of one issuer.
 
     `issuer` is compared exactly. A token needs one of `audience`, one of `algorithms`, and one of `token_types` (in
-    the form of `media_type`; `jwt` also admits a token without `typ`). Its key is one of `key_source`. `users` is not
-    read here: it says how a token becomes `request.user`.
+    the form of `media_type`; `jwt` also admits a token without `typ`). Its key is one of `key_source`. A token of the
+    type `jwt` is another kind of token if a claim of `kind_claims` is there with another value. `is_machine` tells
+    machines from persons. `users` is not read here: it says how a token becomes `request.user`.
     """
 
     key_source: KeySource
@@ -61,6 +83,8 @@ class Policy:
     token_types: tuple[str, ...] = ("at+jwt",)
     clock_skew_seconds: int = 30
     claim_names: ClaimNames = field(default_factory=ClaimNames)
+    kind_claims: tuple[tuple[str, str], ...] = ()
+    is_machine: MachineRule = client_is_subject
     users: str = "token"
     issuer: str = field(init=False)
 

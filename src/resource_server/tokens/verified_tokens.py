@@ -1,21 +1,18 @@
-"""Access tokens that were verified a moment ago, so that a token that comes again is not verified again.
+"""Verdicts of the last minute, so that a token that comes again is not verified again.
 
-A token gets in only after all of it was verified, and a failure never does. Each hit still looks at the time, at the
-key and at the issuer. What a request decides for itself (proofs, the user's state, scopes) is not kept here. Reading
-takes no lock.
+A verdict gets in only after everything has passed; a failure never does. Each hit compares the clocks and the stamp of
+the verdict's authority. What each request decides (the proof, the user's state, scopes) is not kept here. Reading takes
+no lock.
 """
 
 import hashlib
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
 
 from resource_server.forks import on_fork
-from resource_server.keys.key_set import KeySet
-from resource_server.tokens.access_token import AccessToken
-from resource_server.tokens.issuers import Issuer
+from resource_server.tokens.authority import Verdict
 
-__all__ = ["MAX_AGE_SECONDS", "MAX_BYTES", "VerifiedToken", "VerifiedTokens", "digest", "entry_bytes"]
+__all__ = ["MAX_AGE_SECONDS", "MAX_BYTES", "VerifiedTokens", "digest", "entry_bytes"]
 
 MAX_AGE_SECONDS = 60
 # Of one verifier, which is of one process.
@@ -39,23 +36,6 @@ _MARK_BYTES = 88
 _SCOPE_BYTES = 170
 _MORE_BYTES = 3
 _NO_MARKS = bytes(set(range(256)) - set(b",:[{"))
-
-
-@dataclass(slots=True, kw_only=True, eq=False)  # not frozen, which would take three times as long to make
-class VerifiedToken:
-    """A token that has passed, and what has to be so still for it to pass again.
-
-    Its issuer's `key_set`; the time of day (seconds since 1970) from `not_before` to `expires_at`, the skew included;
-    and the monotonic clock before `good_until`. `size` is its `entry_bytes`.
-    """
-
-    token: AccessToken
-    issuer: Issuer
-    key_set: KeySet
-    not_before: float
-    expires_at: float
-    good_until: float
-    size: int
 
 
 def entry_bytes(payload: bytes, scopes: int) -> int:
@@ -93,31 +73,30 @@ class VerifiedTokens:
         self._reset()
         on_fork(self._reset)
 
-    def get(self, key: bytes, now: float, clock: float) -> VerifiedToken | None:
+    def get(self, key: bytes, now: float, clock: float) -> Verdict | None:
         """The token that was verified under this digest, if it would pass now. Does not look at the token itself."""
-        verified = self._parts[key[0] % self._count].get(key)
+        verdict = self._parts[key[0] % self._count].get(key)
         if (
-            verified is None
-            # A clock that was set back is no reason to believe what was decided in its future.
-            or not verified.not_before <= now < verified.expires_at
-            or clock >= verified.good_until
-            or clock >= verified.issuer.believed_until
-            or verified.issuer.keys.key_set is not verified.key_set
+            verdict is None
+            # A verdict from the future is not used: the clock was set back.
+            or not verdict.not_before <= now < verdict.expires_at
+            or clock >= verdict.good_until
+            or verdict.stamp.is_void
         ):
             return None
-        return verified
+        return verdict
 
-    def add(self, key: bytes, verified: VerifiedToken, clock: float) -> None:
+    def add(self, key: bytes, verdict: Verdict, clock: float) -> None:
         """Keep a token that has passed everything. The oldest ones make way, three and as many as are as large, whatever the size."""
-        if verified.good_until <= clock or verified.size > self._largest:
+        if verdict.good_until <= clock or verdict.size > self._largest:
             return
         index = key[0] % self._count
         part = self._parts[index]
         with self._locks[index]:
-            used = self._used[index] + verified.size
+            used = self._used[index] + verdict.size
             if (before := part.pop(key, None)) is not None:
                 used -= before.size
-            part[key] = verified
+            part[key] = verdict
             while used > self._limit_bytes or len(part) > self._limit:
                 used -= part.popitem(last=False)[1].size
             # All live equally long, so the first in are the first to end. Evict up to two ended entries per insertion:
@@ -132,6 +111,6 @@ class VerifiedTokens:
         return sum(map(len, self._parts))
 
     def _reset(self) -> None:
-        self._parts: list[OrderedDict[bytes, VerifiedToken]] = [OrderedDict() for _ in range(self._count)]
+        self._parts: list[OrderedDict[bytes, Verdict]] = [OrderedDict() for _ in range(self._count)]
         self._used = [0] * self._count
         self._locks = [threading.Lock() for _ in range(self._count)]

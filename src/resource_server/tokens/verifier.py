@@ -1,7 +1,4 @@
-"""Credentials -> AccessToken: the steps in their order, for all issuers that are trusted (RFC 9068 section 4).
-
-Cheap and pure checks first, so that a hopeless token costs no fetch; the AccessToken is made last, and nowhere else.
-"""
+"""Credentials -> Verdict: a remembered one, or that of the authority for the token; and the proof of a bound token."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -10,12 +7,14 @@ from resource_server.flow import Flow
 from resource_server.keys.background import Later, background
 from resource_server.keys.http import Fetch, fetch
 from resource_server.keys.issuer_keys import IssuerKeys, KeyEvent
-from resource_server.tokens.access_token import AccessToken, access_token
+from resource_server.tokens.authority import Verdict
 from resource_server.tokens.credentials import Credentials
+from resource_server.tokens.introspection import OpaqueAuthority
 from resource_server.tokens.issuers import Issuer, Issuers, PolicyOf
-from resource_server.tokens.jws import judge, parse, verify_signature
+from resource_server.tokens.jwt_authority import JWTAuthority
 from resource_server.tokens.policy import Policy
-from resource_server.tokens.verified_tokens import MAX_AGE_SECONDS, VerifiedToken, VerifiedTokens, digest, entry_bytes
+from resource_server.tokens.proofs import RequestFacts, verify_proof
+from resource_server.tokens.verified_tokens import VerifiedTokens, digest
 
 __all__ = ["TOKEN_CACHE_SIZE", "Verifier"]
 
@@ -30,9 +29,10 @@ class Verifier:
     """Verifies access tokens of the given issuers. Threads may share one; nothing is fetched when it is made.
 
     `policies` are always trusted, `policy_of` is asked for other issuers. `token_cache` is how many verified tokens
-    are remembered, 0 for none; `remembers` says whether any are. `fetch` brings documents, `now` is the time in seconds since 1970, `clock` a clock that
-    never goes back, `later` makes calls in the background, and `on_event` is told what happens to keys, in the thread
-    in which it does.
+    are remembered, 0 for none; `remembers` says whether any are. `fetch` brings documents, `now` is the time in
+    seconds since 1970, `clock` a clock that never goes back, `later` makes calls in the background, and `on_event` is
+    called with what happens to keys, in the thread in which it happens. `opaque` finds the authority for a token that
+    is not a JWT.
     """
 
     def __init__(
@@ -46,6 +46,7 @@ class Verifier:
         clock: Callable[[], float] = time.monotonic,
         later: Later = background.later,
         on_event: Callable[[KeyEvent], None] = _ignore,
+        opaque: OpaqueAuthority | None = None,
     ) -> None:
         self._now = now
         self._clock = clock
@@ -59,53 +60,42 @@ class Verifier:
             ),
             clock=clock,
         )
+        self._jwt = JWTAuthority(self._issuers, now=now, clock=clock)
+        self._opaque = opaque
 
-    def recall(self, key: bytes) -> VerifiedToken | None:
-        """The verdict on the token with this digest, if it passed less than a minute ago and would pass now; else None."""
+    def recall(self, key: bytes) -> Verdict | None:
+        """The verdict on the token with this digest, if it passed less than a minute ago and would pass now; else None.
+
+        A bound token (`is_bound`) needs its proof besides: give the verdict to `verify`.
+        """
         return None if self._seen is None else self._seen.get(key, self._now(), self._clock())
 
-    def verify(self, credentials: Credentials, key: bytes = b"") -> Flow[tuple[AccessToken, Policy]]:
-        """The verified token and the policy that it has met, as a flow for `run` or `arun`; it yields only where keys must be fetched.
+    def verify(
+        self,
+        credentials: Credentials,
+        key: bytes = b"",
+        verdict: Verdict | None = None,
+        facts: RequestFacts | None = None,
+    ) -> Flow[Verdict]:
+        """The verdict on a token, as a flow for `run` or `arun`; it yields only where it must block.
 
-        `key` is the token's digest where the caller has it, and has looked for a verdict under it already. Raises InvalidToken, or Unavailable where no verdict was reached. Does not judge scopes, and does not ask the
-        issuer whether it has revoked the token.
+        `key` is the token's digest and `verdict` what `recall` gave for it, if the caller has called it. `facts` are
+        what a proof of the token is verified against. Raises InvalidToken, or Unavailable if no verdict was reached.
+        Does not judge scopes.
         """
-        now = self._now()
-        if self._seen is not None and not key:
+        now, seen = self._now(), self._seen
+        if seen is not None and not key:
             key = digest(credentials.unverified_token)
-            if (seen := self._seen.get(key, now, self._clock())) is not None:
-                return seen.token, seen.issuer.policy
-        token = parse(credentials.unverified_token)
-        name = token.issuer()
-        issuer = self._issuers.known(name) or (yield from self._issuers.find(name))
-        judge(token, issuer.policy, now)
-        header = token.unverified_header
-        kid, algorithm = header.get("kid"), header["alg"]
-        keys = issuer.keys.known(kid, algorithm)
-        if not keys:
-            keys = yield from issuer.keys.find(kid, algorithm)
-            # That may have taken seconds, in which a token can expire.
-            now = self._now()
-            judge(token, issuer.policy, now)
-        verify_signature(token, keys)
-        if not issuer.is_listed:
-            self._issuers.verified(issuer)
-        verified = access_token(token.unverified_claims, issuer.policy.claim_names)
-        key_set = issuer.keys.key_set
-        # Should another thread have brought another set meanwhile, the verdict is good, and not kept.
-        if self._seen is not None and key_set is not None and key_set.candidates(kid, algorithm) == keys:
-            clock = self._clock()
-            seen = VerifiedToken(
-                token=verified,
-                issuer=issuer,
-                key_set=key_set,
-                not_before=now,
-                expires_at=verified.expires_at + issuer.policy.clock_skew_seconds,
-                good_until=min(clock + MAX_AGE_SECONDS, issuer.keys.ends_at),
-                size=entry_bytes(token.payload, len(verified.scopes)),
-            )
-            self._seen.add(key, seen, clock)
-        return verified, issuer.policy
+            verdict = seen.get(key, now, self._clock())
+        remembered = verdict
+        if verdict is None:
+            authority = (self._opaque(credentials) if self._opaque is not None else None) or self._jwt
+            verdict = yield from authority.verify(credentials, now)
+        if verdict.is_bound:
+            verify_proof(verdict.token, facts)
+        if seen is not None and verdict is not remembered:
+            seen.add(key, verdict, self._clock())
+        return verdict
 
     def issuer(self, unverified_issuer: str) -> Flow[Issuer]:
         """What is trusted of an issuer. Raises InvalidToken (`issuer_not_trusted`), or what the function for issuers raises."""

@@ -7,10 +7,10 @@ superuser never come from a token.
 
 import inspect
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property, partial
-from typing import Any, NoReturn
+from functools import partial
+from typing import Any
 
 from asgiref.sync import iscoroutinefunction
 from django.apps import apps
@@ -22,10 +22,12 @@ from django.utils.module_loading import import_string
 from resource_server.conf.issuer import Problem
 from resource_server.errors import InvalidToken, Unavailable
 from resource_server.flow import Blocking, Flow
+from resource_server.reasons import TokenReason, UnavailableReason
 from resource_server.tokens.access_token import AccessToken
 from resource_server.users.rows import UserRows
+from resource_server.users.token_user import TokenUser
 
-__all__ = ["TokenUser", "UserFinder", "find_user", "remembered_user", "user_finder"]
+__all__ = ["UserFinder", "find_user", "remembered_user", "user_finder"]
 
 logger = logging.getLogger("resource_server")
 
@@ -46,130 +48,22 @@ class UserFinder:
         try:
             user = self._find(token)
             if user is None:
-                raise InvalidToken("user_unknown")
+                raise InvalidToken(TokenReason.USER_UNKNOWN)
             # Asked here, because a lazy object or a deferred field is read from the database now.
             if not getattr(user, "is_active", False):
-                raise InvalidToken("user_inactive")
+                raise InvalidToken(TokenReason.USER_INACTIVE)
         except (DataError, IntegrityError, NotSupportedError):
             raise  # an answer of the database
         except Error:
             logger.exception("the database failed to find a user; if a table is missing, run manage.py migrate")
             _give_up_failed_connections()
-            raise Unavailable("user_lookup_failed") from None
+            raise Unavailable(UnavailableReason.USER_LOOKUP_FAILED) from None
         return user
 
     def _find(self, token: AccessToken) -> Any:
         if self.rows is None:
             return self.find(token)
         return self.rows.read(token.issuer, token.subject, lambda: self.find(token))
-
-
-class TokenUser:
-    """The person or machine that a token speaks for, without a database row.
-
-    Has what Django and DRF ask of a user: `is_authenticated`, a `pk` that throttles can count by, `has_perm` (always
-    False: rights come from scopes) and the other methods of permissions, sync and async. It has no password. It cannot
-    be saved, nor be the value of a foreign key.
-    """
-
-    is_active = True
-    is_anonymous = False
-    is_authenticated = True
-    is_staff = False
-    is_superuser = False
-
-    def __init__(self, token: AccessToken) -> None:
-        self.token = token
-
-    @property
-    def username(self) -> str:
-        """The subject, unique within its issuer only; to tell people apart use `pk`."""
-        return self.token.subject
-
-    @cached_property
-    def pk(self) -> str:
-        """One value per (issuer, subject), with nothing personal in it: it ends up in cache keys."""
-        return self.token.identity
-
-    @property
-    def id(self) -> str:
-        return self.pk
-
-    @property
-    def groups(self) -> Any:
-        return apps.get_model("auth", "Group")._default_manager.none()
-
-    @property
-    def user_permissions(self) -> Any:
-        return apps.get_model("auth", "Permission")._default_manager.none()
-
-    def get_username(self) -> str:
-        return self.username
-
-    def natural_key(self) -> tuple[str]:
-        return (self.username,)
-
-    def get_user_permissions(self, obj: object = None) -> set[str]:
-        return set()
-
-    async def aget_user_permissions(self, obj: object = None) -> set[str]:
-        return set()
-
-    def get_group_permissions(self, obj: object = None) -> set[str]:
-        return set()
-
-    async def aget_group_permissions(self, obj: object = None) -> set[str]:
-        return set()
-
-    def get_all_permissions(self, obj: object = None) -> set[str]:
-        return set()
-
-    async def aget_all_permissions(self, obj: object = None) -> set[str]:
-        return set()
-
-    def has_perm(self, perm: str, obj: object = None) -> bool:
-        return False
-
-    async def ahas_perm(self, perm: str, obj: object = None) -> bool:
-        return False
-
-    def has_perms(self, perm_list: Iterable[str], obj: object = None) -> bool:
-        return False
-
-    async def ahas_perms(self, perm_list: Iterable[str], obj: object = None) -> bool:
-        return False
-
-    def has_module_perms(self, module: str) -> bool:
-        return False
-
-    async def ahas_module_perms(self, module: str) -> bool:
-        return False
-
-    def has_usable_password(self) -> bool:
-        return False
-
-    def check_password(self, raw_password: str) -> bool:
-        return False
-
-    async def acheck_password(self, raw_password: str) -> bool:
-        return False
-
-    def save(self, *_args: object, **_kwargs: object) -> NoReturn:
-        raise NotImplementedError("a TokenUser has no database row; see the setting USERS")
-
-    delete = set_password = set_unusable_password = save
-
-    def __str__(self) -> str:
-        return self.username
-
-    def __repr__(self) -> str:
-        return f"<TokenUser {self.pk[:8]}>"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, TokenUser) and other.pk == self.pk
-
-    def __hash__(self) -> int:
-        return hash(self.pk)
 
 
 def user_finder(users: str, rows: UserRows | None) -> tuple[UserFinder | None, list[Problem]]:
@@ -234,7 +128,7 @@ def _call(function: Callable[[AccessToken], Any], path: str, token: AccessToken)
         if inspect.iscoroutine(user):
             user.close()  # or Python warns that it was never awaited
         logger.error("%s is async; USERS needs a plain function", path)
-        raise Unavailable("settings_invalid", retry_after=60)
+        raise Unavailable(UnavailableReason.SETTINGS_INVALID, retry_after=60)
     return user
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from resource_server.errors import InvalidToken, Unavailable
-from resource_server.server import TrustedIssuer, trusted_issuers
+from resource_server.trusted import TrustedIssuer, trusted_issuers
 
 __all__ = ["Command"]
 

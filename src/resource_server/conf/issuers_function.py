@@ -1,0 +1,115 @@
+"""The project's function behind ISSUERS, whose answers are judged like settings."""
+
+import inspect
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from django.core.exceptions import ObjectDoesNotExist
+from django.utils.module_loading import import_string
+
+from resource_server.conf.issuer import POLICY_KEYS, Problem, parse_policy, unknown_key
+from resource_server.errors import Unavailable
+from resource_server.keys.http import issuer_problem
+from resource_server.reasons import UnavailableReason
+from resource_server.tokens.issuers import PolicyOf
+from resource_server.tokens.policy import Policy
+
+__all__ = ["invalid", "issuers_function"]
+
+logger = logging.getLogger("resource_server")
+
+# Finds what stands behind a value of USERS; the problems, if that fails.
+AddUsers = Callable[[str], list[Problem]]
+
+
+def invalid(problems: list[Problem]) -> Unavailable:
+    """The error of a request that meets invalid settings, whose problems are logged."""
+    for problem in problems:
+        logger.error("%s (%s) %s", problem.message, problem.id, problem.hint)
+    return Unavailable(UnavailableReason.SETTINGS_INVALID, retry_after=60)
+
+
+def issuers_function(
+    path: str, common: Mapping[str, Any], add_users: AddUsers, *, debug: bool
+) -> tuple[PolicyOf | None, list[Problem]]:
+    """The project's function behind ISSUERS, whose answers are judged like settings; and what keeps it from working."""
+    function: Any = None
+    try:
+        function = import_string(path)
+        reason = "" if callable(function) else "it is no function"
+        if inspect.iscoroutinefunction(function):
+            reason = "it is an async function; it is called in a thread, where it may block"
+    except Exception as error:  # noqa: BLE001 - a module of the project is run here, which may fail in any way
+        reason = f"{type(error).__name__}: {error}"
+    if reason:
+        message = "RESOURCE_SERVER: ISSUERS is a dotted path that cannot be used"
+        return None, [Problem(id="E025", key="ISSUERS", message=message, hint=reason)]
+    return _IssuersFunction(path, function, common, add_users, debug=debug), []
+
+
+class _IssuersFunction:
+    """The project's function behind ISSUERS as a `PolicyOf`: its answers are judged like settings."""
+
+    def __init__(
+        self,
+        path: str,
+        function: Callable[[str], object],
+        common: Mapping[str, Any],
+        add_users: AddUsers,
+        *,
+        debug: bool,
+    ) -> None:
+        self._path = path
+        self._function = function
+        self._common = common
+        self._add_users = add_users
+        self._debug = debug
+        self._logged: set[str] = set()
+
+    def __call__(self, unverified_issuer: str, /) -> Policy | None:
+        # `Issuers` has judged the name, but for http on loopback.
+        if issuer_problem(unverified_issuer, http_on_loopback=self._debug):
+            return None
+        answer = self._answer(unverified_issuer)
+        if answer is None or not self._is_named(answer, unverified_issuer):
+            return None
+        place = f"{self._path}({unverified_issuer!r})"
+        problems = [unknown_key(key, POLICY_KEYS, place) for key in answer if key not in POLICY_KEYS]
+        policy, found = parse_policy({**self._common, **answer}, debug=self._debug, place=place)
+        problems += found
+        if policy is not None:
+            problems += self._add_users(policy.users)
+        if policy is None or problems:
+            raise invalid(problems)
+        return policy
+
+    def _answer(self, unverified_issuer: str) -> Mapping[Any, Any] | None:
+        try:
+            answer = self._function(unverified_issuer)
+        except ObjectDoesNotExist:
+            return None
+        except Exception:
+            logger.exception("%s failed", self._path)
+            raise Unavailable(UnavailableReason.ISSUER_LOOKUP_FAILED) from None
+        if answer is not None and not isinstance(answer, Mapping):
+            logger.error("%s answered neither a dict nor None", self._path)
+            raise Unavailable(UnavailableReason.SETTINGS_INVALID, retry_after=60)
+        return answer
+
+    def _is_named(self, answer: Mapping[Any, Any], unverified_issuer: str) -> bool:
+        """Whether the answer is about this issuer: a database that ignores case finds the tenant of another spelling."""
+        named = answer.get("ISSUER")
+        if named == unverified_issuer:
+            return True
+        fault = "answers without ISSUER" if named is None else "answers with another ISSUER than it was asked for"
+        # Anyone can name issuers, so each fault is logged once.
+        if fault not in self._logged:
+            self._logged.add(fault)
+            logger.error(
+                "%s %s, and the token is refused. It must answer the ISSUER that the project has stored, as it stands in "
+                "the iss claim, and None for any other spelling.",
+                self._path,
+                fault,
+            )
+        return False

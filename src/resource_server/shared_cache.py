@@ -1,0 +1,54 @@
+"""Django's cache as the store of shared documents (`keys/shared_documents.py`)."""
+
+import contextlib
+from typing import Any
+
+from django.core.cache import caches
+from django.db import connections
+from django.utils.crypto import salted_hmac
+
+from resource_server.keys.http import Fetch
+from resource_server.keys.shared_documents import SharedDocuments
+
+__all__ = ["shared_documents"]
+
+
+class _Cache:
+    """Django's cache behind an alias. Each call is made in a thread of its own, where the connection ends with it."""
+
+    def __init__(self, alias: str) -> None:
+        self._alias = alias
+        # The library of the client is imported with this, which may take longer than a cache is waited for, and nothing
+        # is connected to. A library that is lacking is told of when the cache is used.
+        with contextlib.suppress(Exception):
+            getattr(caches[alias], "_cache", None)
+
+    def get(self, key: str, /) -> Any:
+        return self._call("get", key)
+
+    def set(self, key: str, value: str, /, timeout: float) -> Any:
+        return self._call("set", key, value, timeout=timeout)
+
+    def add(self, key: str, value: str, /, timeout: float) -> bool:
+        return bool(self._call("add", key, value, timeout=timeout))
+
+    def delete(self, key: str, /) -> Any:
+        return self._call("delete", key)
+
+    def _call(self, method: str, *arguments: Any, **options: Any) -> Any:
+        cache = caches[self._alias]
+        try:
+            return getattr(cache, method)(*arguments, **options)
+        finally:
+            cache.close()
+            # Those of this thread: Django leaves them to the garbage collector where the cache is a table or Redis.
+            connections.close_all()
+            for pool in getattr(getattr(cache, "_cache", None), "_pools", {}).values():
+                pool.disconnect()
+
+
+def shared_documents(fetch: Fetch, alias: str) -> Fetch:
+    """A `Fetch` that shares documents through the cache with this alias. Raises ImproperlyConfigured without SECRET_KEY."""
+    # Sealed by the project's secret key: what another project, or somebody at the cache, has put there is ignored.
+    secret = salted_hmac("resource_server.documents", "", algorithm="sha256").digest()
+    return SharedDocuments(fetch, _Cache(alias), secret=secret)

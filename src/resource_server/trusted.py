@@ -1,0 +1,92 @@
+"""What is trusted now, for people to read: the issuers, their keys and why a refresh has failed."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from resource_server.errors import Unavailable
+from resource_server.flow import run
+from resource_server.server import current
+from resource_server.tokens.issuers import Issuer
+
+__all__ = ["TrustedIssuer", "TrustedKey", "trusted_issuers"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrustedKey:
+    """A key that tokens are verified with now. `since` is when this process first had it; None for one from the settings."""
+
+    kid: str | None
+    kty: str
+    algorithms: tuple[str, ...]
+    thumbprint: str | None
+    since: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrustedIssuer:
+    """What is trusted of one issuer now.
+
+    `metadata` is None where keys are not discovered; `error` is the reason of a failed refresh. The keys are current
+    until `current_until`, and should the issuer be down then, they are trusted until `trusted_until`; both are None
+    for keys from the settings, which have no end.
+    """
+
+    issuer: str
+    audience: tuple[str, ...]
+    algorithms: tuple[str, ...]
+    token_types: tuple[str, ...]
+    keys: tuple[TrustedKey, ...]
+    metadata: Mapping[str, Any] | None
+    error: str | None
+    current_until: datetime | None
+    trusted_until: datetime | None
+
+
+def trusted_issuers(*others: str) -> tuple[TrustedIssuer, ...]:
+    """What is trusted now, for a person to read: the issuers that are listed, those that the project's function was asked for lately, and `others`.
+
+    Fetches keys that are not known yet. Raises Unavailable for invalid settings, and InvalidToken for one of `others`
+    that is not trusted.
+    """
+    verifier = current().verifier
+    for issuer in others:
+        run(verifier.issuer(issuer))
+    return tuple(_trusted(issuer) for issuer in verifier.issuers)
+
+
+def _trusted(issuer: Issuer) -> TrustedIssuer:
+    policy, keys = issuer.policy, issuer.keys
+    try:
+        trusted, error = run(keys.current()), keys.failure
+    except Unavailable as unavailable:
+        trusted, error = None, unavailable.reason
+
+    def day(clock: float) -> datetime:
+        return datetime.fromtimestamp(time.time() + clock - time.monotonic(), UTC)
+
+    fetched = trusted is not None and policy.key_source.key_set is None
+    return TrustedIssuer(
+        issuer=policy.issuer,
+        audience=policy.audience,
+        algorithms=policy.algorithms,
+        token_types=policy.token_types,
+        keys=tuple(
+            TrustedKey(
+                kid=key.kid,
+                kty=key.kty,
+                algorithms=tuple(sorted(key.algorithms & set(policy.algorithms))),
+                thumbprint=key.thumbprint,
+                since=day(trusted.since[key.kid, key.thumbprint]) if fetched else None,
+            )
+            for key in trusted.keys.keys
+        )
+        if trusted is not None
+        else (),
+        metadata=trusted.metadata if trusted is not None else None,
+        error=error,
+        current_until=day(trusted.current_until) if trusted is not None and fetched else None,
+        trusted_until=day(keys.ends_at) if fetched else None,
+    )

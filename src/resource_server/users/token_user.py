@@ -1,0 +1,119 @@
+"""The user of a token without a database row."""
+
+from collections.abc import Iterable
+from functools import cached_property
+from typing import Any, NoReturn
+
+from django.apps import apps
+
+from resource_server.tokens.access_token import AccessToken
+
+__all__ = ["TokenUser"]
+
+
+class TokenUser:
+    """The person or machine that a token speaks for, without a database row.
+
+    Has what Django and DRF ask of a user: `is_authenticated`, a `pk` that throttles can count by, `has_perm` (always
+    False: rights come from scopes) and the other methods of permissions, sync and async. It has no password. It cannot
+    be saved, nor be the value of a foreign key.
+    """
+
+    is_active = True
+    is_anonymous = False
+    is_authenticated = True
+    is_staff = False
+    is_superuser = False
+
+    def __init__(self, token: AccessToken) -> None:
+        self.token = token
+
+    @property
+    def username(self) -> str:
+        """The subject, unique within its issuer only; to tell people apart use `pk`."""
+        return self.token.subject
+
+    @cached_property
+    def pk(self) -> str:
+        """One value per (issuer, subject), with nothing personal in it: it ends up in cache keys."""
+        return self.token.identity
+
+    @property
+    def id(self) -> str:
+        return self.pk
+
+    @property
+    def groups(self) -> Any:
+        return apps.get_model("auth", "Group")._default_manager.none()
+
+    @property
+    def user_permissions(self) -> Any:
+        return apps.get_model("auth", "Permission")._default_manager.none()
+
+    def get_username(self) -> str:
+        return self.username
+
+    def natural_key(self) -> tuple[str]:
+        return (self.username,)
+
+    def get_user_permissions(self, obj: object = None) -> set[str]:
+        return set()
+
+    async def aget_user_permissions(self, obj: object = None) -> set[str]:
+        return set()
+
+    def get_group_permissions(self, obj: object = None) -> set[str]:
+        return set()
+
+    async def aget_group_permissions(self, obj: object = None) -> set[str]:
+        return set()
+
+    def get_all_permissions(self, obj: object = None) -> set[str]:
+        return set()
+
+    async def aget_all_permissions(self, obj: object = None) -> set[str]:
+        return set()
+
+    def has_perm(self, perm: str, obj: object = None) -> bool:
+        return False
+
+    async def ahas_perm(self, perm: str, obj: object = None) -> bool:
+        return False
+
+    def has_perms(self, perm_list: Iterable[str], obj: object = None) -> bool:
+        return False
+
+    async def ahas_perms(self, perm_list: Iterable[str], obj: object = None) -> bool:
+        return False
+
+    def has_module_perms(self, module: str) -> bool:
+        return False
+
+    async def ahas_module_perms(self, module: str) -> bool:
+        return False
+
+    def has_usable_password(self) -> bool:
+        return False
+
+    def check_password(self, raw_password: str) -> bool:
+        return False
+
+    async def acheck_password(self, raw_password: str) -> bool:
+        return False
+
+    def save(self, *_args: object, **_kwargs: object) -> NoReturn:
+        raise NotImplementedError("a TokenUser has no database row; see the setting USERS")
+
+    delete = set_password = set_unusable_password = save
+
+    def __str__(self) -> str:
+        return self.username
+
+    def __repr__(self) -> str:
+        return f"<TokenUser {self.pk[:8]}>"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, TokenUser) and other.pk == self.pk
+
+    def __hash__(self) -> int:
+        return hash(self.pk)
