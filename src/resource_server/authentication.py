@@ -198,7 +198,7 @@ def _run(flow: Flow[T]) -> T:
 
 def _known(request: HttpRequest) -> Authenticated | _Lookup | None:
     """The result of `authenticate` if it needs no I/O, else the outcome of looking the token up. Takes no lock."""
-    if request.META.get("HTTP_AUTHORIZATION") is None:
+    if "HTTP_AUTHORIZATION" not in request.META:
         return None
     if _ADMITTED in request.__dict__ and (found := admitted(request)) is not None:
         return found
@@ -207,20 +207,22 @@ def _known(request: HttpRequest) -> Authenticated | _Lookup | None:
     except Unavailable:
         return _Lookup()
     header = request.META["HTTP_AUTHORIZATION"]
-    # A token has one key: where more spaces stand around it, the header is parsed first.
-    if header[:7] != "Bearer " or " " in header[7:] or not server.verifier.remembers:
+    if header is None:
+        return None
+    # A token has one key: if more spaces stand around it, the header is parsed first.
+    token = header[7:]
+    if header[:7] != "Bearer " or " " in token or not server.verifier.remembers:
         return _Lookup(server=server)
-    key = digest(header[7:])
-    del header  # an error report shows the locals of a frame
+    key = digest(token)
+    del header, token  # an error report shows the locals of a frame
     seen = server.verifier.recall(key)
     if seen is None or seen.is_bound or signals.token_accepted.receivers:
         return _Lookup(key, seen, server)
-    token = seen.token
     finder = server.finders[seen.policy.users]
     if finder is None:
-        return TokenUser(token), token
-    user = users.remembered_user(token, finder)
-    return _Lookup(key, seen, server) if user is None else (user, token)
+        return TokenUser(seen.token), seen.token
+    user = users.remembered_user(seen.token, finder)
+    return _Lookup(key, seen, server) if user is None else (user, seen.token)
 
 
 def _authenticate(request: HttpRequest, lookup: _Lookup, *, leave_foreign: bool) -> Flow[Authenticated | None]:

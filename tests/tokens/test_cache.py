@@ -6,7 +6,8 @@ A hit answers the very AccessToken of the first time, which is how these tests t
 import base64
 import json
 from collections.abc import Callable
-from typing import Any
+from dataclasses import replace
+from typing import Any, cast
 
 import pytest
 from tests.policies import policy as make_policy
@@ -14,9 +15,15 @@ from tests.policies import policy as make_policy
 from resource_server.devissuer.signing import SigningKeys
 from resource_server.errors import InvalidToken
 from resource_server.flow import run
+from resource_server.reasons import TokenReason
 from resource_server.testing import FakeIssuer
 from resource_server.tokens import jwt_authority as verifier_module
+from resource_server.tokens import proofs, rules
+from resource_server.tokens import verifier as verifier_of_proofs
+from resource_server.tokens.access_token import AccessToken
 from resource_server.tokens.credentials import Credentials
+from resource_server.tokens.jws import UnverifiedToken
+from resource_server.tokens.rules import RULES
 from resource_server.tokens.verifier import Verifier
 
 SKEW = 30
@@ -323,3 +330,58 @@ def test_a_bound_token_never_gets_in(api: Any) -> None:
 def test_a_bound_token_is_refused_beside_its_twin_without_the_binding(api: Any) -> None:
     api.verify(api.token(jti="twin"))
     assert api.refusal(api.token(jti="twin", cnf={"x5t#S256": "thumbprint"})) == "proof_not_supported"
+
+
+# The header
+
+
+def test_a_rule_of_the_header_reads_nothing_but_header_and_policy() -> None:
+    # So a header that has passed need not be judged again under the same policy.
+    class Untouchable:
+        def __getattr__(self, name: str) -> Any:
+            raise AssertionError(f"a rule of the header reads {name}")
+
+    token = UnverifiedToken(
+        unverified_header={"alg": "ES256", "typ": "at+jwt", "kid": "1"},
+        unverified_claims=cast("Any", Untouchable()),
+        signing_input=b"",
+        signature=b"",
+    )
+    policy = make_policy(issuer="https://issuer.test/", audience=("a",))
+    header_rules = [rule for rule in RULES if rule.is_of_header]
+    assert len(header_rules) == 4
+    for rule in header_rules:
+        rule.check(token, policy, cast("Any", Untouchable()))
+
+
+def test_a_header_that_one_policy_admits_is_judged_by_the_next(api: Any) -> None:
+    answers = {"policy": make_policy(issuer=api.issuer.issuer, audience=(api.issuer.audience,))}
+    verifier = verifier_beside(api, policy_of=lambda _issuer: answers["policy"])
+    for _ in range(3):  # the second reads the header that the first made known
+        verify(verifier, api.token(jti=str(api.now)))
+        api.now += 1
+    answers["policy"] = replace(answers["policy"], algorithms=("ES384",))
+    api.clock += 61
+    with pytest.raises(InvalidToken) as refused:
+        verify(verifier, api.token(jti="another"))
+    assert refused.value.reason == "alg_not_allowed"
+
+
+def test_a_bound_token_is_asked_for_its_proof_though_it_is_remembered(
+    api: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(proofs, "CONFIRMATION_METHODS", frozenset({"jkt"}))
+    monkeypatch.setattr(rules, "CONFIRMATION_METHODS", frozenset({"jkt"}))
+    token = api.token(cnf={"jkt": "thumbprint"})
+    asked: list[str] = []
+
+    def prove(verified: AccessToken, _facts: Any) -> None:
+        asked.append(verified.subject)
+        if len(asked) > 2:
+            raise InvalidToken(TokenReason.PROOF_NOT_SUPPORTED)
+
+    monkeypatch.setattr(verifier_of_proofs, "verify_proof", prove)
+    assert api.verify(token) is api.verify(token)
+    assert api.refusal(token) == "proof_not_supported"
+    assert api.refusal(api.token(cnf={"jkt": "thumbprint", "x5t#S256": "other"})) == "proof_not_supported"
+    assert asked == ["auth0|ada"] * 3

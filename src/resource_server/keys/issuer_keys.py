@@ -195,6 +195,14 @@ class IssuerKeys:
             raise self._unavailable()
         return trusted
 
+    def stamp_of(self, keys: tuple[VerificationKey, ...], kid: str | None, algorithm: str) -> Stamp:
+        """The stamp for a verdict that was reached with these keys; a void one if another thread has replaced them."""
+        stamp, key_set = self.stamp, self.key_set
+        if key_set is None or key_set.candidates(kid, algorithm) != keys:
+            stamp = Stamp()
+            stamp.is_void = True
+        return stamp
+
     def renew_stamp(self) -> None:
         """End what was verified with these keys until now."""
         ended, self.stamp = self.stamp, Stamp()

@@ -7,8 +7,9 @@ have a room of their own.
 
 import math
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from resource_server.errors import InvalidToken, Unavailable
 from resource_server.flow import Blocking, Flow
@@ -37,6 +38,7 @@ class Issuer:
 
     Where it cannot answer then, its last answer holds until `kept_until`. `used_at` is when a token of it was verified
     last; while it is `on_trial`, when a token named it. `is_listed` says that it comes from the settings and stays.
+    `passed_header` is the header, as an object, of the token that was verified last: the policy admits it.
     """
 
     policy: Policy
@@ -46,6 +48,7 @@ class Issuer:
     used_at: float = field(default=0.0)
     on_trial: bool = field(default=True)
     is_listed: bool = field(default=False)
+    passed_header: Mapping[str, Any] | None = field(default=None)
 
 
 class Issuers:

@@ -12,7 +12,7 @@ from resource_server.tokens.authority import Verdict
 from resource_server.tokens.credentials import Credentials
 from resource_server.tokens.issuers import Issuers
 from resource_server.tokens.jws import parse, verify_signature
-from resource_server.tokens.rules import claimed_issuer, judge
+from resource_server.tokens.rules import claimed_issuer, judge, judge_claims
 from resource_server.tokens.verified_tokens import MAX_AGE_SECONDS, entry_bytes
 
 __all__ = ["JWTAuthority"]
@@ -35,33 +35,36 @@ class JWTAuthority:
         Does not ask the issuer whether it has revoked the token.
         """
         token = parse(credentials.unverified_token)
-        name = claimed_issuer(token)
-        issuer = self._issuers.known(name) or (yield from self._issuers.find(name))
-        policy, keys = issuer.policy, issuer.keys
-        judge(token, policy, now)
-        header = token.unverified_header
+        name = token.unverified_claims.get("iss")
+        issuer = self._issuers.known(name) if isinstance(name, str) else None
+        if issuer is None:
+            issuer = yield from self._issuers.find(claimed_issuer(token))
+        policy, keys, header = issuer.policy, issuer.keys, token.unverified_header
+        if header is issuer.passed_header:
+            judge_claims(token, policy, now)
+        else:
+            judge(token, policy, now)
         kid, algorithm = header.get("kid"), header["alg"]
+        # Read before the keys: if they are replaced from here on, the verdict's stamp is void.
+        stamp = keys.stamp
         candidates = keys.known(kid, algorithm)
         if not candidates:
             candidates = yield from keys.find(kid, algorithm)
+            stamp = keys.stamp_of(candidates, kid, algorithm)
             # The fetch may have taken seconds, in which a token can expire.
             now = self._now()
-            judge(token, policy, now)
+            judge_claims(token, policy, now)
         verify_signature(token, candidates)
+        issuer.passed_header = header
         if not issuer.is_listed:
             self._issuers.verified(issuer)
-        # Read before the key set: if another thread replaces the set now, it voids this stamp.
-        stamp, key_set = keys.stamp, keys.key_set
         verified = access_token(token.unverified_claims, policy.claim_names, policy.is_machine)
-        # With another set than the token was verified with, the verdict is good for this request alone.
-        is_current = key_set is not None and key_set.candidates(kid, algorithm) == candidates
-        clock = self._clock()
         return Verdict(
             token=verified,
             policy=policy,
             not_before=now,
             expires_at=verified.expires_at + policy.clock_skew_seconds,
-            good_until=min(clock + MAX_AGE_SECONDS, keys.ends_at, issuer.believed_until) if is_current else clock,
+            good_until=min(self._clock() + MAX_AGE_SECONDS, keys.ends_at, issuer.believed_until),
             stamp=stamp,
             is_bound="cnf" in token.unverified_claims,
             size=entry_bytes(token.payload, len(verified.scopes)),

@@ -1,8 +1,8 @@
 """The rules that an access token must meet, in order: each with its name and its source (RFC 7515, 7519, 8725, 9068).
 
-`RULES` is the one list. `judge` runs it until a rule refuses; `explain.py` runs all of it. A rule reads the unverified
-header and claims and only ever refuses, so the rules come before the key is looked for. A rule that names a claim uses
-the RFC's name in its reason, whatever the policy calls the claim.
+`RULES` is the one list: the rules of the header, then those of the claims. `judge` runs it until a rule refuses;
+`explain.py` runs all of it. A rule reads unverified values and only ever refuses, so the rules come before the key is
+looked for. A reason names a claim as the RFC does, whatever the policy calls it.
 """
 
 import re
@@ -16,7 +16,7 @@ from resource_server.tokens.jws import UnverifiedToken
 from resource_server.tokens.policy import Policy, media_type
 from resource_server.tokens.proofs import CONFIRMATION_METHODS
 
-__all__ = ["RULES", "Rule", "claimed_issuer", "judge"]
+__all__ = ["RULES", "Rule", "claimed_issuer", "judge", "judge_claims"]
 
 MAX_KID_CHARACTERS = 512
 # OpenID Connect Core section 2: a subject has at most 255 characters.
@@ -37,11 +37,16 @@ Check: TypeAlias = Callable[[UnverifiedToken, Policy, float], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """One rule: what it is about, where it is written, and its check."""
+    """One rule: what it is about, where it is written, and its check.
+
+    A rule of the header (`is_of_header`) reads the header and the policy alone, so it need not run again for a header
+    that has passed under the same policy.
+    """
 
     name: str
     source: str
     check: Check
+    is_of_header: bool = False
 
 
 def judge(token: UnverifiedToken, policy: Policy, now: float) -> None:
@@ -50,7 +55,14 @@ def judge(token: UnverifiedToken, policy: Policy, now: float) -> None:
     Raises InvalidToken with the reason of the first rule that refuses. Does not verify the signature or a proof, and
     does not judge scopes.
     """
-    for check in _CHECKS:
+    for check in _HEADER_CHECKS:
+        check(token, policy, now)
+    judge_claims(token, policy, now)
+
+
+def judge_claims(token: UnverifiedToken, policy: Policy, now: float) -> None:
+    """`judge` without the rules of the header, for a token whose header has passed under this policy."""
+    for check in _CLAIM_CHECKS:
         check(token, policy, now)
 
 
@@ -134,8 +146,8 @@ def _audience(token: UnverifiedToken, policy: Policy, now: float) -> None:
         raise InvalidToken(TokenReason.AUD_MISSING)
     audience = claims[name]
     if isinstance(audience, str):
-        audience = [audience]
-    if not audience or not _is_strings(audience):
+        audience = (audience,)
+    elif not audience or not _is_strings(audience):
         raise InvalidToken(TokenReason.AUD_MALFORMED)
     for member in audience:
         if member in policy.audience:
@@ -192,10 +204,15 @@ def _confirmation(token: UnverifiedToken, policy: Policy, now: float) -> None:
 
 
 RULES: Final = (
-    Rule(name="header extensions", source="RFC 7515 section 4.1.11, RFC 7797, RFC 7516", check=_extensions),
-    Rule(name="algorithm", source="RFC 8725 section 3.1", check=_algorithm),
-    Rule(name="token type", source="RFC 9068 section 4, RFC 8725 section 3.11", check=_type),
-    Rule(name="key identifier", source="RFC 7515 section 4.1.4", check=_key_id),
+    Rule(
+        name="header extensions",
+        source="RFC 7515 section 4.1.11, RFC 7797, RFC 7516",
+        check=_extensions,
+        is_of_header=True,
+    ),
+    Rule(name="algorithm", source="RFC 8725 section 3.1", check=_algorithm, is_of_header=True),
+    Rule(name="token type", source="RFC 9068 section 4, RFC 8725 section 3.11", check=_type, is_of_header=True),
+    Rule(name="key identifier", source="RFC 7515 section 4.1.4", check=_key_id, is_of_header=True),
     Rule(name="issuer", source="RFC 7519 section 4.1.1, RFC 9068 section 4", check=_issuer),
     Rule(name="expiry", source="RFC 7519 section 4.1.4, RFC 9068 section 4", check=_expiry),
     Rule(name="not before", source="RFC 7519 section 4.1.5", check=_not_before),
@@ -208,7 +225,8 @@ RULES: Final = (
     Rule(name="kind of token", source="RFC 8725 section 3.12", check=_kind),
     Rule(name="confirmation", source="RFC 7800 section 3", check=_confirmation),
 )
-_CHECKS: Final = tuple(rule.check for rule in RULES)
+_HEADER_CHECKS: Final = tuple(rule.check for rule in RULES if rule.is_of_header)
+_CLAIM_CHECKS: Final = tuple(rule.check for rule in RULES if not rule.is_of_header)
 
 
 def _media_type(token: UnverifiedToken) -> str:

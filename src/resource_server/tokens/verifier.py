@@ -89,8 +89,8 @@ class Verifier:
             verdict = seen.get(key, now, self._clock())
         remembered = verdict
         if verdict is None:
-            authority = (self._opaque(credentials) if self._opaque is not None else None) or self._jwt
-            verdict = yield from authority.verify(credentials, now)
+            authority = None if self._opaque is None else self._opaque(credentials)
+            verdict = yield from (authority or self._jwt).verify(credentials, now)
         if verdict.is_bound:
             verify_proof(verdict.token, facts)
         if seen is not None and verdict is not remembered:
