@@ -1,8 +1,8 @@
-"""The one door: each edge authenticates and authorizes its requests here.
+"""The one door: every edge authenticates and authorizes its requests here.
 
-`authenticate` finds the user and the token of a request, `authorize` demands a right of it, and `verify` takes a token
-outside a request; each has an async twin. Remembered tokens, the log line of a refusal and the signals of tokens are
-handled here and nowhere else.
+`authenticate` finds the user and the token of a request, `authorize` requires a right of it, and `verify` takes a token
+outside a request; each has an async twin. Only this module handles remembered tokens, the log line of a refusal and the
+signals of tokens.
 """
 
 import logging
@@ -50,11 +50,11 @@ T = TypeVar("T")
 Authenticated: TypeAlias = tuple[Any, AccessToken]
 
 UNREAD: Final = object()
-"""The `credential` of a request that no framework has authenticated: the door reads the request."""
+"""The default of `credential`: no framework has authenticated the request, so the door reads it."""
 
-# The attribute of a request that keeps what was found, so that a second edge does not look again.
+# The attribute of a request that keeps the user and the token, so that a second edge does not look again.
 _ADMITTED = "_resource_server_admitted"
-# A credential refused for one of these reasons is not a JWT of a listed issuer, so another scheme may know it.
+# A credential refused for one of these reasons is not a JWT of a listed issuer, so it may belong to another scheme.
 _FOREIGN = frozenset(
     {
         TokenReason.CREDENTIALS_MALFORMED,
@@ -70,11 +70,11 @@ _FOREIGN = frozenset(
 
 
 def authenticate(request: HttpRequest, *, leave_foreign: bool = False) -> Authenticated | None:
-    """The user and the verified token of a request; None where its Authorization header holds no bearer credentials.
+    """The user and the verified token of a request; None without bearer credentials in its Authorization header.
 
     Raises AuthorizationError (InvalidRequest, InvalidToken, Unavailable) for credentials that fail. `leave_foreign`
-    answers None for those that are not a JWT or whose issuer is not listed. Changes nothing on the request. Does not
-    judge scopes.
+    returns None for credentials that are not a JWT or whose issuer is not listed. Changes nothing on the request. Does
+    not judge scopes.
     """
     known = _known(request)
     return _run(_authenticate(request, known, leave_foreign=leave_foreign)) if isinstance(known, _Lookup) else known
@@ -93,10 +93,10 @@ def authorize(
 ) -> AccessToken:
     """The verified token of a request that meets the requirement. Sets `user`, `auser` and `auth` on the request.
 
-    Raises AuthorizationError: what `authenticate` raises, NoCredentials without a token, InsufficientScope where the
-    token does not meet the requirement. A framework that authenticates by itself gives its `credential`: the
-    AccessToken, another object for another kind of credential, None for none; then the request is not read. `admits`
-    is False in front of a framework that sets the user by itself.
+    Raises AuthorizationError: those of `authenticate`, NoCredentials without a token, InsufficientScope if the token
+    does not meet the requirement. A framework that authenticates by itself gives its `credential`: the AccessToken,
+    another object for another kind of credential, None for none; then the request is not read. `admits` is False in
+    front of a framework that sets the user by itself.
     """
     known = _credential(request, credential, admits=admits)
     if isinstance(known, AccessToken):
@@ -121,7 +121,7 @@ async def aauthorize(
 
 
 def verify(token: str) -> AccessToken:
-    """The verified token, for a caller that has a token and no request: a WebSocket, a GraphQL context, a task.
+    """The verified token of a caller that has no request: a WebSocket, a GraphQL context, a task.
 
     `token` is the token alone, without the word Bearer. Raises InvalidToken or Unavailable. Finds no user, so it does
     not check whether one is active; judges no scopes; logs nothing and sends no signals.
@@ -139,25 +139,25 @@ async def averify(token: str) -> AccessToken:
 
 
 def admit(request: HttpRequest, user: Any, token: AccessToken) -> None:
-    """Set what `authenticate` has found as `user`, `auser` and `auth` of the request."""
+    """Set the result of `authenticate` as `user`, `auser` and `auth` of the request."""
 
     async def auser() -> Any:
         return user
 
-    # All of them, or an async view would find the session's user beside this token.
+    # All three, or an async view would find the session's user beside this token.
     target: Any = request
     target.user, target.auser, target.auth = user, auser, token
     _remember(request, (user, token))
 
 
 def admitted(request: HttpRequest) -> Authenticated | None:
-    """The user and the token that an edge has found for this request, also after a framework has set others."""
+    """The user and the token that an edge has found for this request, even if a framework has set others since."""
     found: _Admitted | None = request.__dict__.get(_ADMITTED)
     return found.authenticated if found is not None and found.header == request.META.get("HTTP_AUTHORIZATION") else None
 
 
 def has_browser_credential(request: HttpRequest) -> bool:
-    """Whether a credential came that browsers send by themselves: a session cookie, or one that the server has judged."""
+    """Whether the request has a credential that browsers send by themselves: a session cookie, or the server's REMOTE_USER."""
     return settings.SESSION_COOKIE_NAME in request.COOKIES or bool(request.META.get("REMOTE_USER"))
 
 
@@ -171,7 +171,7 @@ def error_response(error: AuthorizationError) -> JsonResponse:
 
 
 class _Lookup:
-    """Credentials that need more than a look into memory: the token's digest and its remembered verdict, as far as they are known."""
+    """Credentials that need more than a look into memory: their digest and remembered verdict, as far as known."""
 
     __slots__ = ("digest", "seen", "server")
 
@@ -182,7 +182,7 @@ class _Lookup:
 
 
 class _Admitted:
-    """The user and the token of a request, and the header that they were found in. Its repr shows none of them."""
+    """The user and the token of a request, and the header that they were found in. The repr shows none of them."""
 
     __slots__ = ("authenticated", "header")
 
@@ -192,12 +192,12 @@ class _Admitted:
 
 
 def _run(flow: Flow[T]) -> T:
-    # A thread that is made for one call leaves no connection to a database behind.
+    # A thread of one call leaves no database connection behind.
     return run_flow(flow, after_thread=connections.close_all)
 
 
 def _known(request: HttpRequest) -> Authenticated | _Lookup | None:
-    """The result of `authenticate` if it needs no I/O, else the outcome of looking the token up. Takes no lock."""
+    """The result of `authenticate` if it needs no I/O, else a `_Lookup`. Takes no lock."""
     if "HTTP_AUTHORIZATION" not in request.META:
         return None
     if _ADMITTED in request.__dict__ and (found := admitted(request)) is not None:
@@ -276,7 +276,7 @@ def _verify_with(
     except AuthorizationError:
         raise
     except Exception as error:
-        # A fault of ours or of a fetch that the project brings: the report must not show the token.
+        # A fault in this package or in a fetch of the project: an error report must not show the token.
         traceback.clear_frames(error.__traceback__)
         raise
 
@@ -290,7 +290,7 @@ def _credential(request: HttpRequest, credential: object, *, admits: bool) -> ob
             admit(request, *found)
         return found[1]
     known = _known(request)
-    # A test sets `auth` and sends no header; a copy of a request may have lost the header that its `auth` came from.
+    # A test sets `auth` without a header; a copy of a request can lack the header that its `auth` came from.
     if known is None and _ADMITTED not in request.__dict__ and isinstance(getattr(request, "auth", None), AccessToken):
         return getattr(request, "auth", None)
     return _found(request, known, admits=admits) if isinstance(known, tuple) else known
@@ -326,19 +326,18 @@ def _authorize(
 def _report(request: HttpRequest, error: AuthorizationError) -> Flow[None]:
     """Tell the log and the receivers of `token_rejected` why a request is refused."""
     level = logging.WARNING if isinstance(error, Unavailable) else logging.INFO
-    # The path finds the call in a log; the query may hold secrets, and %r keeps a line break from forging a line.
+    # Without the query, which can hold secrets; %r keeps a line break in the path from forging a line.
     arguments = (error.reason, error, request.method, request.path)
     logger.log(level, "%s: %s (%s %r)", *arguments, extra={"reason": error.reason})
     yield from _send(signals.token_rejected, request=request, error=error)
 
 
 def _send(signal: Signal, **arguments: Any) -> Flow[None]:
-    # Receivers may ask the database, so an async caller must not run them in its event loop; without receivers there
-    # is nothing to wait for.
+    # Receivers can use the database, so they never run in an event loop.
     if signal.receivers:
         yield Blocking(call=lambda: signal.send_robust(ResourceServer, **arguments), thread_sensitive=True)
 
 
 def _forget_frames(error: AuthorizationError) -> None:
-    # The frames that have parsed the token hold it in their locals, and an error report or a receiver reads them.
+    # The frames that parsed the token hold it in their locals, which error reports and receivers read.
     error.__traceback__ = error.__context__ = error.__cause__ = None

@@ -10,9 +10,8 @@
     │   └── InsufficientScope    403  insufficient_scope
     └── Unavailable              503  no verdict was reached; the caller is not at fault
 
-Imports nothing of Django or of this package. A leaf has a `code` (that of the RFC), a `status` (HTTP) and a table of
-its reasons: a reason is a stable slug for logs and tests, its message is for a person. Neither ever holds a value out
-of a token.
+Imports nothing of Django. A leaf has a `code` (the RFC's), a `status` (HTTP) and its own enum of reasons
+(`reasons.py`). No error holds a value of a token.
 """
 
 from typing import ClassVar
@@ -39,10 +38,9 @@ __all__ = [
 
 
 class AuthorizationError(Exception):
-    """No right was found; `reason` says why, `str()` says it to a person.
+    """The request is not authorised. `reason` is a stable slug, `str()` is the message for a person.
 
-    Raises KeyError when made with a reason that its class does not list: a slug is never invented at the place that
-    raises.
+    Raises KeyError for a reason that the class does not list.
     """
 
     code: ClassVar[str | None] = None
@@ -60,7 +58,7 @@ class AuthorizationError(Exception):
 
 
 class Rejected(AuthorizationError):
-    """The request, as it was sent, does not have the right that it needs."""
+    """The request does not have the right that it needs."""
 
 
 class InvalidRequest(Rejected):
@@ -85,7 +83,7 @@ class NoCredentials(Rejected):
 
 
 class InvalidToken(Rejected):
-    """The access token is malformed, forged, expired, revoked or meant for somebody else (RFC 6750 section 3.1, `invalid_token`)."""
+    """The access token is malformed, forged, expired, revoked or for another API (RFC 6750 section 3.1, `invalid_token`)."""
 
     code = "invalid_token"
     status = 401
@@ -96,9 +94,9 @@ class InvalidToken(Rejected):
 
 
 class InsufficientScope(Rejected):
-    """The access token is valid, and does not give the right that is asked (RFC 6750 section 3.1, `insufficient_scope`).
+    """The access token is valid but does not give the required right (RFC 6750 section 3.1, `insufficient_scope`).
 
-    `scopes` are those that the resource needs, in the order of the view that named them.
+    `scopes` are those that the resource needs, in the order in which the view names them.
     """
 
     code = "insufficient_scope"
@@ -120,7 +118,7 @@ def _insufficient_scope(reason: ScopeReason, scopes: tuple[str, ...], missing: t
 
 
 class Unavailable(AuthorizationError):
-    """No verdict was reached: the issuer's keys, the users' database or this project's settings cannot be used now. Never the caller's fault.
+    """No verdict was reached: the keys, the users' database or the settings cannot be used now. Never the caller's fault.
 
     `retry_after` is in whole seconds, at least 1 (RFC 9110 section 10.2.3).
     """
@@ -136,7 +134,7 @@ class Unavailable(AuthorizationError):
 
 
 def reasons() -> dict[Reason, type[AuthorizationError]]:
-    """Every reason there is, and the class that it belongs to."""
+    """Every reason, with the class of error that it belongs to."""
     leaves: tuple[type[AuthorizationError], ...] = (
         InvalidRequest,
         NoCredentials,

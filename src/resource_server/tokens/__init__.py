@@ -1,6 +1,7 @@
-"""From the Authorization header to verified claims, without Django: the files in the order of a request.
+"""From the credentials of a request to a verified access token, without Django.
 
-`credentials` finds the token, `jwt` parses and judges it, `issuer` finds the key for it (`keys` reads key sets, PEM and
-secrets, `signatures` is what they verify with, `http` fetches key sets), `access_token` is the result, `verifier` puts
-the steps in order, `policy` is what one issuer is trusted with, `flow` runs the steps for sync and for async callers.
+In the order of a request: `credentials` (the header), `verified_tokens` (a remembered verdict), `verifier` (the order of
+the steps), `jwt_authority` or `introspection` (who judges the token), `jws` (the form and the signature), `rules` (header
+and claims), `issuers` (who is trusted), `proofs` (bound tokens), `access_token` (the result). `policy` is what one issuer
+is trusted with, `authority` the seam between the verifier and the kinds of tokens.
 """

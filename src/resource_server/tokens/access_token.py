@@ -14,12 +14,12 @@ _STANDARD_NAMES = ClaimNames()
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False, init=False)
 class AccessToken:
-    """The claims of a token whose signature, issuer, audience, lifetime and type were verified. Only the verifier makes one.
+    """The claims of a token whose signature, issuer, audience, lifetime and type are verified. Only the verifier makes one.
 
     Dates are seconds since 1970 (RFC 7519 section 2, NumericDate). The token as it was sent is not kept, and the repr
-    holds no claim of a person. `is_machine`: a client got the token for itself, with no person behind it (RFC 6749
-    section 4.4); the provider says how that is told. Requests may share one, so nothing in it can be changed; it can
-    be copied and pickled. Holding an AccessToken says nothing about scopes.
+    holds no claim of a person. `is_machine` is True if a client got the token for itself, without a person (RFC 6749
+    section 4.4); `PROVIDER` decides how that is recognised. Requests can share an AccessToken, so it cannot be changed;
+    it can be copied and pickled. It says nothing about scopes by itself: a requirement does.
     """
 
     issuer: str
@@ -63,7 +63,7 @@ class AccessToken:
         """
         claims = self._claims
         if type(claims) is not _ReadOnlyDict:
-            # Made when it is first asked for, as most views never do. Two threads make the same.
+            # Made on the first access, which most views never need. Two threads make equal ones.
             claims = _read_only(dict(claims))
             _set_claims(self, claims)
         return claims
@@ -74,9 +74,9 @@ class AccessToken:
 
     @property
     def identity(self) -> str:
-        """64 hexadecimal digits that stand for (issuer, subject), which is who a person is (OpenID Connect Core section 5.7).
+        """64 hexadecimal digits that identify a person: a digest of (issuer, subject) (OpenID Connect Core section 5.7).
 
-        Short, without personal data, and told apart under any database collation.
+        Short, without personal data, and distinct under any database collation.
         """
         return hashlib.sha256(f"{len(self.issuer)}:{self.issuer}{self.subject}".encode()).hexdigest()
 
@@ -103,7 +103,7 @@ def access_token(
     claim_names: ClaimNames = _STANDARD_NAMES,
     is_machine: MachineRule = client_is_subject,
 ) -> AccessToken:
-    """The token that verified claims make, which takes them over: the caller must not change them any more.
+    """The AccessToken of verified claims. It keeps the dict: the caller must not change it afterwards.
 
     The claims must have passed `rules.judge` under the same names, and their signature `jws.verify_signature`.
     """
@@ -132,15 +132,15 @@ def access_token(
 
 
 def _scopes(value: str | list[str]) -> frozenset[str]:
-    # RFC 6749 section 3.3: separated by a space, and by nothing else. The members of a list are scopes as they stand.
+    # RFC 6749 section 3.3: a space separates scopes, and nothing else does. The members of a list are whole scopes.
     scopes = frozenset(value.split(" ") if isinstance(value, str) else value)
     return scopes - {""} if "" in scopes else scopes
 
 
 class _ReadOnlyDict(dict[str, Any]):
-    """A dict that refuses changes, so that the views that share a token cannot change it for one another.
+    """A dict that refuses changes, so that no view changes a token for the views that share it.
 
-    It is a dict because encoders know those alone.
+    It is a dict because encoders accept no other mapping.
     """
 
     __slots__ = ()
@@ -151,7 +151,7 @@ class _ReadOnlyDict(dict[str, Any]):
         return made
 
     def __init__(self, members: Mapping[str, Any]) -> None:
-        """Add nothing: what `__new__` has put in is all."""
+        """Add nothing: `__new__` has added the members."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _ReadOnlyDict, (dict(self),)

@@ -1,7 +1,7 @@
 """The Authorization header -> the bearer token in it, or none (RFC 6750 section 2.1, RFC 9110 section 11.4).
 
-Only this header is read: a token in the query or in the body (RFC 6750 sections 2.2 and 2.3) is no credential here,
-for it ends up in logs and histories. Nothing of the token itself is judged but its alphabet and its size.
+Only this header is read: a token in the query or the body (RFC 6750 sections 2.2 and 2.3) ends up in logs and
+histories. Only the alphabet and the size of the token are judged here.
 """
 
 import re
@@ -14,7 +14,7 @@ __all__ = ["MAX_TOKEN_CHARACTERS", "Credentials", "parse_authorization", "parse_
 
 MAX_TOKEN_CHARACTERS = 16 * 1024
 
-# RFC 9110 section 5.6.2: the scheme is a token; what follows it is ours to judge only when the scheme is.
+# RFC 9110 section 5.6.2: the scheme is a token. What follows is judged only if the scheme is Bearer.
 _SCHEME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]*")
 _USUAL = re.compile(r"Bearer ([A-Za-z0-9._~+/-]+=*)")
 # RFC 6750 section 2.1: credentials = "Bearer" 1*SP b64token
@@ -24,20 +24,20 @@ _BARE_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
-    """An access token as it was sent; not verified, and never printed."""
+    """An access token as it was sent: not verified, and not in the repr."""
 
     unverified_token: str = field(repr=False)
 
 
 def parse_authorization(header: str | None) -> Credentials | None:
-    """The bearer token in an Authorization header; None where the header is absent, blank or of another scheme.
+    """The bearer token in an Authorization header; None if the header is absent, blank or of another scheme.
 
     Raises InvalidToken (`credentials_malformed`, `token_too_large`) and InvalidRequest (`credentials_repeated`:
     servers join repeated headers with a comma). Does not check that the token is a JWT.
     """
     if not header:
         return None
-    # The one form that nearly all clients send.
+    # The form that nearly all clients send.
     if (usual := _USUAL.fullmatch(header)) is not None and len(header) <= MAX_TOKEN_CHARACTERS:
         return Credentials(unverified_token=usual[1])
     header = header.strip(" \t")
@@ -56,7 +56,7 @@ def parse_authorization(header: str | None) -> Credentials | None:
 
 
 def parse_token(token: object) -> Credentials:
-    """The bearer token that stands alone, outside a header.
+    """The bearer token of a caller that has no header.
 
     Raises InvalidToken (`token_malformed`, `token_too_large`) for anything but a `b64token` (RFC 6750 section 2.1).
     Does not check that it is a JWT.

@@ -1,8 +1,7 @@
-"""The issuers that are trusted: those of a list, and those that a function of the project knows (RFC 9068 section 4, RFC 8725 section 3.8).
+"""The trusted issuers: those of the settings, and those that a function of the project knows (RFC 8725 section 3.8).
 
-Keys belong to their issuer: there is no set that two of them share. An issuer that the function knows is on trial until
-a token of it was verified. Only issuers of which that is true push out one another; anyone can name the others, and they
-have a room of their own.
+Keys belong to their issuer: no two issuers share a set. An issuer of the function is on trial until one of its tokens is
+verified. Anyone can name issuers, so those on trial are kept apart: they cannot evict an issuer with verified tokens.
 """
 
 import math
@@ -21,10 +20,9 @@ from resource_server.tokens.policy import Policy
 
 __all__ = ["Issuer", "Issuers", "PolicyOf"]
 
-# Issuers that the function knows, at most as many on trial and as many that a token was verified of; the one that was
-# used longest ago makes way for a new one.
+# The most issuers of the function on trial, and the most with verified tokens. A new one evicts the least recently used.
 MAX_ISSUERS = 1000
-# The function's answer is believed for this long, None included.
+# The function's answer, None included, is cached for this long.
 BELIEVED_SECONDS = 60
 MAX_STRANGERS = 10_000
 
@@ -34,11 +32,11 @@ PolicyOf = Callable[[str], Policy | None]
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Issuer:
-    """An issuer that is trusted until `believed_until`, by the monotonic clock; then the function is asked again.
+    """An issuer that is trusted until `believed_until` (monotonic clock); then the function is asked again.
 
-    Where it cannot answer then, its last answer holds until `kept_until`. `used_at` is when a token of it was verified
-    last; while it is `on_trial`, when a token named it. `is_listed` says that it comes from the settings and stays.
-    `passed_header` is the header, as an object, of the token that was verified last: the policy admits it.
+    If the function fails then, its last answer holds until `kept_until`. `used_at` is when one of its tokens was last
+    verified, or last named the issuer while that is `on_trial`. `is_listed`: the settings list it, so it stays.
+    `passed_header` is the header object of the token that was verified last; it has passed the rules of the header.
     """
 
     policy: Policy
@@ -79,7 +77,7 @@ class Issuers:
         on_fork(self._reset)
 
     def known(self, unverified_issuer: str) -> Issuer | None:
-        """What is trusted of the issuer that a token claims, where that is known without asking the function."""
+        """The issuer that a token claims, if it is trusted and known without asking the function; else None."""
         issuer = self._listed.get(unverified_issuer)
         if issuer is None and (issuer := self._found(unverified_issuer)) is not None:
             now = self._clock()
@@ -90,10 +88,10 @@ class Issuers:
         return issuer
 
     def find(self, unverified_issuer: str) -> Flow[Issuer]:
-        """What is trusted of the issuer that a token claims. Yields only where the function must be asked.
+        """The trusted issuer that a token claims. Yields only if the function must be asked.
 
-        Raises InvalidToken (`issuer_not_trusted`), and what the function raises where it was never answered. A name
-        that could not be configured (`issuer_problem`) does not reach the function.
+        Raises InvalidToken (`issuer_not_trusted`), and the function's error if there is no earlier answer. A name that
+        cannot be configured (`issuer_problem`) does not reach the function.
         """
         if (known := self.known(unverified_issuer)) is not None:
             return known
@@ -101,7 +99,7 @@ class Issuers:
             raise InvalidToken(TokenReason.ISSUER_NOT_TRUSTED)
         now = self._clock()
         issuer = self._found(unverified_issuer)
-        # Whether http on loopback is admitted is for the settings to say, and so for the function's answer.
+        # The settings decide whether http on loopback is admitted, so the function's answer decides it.
         if issuer_problem(unverified_issuer, http_on_loopback=True) or now < self._strangers.get(
             unverified_issuer, -math.inf
         ):
@@ -110,19 +108,19 @@ class Issuers:
         try:
             policy = yield Blocking(call=lambda: policy_of(unverified_issuer), thread_sensitive=True)
         except Unavailable:
-            # The project's database is down: an issuer that it knew stays known, as long as keys would.
+            # The project's database is down: a known issuer stays known for as long as its keys would.
             if issuer is None or not self._keep(unverified_issuer, issuer, now):
                 raise
             return issuer
         return self._believe(unverified_issuer, policy, now)
 
     def verified(self, issuer: Issuer) -> None:
-        """Note that a token of an issuer that is not listed was verified: it is not on trial any longer."""
+        """Note that a token of an issuer that is not listed was verified: its trial is over."""
         issuer.used_at = now = self._clock()
         if issuer.on_trial:
             name = issuer.policy.issuer
             with self._lock:
-                # It may have made way meanwhile, which says nothing against it; or have been removed or replaced.
+                # Meanwhile it may have been evicted, which is harmless, or removed or replaced.
                 is_stranger = now < self._strangers.get(name, -math.inf)
                 if now < issuer.believed_until and not is_stranger and self._found(name) in (None, issuer):
                     self._on_trial.pop(name, None)
@@ -145,7 +143,7 @@ class Issuers:
                 self._strangers[name] = until
                 raise InvalidToken(TokenReason.ISSUER_NOT_TRUSTED)
             if issuer is None or issuer.policy != policy:
-                # A new audience is no reason to lose keys, which may not be had now.
+                # A new audience keeps the keys: the issuer may be down now.
                 keys = (
                     issuer.keys
                     if issuer is not None and issuer.keys.source == policy.key_source
@@ -165,7 +163,7 @@ class Issuers:
         issuer.on_trial = place is self._on_trial
         if name not in place and len(place) >= MAX_ISSUERS:
             oldest = min(place, key=lambda known: place[known].used_at)
-            # A request that is on its way with one on trial goes on; of one that tokens were verified of, they end too.
+            # A request in flight goes on with an issuer on trial; verdicts on tokens of the others end.
             if place is self._on_trial:
                 del place[oldest]
             else:
@@ -174,7 +172,7 @@ class Issuers:
 
     def _keep(self, name: str, issuer: Issuer, now: float) -> bool:
         with self._lock:
-            # Another thread may have learnt meanwhile that there is no such issuer.
+            # Meanwhile another thread may have learnt that the issuer is not trusted.
             if self._found(name) is not issuer or now >= issuer.kept_until:
                 return False
             issuer.believed_until = min(now + BELIEVED_SECONDS, issuer.kept_until)

@@ -1,4 +1,4 @@
-"""What one issuer is trusted with: the rules that its tokens are judged by. Data only; `conf/project.py` makes it from the settings."""
+"""The policy of one issuer: the settings that the rules judge its tokens by. Data only; `conf/issuer.py` makes it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ __all__ = [
     "media_type",
 ]
 
-# RFC 7518 section 3.1, RFC 8037, RFC 9864. Asymmetric only: with a shared secret, whoever verifies can also sign.
+# RFC 7518 section 3.1, RFC 8037, RFC 9864. Asymmetric only: a party that verifies with a shared secret can also sign.
 ALGORITHMS: Final = (
     "RS256",
     "RS384",
@@ -30,7 +30,7 @@ ALGORITHMS: Final = (
     "EdDSA",
     "Ed25519",
 )
-# RFC 7518 section 3.2. Only ever for an issuer whose secret is configured, and then nothing else is.
+# RFC 7518 section 3.2. Only for an issuer with a configured secret, and then no other algorithm.
 SYMMETRIC_ALGORITHMS: Final = ("HS256", "HS384", "HS512")
 
 
@@ -55,9 +55,9 @@ def media_type(typ: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimNames:
-    """The names under which an issuer's tokens say who, for whom, what for and through which client (RFC 9068 section 2.2).
+    """The claims that hold subject, audience, scopes and client in an issuer's tokens (RFC 9068 section 2.2).
 
-    `scope` and `client_id` are looked for in this order, and the first that is there counts.
+    Of `scope` and `client_id` the first claim that the token has counts.
     """
 
     subject: str = "sub"

@@ -17,16 +17,15 @@ __all__ = ["MAX_AGE_SECONDS", "MAX_BYTES", "VerifiedTokens", "digest", "entry_by
 MAX_AGE_SECONDS = 60
 # Of one verifier, which is of one process.
 MAX_BYTES = 32 * 1024 * 1024
-# Hashing more than 2047 bytes at once gives the interpreter lock away, and under a busy thread it takes 5 ms to come
-# back.
+# Hashing more than 2047 bytes at once releases the interpreter lock; beside a busy thread it takes 5 ms to get it back.
 _PIECE = 2047
-# Copied for each token: to make one anew the library looks for the algorithm, which takes longer than the hashing.
+# Copied for each token: a new one makes the library look the algorithm up, which takes longer than the hashing.
 _EMPTY = hashlib.sha256()
-# Parts are small enough that Python enlarges or compacts one in an instant: MAX_BYTES leaves room for some 1000 entries
-# in each. Their number is a power of two, so that the first byte of a digest fills them alike.
+# Small parts, so that Python resizes one in an instant: MAX_BYTES leaves room for some 1000 entries in each. Their number
+# is a power of two, so that the first byte of a digest fills them evenly.
 _PART_ENTRIES = 1024
 _MAX_PARTS = 32
-# At most this share of a part is for one token: it makes others go, and never all of them.
+# One token takes at most this share of a part: it evicts others, but never all of them.
 _LARGEST_SHARE = 4
 # The memory of an entry, measured with tracemalloc on CPython 3.11 to 3.13: without claims; for each mark of JSON, where
 # a list within a list takes most; for each scope, in a set that has just grown; and beyond one byte for a byte of text,
@@ -39,7 +38,7 @@ _NO_MARKS = bytes(set(range(256)) - set(b",:[{"))
 
 
 def entry_bytes(payload: bytes, scopes: int) -> int:
-    """The most memory that a remembered token can take, by the JSON of its claims and the number of its scopes.
+    """An upper bound of the memory of a remembered token in bytes, by the JSON of its claims and its number of scopes.
 
     A usual token takes two thirds of it.
     """
@@ -48,7 +47,7 @@ def entry_bytes(payload: bytes, scopes: int) -> int:
 
 
 def digest(unverified_token: str) -> bytes:
-    """SHA-256 of the whole token, signature and all: two tokens share it only if they are the same to the letter."""
+    """SHA-256 of the whole token with its signature, so that only equal strings share a digest."""
     data = unverified_token.encode("utf-8", "surrogatepass")
     state = _EMPTY.copy()
     if len(data) <= _PIECE:
@@ -60,9 +59,9 @@ def digest(unverified_token: str) -> bytes:
 
 
 class VerifiedTokens:
-    """The last `size` verified tokens of one verifier, at least one, in the memory of one process; a forked child starts with none.
+    """The last `size` verdicts of one verifier, `size` >= 1, in the memory of one process. A forked child starts empty.
 
-    They take MAX_BYTES at most, so large tokens may be fewer than `size`.
+    They take at most MAX_BYTES, so fewer large tokens fit than `size`.
     """
 
     def __init__(self, size: int) -> None:
@@ -74,7 +73,7 @@ class VerifiedTokens:
         on_fork(self._reset)
 
     def get(self, key: bytes, now: float, clock: float) -> Verdict | None:
-        """The token that was verified under this digest, if it would pass now. Does not look at the token itself."""
+        """The verdict under this digest if it still holds, else None. Does not read the token."""
         verdict = self._parts[key[0] % self._count].get(key)
         if (
             verdict is None
@@ -87,7 +86,7 @@ class VerifiedTokens:
         return verdict
 
     def add(self, key: bytes, verdict: Verdict, clock: float) -> None:
-        """Keep a token that has passed everything. The oldest ones make way, three and as many as are as large, whatever the size."""
+        """Keep a verdict on a token that has passed everything. The oldest ones are evicted."""
         if verdict.good_until <= clock or verdict.stamp.is_void or verdict.size > self._largest:
             return
         index = key[0] % self._count
@@ -99,8 +98,8 @@ class VerifiedTokens:
             part[key] = verdict
             while used > self._limit_bytes or len(part) > self._limit:
                 used -= part.popitem(last=False)[1].size
-            # All live equally long, so the first in are the first to end. Evict up to two ended entries per insertion:
-            # faster than others come in, and after a pause no request pays for all of them.
+            # All live equally long, so the first in end first. Evict up to two expired entries per insertion, to spread
+            # the cost.
             for _ in range(2):
                 if next(iter(part.values())).good_until > clock:
                     break
