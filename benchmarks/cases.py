@@ -51,6 +51,7 @@ CASES = (
     Case(name="a class that checks the RSA signature", path="/checks-rsa", sends="pool", package="cryptography"),
     Case(name="ours, seen token", path="/ours"),
     Case(name="ours, first sight", path="/ours", sends="pool"),
+    Case(name="ours, first sight, TOKEN_CACHE 0", path="/ours", sends="pool", settings={"TOKEN_CACHE": 0}),
     Case(name="ours, seen token, looked-up user", path="/ours", settings=_LOOKUP, database_user=True),
     Case(name="ours, seen token, provisioned user", path="/ours", settings=_PROVISION, database_user=True),
     Case(
