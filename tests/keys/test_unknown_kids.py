@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.tokens.simulation import DAY, HOUR, JWKS, MINUTE, OPENID, Fault, Simulation
+from tests.keys.simulation import DAY, HOUR, JWKS, MINUTE, OPENID, Fault, Simulation
 
 from resource_server.errors import InvalidToken
 from resource_server.flow import run

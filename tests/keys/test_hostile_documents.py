@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.tokens.simulation import DAY, HOUR, ISSUER, JWKS, MINUTE, OAUTH, OPENID, Fault, Simulation
+from tests.keys.simulation import DAY, HOUR, ISSUER, JWKS, MINUTE, OAUTH, OPENID, Fault, Simulation
 
 from resource_server.devissuer.signing import SigningKeys
 from resource_server.reasons import UnavailableReason

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from tests.tokens.simulation import DAY, HOUR, JWKS, MINUTE, OPENID, Simulation
+from tests.keys.simulation import DAY, HOUR, JWKS, MINUTE, OPENID, Simulation
 
 from resource_server import signals
 from resource_server.errors import InvalidToken, Unavailable

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 
 import pytest
-from tests.tokens.simulation import DAY, HOUR, JWKS, MINUTE, OPENID, START, Fault, Simulation
+from tests.keys.simulation import DAY, HOUR, JWKS, MINUTE, OPENID, START, Fault, Simulation
 
 
 def refreshed_at(simulation: Simulation) -> list[float]:

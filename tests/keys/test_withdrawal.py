@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from tests.tokens.simulation import DAY, HOUR, JWKS, MINUTE, Fault, Simulation
+from tests.keys.simulation import DAY, HOUR, JWKS, MINUTE, Fault, Simulation
 
 from resource_server.devissuer.signing import SigningKeys
 

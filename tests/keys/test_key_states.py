@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from tests.tokens.simulation import DAY, HOUR, JWKS, MINUTE, NOW, OAUTH, OPENID, Fault, Simulation
+from tests.keys.simulation import DAY, HOUR, JWKS, MINUTE, NOW, OAUTH, OPENID, Fault, Simulation
 
 from resource_server.devissuer.signing import SigningKeys
 from resource_server.keys.http import Document
