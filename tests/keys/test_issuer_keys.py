@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from resource_server.devissuer.signing import SigningKeys
 from resource_server.errors import InvalidToken, Unavailable
 from resource_server.flow import run
-from resource_server.keys.discovery import metadata_urls, parse_metadata
-from resource_server.keys.http import Document
+from resource_server.keys.document import Document
 from resource_server.keys.issuer_keys import IssuerKeys
 from resource_server.keys.key_set import parse_key_set
 from resource_server.keys.key_source import KeySource
+from resource_server.keys.metadata import metadata_urls, parse_metadata
 from resource_server.testing import FakeIssuer
 
 MINUTE, HOUR, DAY = 60, 3600, 24 * 3600

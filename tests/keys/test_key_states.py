@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from tests.keys.simulation import DAY, HOUR, JWKS, MINUTE, NOW, OAUTH, OPENID, Fault, Simulation
 
 from resource_server.devissuer.signing import SigningKeys
-from resource_server.keys.http import Document
+from resource_server.keys.document import Document
 from resource_server.reasons import UnavailableReason
 
 # Three names for six keys, so that a key may be replaced under its name.

@@ -14,7 +14,7 @@ from resource_server import signals
 from resource_server.errors import InvalidToken, Unavailable
 from resource_server.flow import run
 from resource_server.key_events import report
-from resource_server.keys.http import Document
+from resource_server.keys.document import Document
 from resource_server.keys.issuer_keys import KeyEvent
 from resource_server.server import ResourceServer
 

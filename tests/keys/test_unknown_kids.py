@@ -9,7 +9,7 @@ from tests.keys.simulation import DAY, HOUR, JWKS, MINUTE, OPENID, Fault, Simula
 from resource_server.errors import InvalidToken
 from resource_server.flow import run
 from resource_server.keys import issuer_keys as issuer_module
-from resource_server.keys.http import Document
+from resource_server.keys.document import Document
 
 BUCKET_SECONDS = 30
 

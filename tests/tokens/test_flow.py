@@ -9,7 +9,7 @@ import pytest
 
 from resource_server.errors import InvalidToken
 from resource_server.flow import Blocking, Flow, arun, run
-from resource_server.keys.http import Document
+from resource_server.keys.document import Document
 from resource_server.tokens.credentials import Credentials
 
 

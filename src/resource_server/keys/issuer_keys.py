@@ -19,7 +19,7 @@ from resource_server.flow import Blocking, Flow
 from resource_server.forks import on_fork
 from resource_server.keys.background import Later
 from resource_server.keys.discovery import Discovery, Found
-from resource_server.keys.http import FETCH_SECONDS, Fetch
+from resource_server.keys.document import FETCH_SECONDS, Fetch
 from resource_server.keys.key_set import KeySet, VerificationKey
 from resource_server.keys.key_source import KeySource
 from resource_server.reasons import TokenReason, UnavailableReason

@@ -19,9 +19,10 @@ from typing import Any, Protocol, TypeGuard, TypeVar
 
 from resource_server.errors import Unavailable
 from resource_server.forks import on_fork
-from resource_server.keys.discovery import metadata_urls
-from resource_server.keys.http import Document, Fetch, within
+from resource_server.keys.deadline import within
+from resource_server.keys.document import Document, Fetch
 from resource_server.keys.key_set import parse_key_set
+from resource_server.keys.metadata import metadata_urls
 from resource_server.strict_json import parse_object
 
 __all__ = ["SharedDocuments", "Store"]
