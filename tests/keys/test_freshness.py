@@ -232,7 +232,7 @@ def test_a_forked_child_inherits_no_lock_and_no_flight(fork: Callable[[], None])
     answers = []
 
     def beside() -> None:
-        simulation.keys._lock.acquire()
+        simulation.keys._flights._lock.acquire()
         fork()
         simulation.lose_background()
         answers.append(simulation.at_once(token))

@@ -266,7 +266,7 @@ def test_the_pauses_of_processes_differ() -> None:
             moment[0] += 100
             with pytest.raises(Unavailable):
                 run(keys.current())
-        return keys._retry_at - moment[0]
+        return keys._schedule.retry_at - moment[0]
 
     assert len({pause() for _ in range(5)}) > 1
 

@@ -64,7 +64,7 @@ class KeyStates(RuleBasedStateMachine):
         self.attempted_at = -DAY
         self.attempts_now = 0
         self.simulation.keys._discovery._fetch = self.fetch
-        self.simulation.keys._on_event = self.observe
+        self.simulation.keys._reporter._on_event = self.observe
         self.publish_now()
 
     # What the world sees
@@ -193,7 +193,7 @@ class KeyStates(RuleBasedStateMachine):
     def attempts_are_few(self) -> None:
         # Because there are no keys, or they are old; and two for unknown kids.
         assert getattr(self, "attempts_now", 0) <= 3
-        assert len(self.simulation.keys._unknown) <= 5
+        assert len(self.simulation.keys._unknown_kids._missed_at) <= 5
         assert len(self.simulation._calls) <= 50
 
 

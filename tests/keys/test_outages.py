@@ -15,7 +15,7 @@ from resource_server.errors import InvalidToken, Unavailable
 from resource_server.flow import run
 from resource_server.key_events import report
 from resource_server.keys.document import Document
-from resource_server.keys.issuer_keys import KeyEvent
+from resource_server.keys.events import KeyEvent
 from resource_server.server import ResourceServer
 
 WORST_RETRY_SECONDS = 60 * 1.25
@@ -52,7 +52,9 @@ def test_keys_serve_for_a_day_and_each_change_is_told_once(simulation: Simulatio
 
 def test_the_log_has_one_line_for_each_change(simulation: Simulation, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "resource_server")
-    simulation.verifier._issuers._listed[simulation.issuer.issuer].keys._on_event = partial(report, ResourceServer)
+    simulation.verifier._issuers._listed[simulation.issuer.issuer].keys._reporter._on_event = partial(
+        report, ResourceServer
+    )
     token = simulation.token()
     simulation.verify(token)
     simulation.issuer.failure = "fetch_timeout"
@@ -304,10 +306,10 @@ def test_an_observer_that_fails_harms_no_state(simulation: Simulation) -> None:
         raise RuntimeError(event.kind)
 
     token = simulation.token()
-    simulation.keys._on_event = broken
+    simulation.keys._reporter._on_event = broken
     with pytest.raises(RuntimeError, match="started"):
         simulation.verify(token)
-    simulation.keys._on_event = lambda event: broken(event) if event.kind == "added" else None
+    simulation.keys._reporter._on_event = lambda event: broken(event) if event.kind == "added" else None
     with pytest.raises(RuntimeError, match="added"):
         simulation.verify(token)
     simulation.fetched()

@@ -201,15 +201,15 @@ def test_threads_beside_refreshes_never_accept_a_withdrawn_key_and_never_lose_a_
         futures = [pool.submit(requests) for _ in range(4)]
         for _ in range(20):
             kid = simulation.issuer.keys.rotate()
-            simulation.keys._attempt(simulation.keys._attempts, join_seconds=5)
+            simulation.keys._attempt(simulation.keys._flights.ended, join_seconds=5)
             simulation.keys._attempt(
-                simulation.keys._attempts, join_seconds=5
+                simulation.keys._flights.ended, join_seconds=5
             )  # the first may have joined an older one
             token = simulation.token(kid=kid)
             simulation.verify(token)
             simulation.issuer.keys.withdraw(kid)
-            simulation.keys._attempt(simulation.keys._attempts, join_seconds=5)
-            simulation.keys._attempt(simulation.keys._attempts, join_seconds=5)
+            simulation.keys._attempt(simulation.keys._flights.ended, join_seconds=5)
+            simulation.keys._attempt(simulation.keys._flights.ended, join_seconds=5)
             withdrawn.append(token)
         ended.set()
         answers = set().union(*(future.result(20) for future in futures))

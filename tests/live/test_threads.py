@@ -11,7 +11,7 @@ import pytest
 from tests.live.conftest import Api, Verdict, at_once, until
 from tests.live.issuer_server import FAST_FAULTS, FAULTS, HANGING_FAULTS, HTML, KEYS, METADATA, Fault, LiveIssuer
 
-from resource_server.keys import discovery, document
+from resource_server.keys import discovery, document, refresh_schedule
 from resource_server.keys import issuer_keys as issuer_module
 from resource_server.keys.document import Document
 from resource_server.keys.http import fetch
@@ -27,8 +27,8 @@ SLACK_SECONDS = 4.0
 def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
     """Documents that live less than a second, and attempts that follow each other quickly."""
     monkeypatch.setattr(document, "MIN_LIFE_SECONDS", 0.2)
-    monkeypatch.setattr(issuer_module, "MAX_BACKOFF_SECONDS", 0.05)
-    monkeypatch.setattr(issuer_module, "MAX_RETRY_AFTER_SECONDS", 0.05)
+    monkeypatch.setattr(refresh_schedule, "MAX_BACKOFF_SECONDS", 0.05)
+    monkeypatch.setattr(refresh_schedule, "MAX_RETRY_AFTER_SECONDS", 0.05)
 
 
 @pytest.fixture

@@ -154,7 +154,7 @@ def test_a_token_whose_key_is_known_yields_nothing(new_api: Callable[..., Any]) 
     assert isinstance(next(first), Blocking)
     first.close()
     run(api.verifier.verify(credentials))
-    with api.keys._lock, pytest.raises(StopIteration) as stop:
+    with api.keys._flights._lock, pytest.raises(StopIteration) as stop:
         next(api.verifier.verify(credentials))
     assert stop.value.value.token.subject == "auth0|ada"
 
