@@ -1,4 +1,4 @@
-"""One attempt at a time: those who come meanwhile wait for its end, as long as they want to, and make none of their own."""
+"""One attempt at a time: threads that come during it wait for its end, up to a limit, and make none of their own."""
 
 import threading
 from collections.abc import Callable, Iterator

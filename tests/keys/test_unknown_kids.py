@@ -1,4 +1,4 @@
-"""Kids that nobody knows: a rotation is found at its first token, and a flood of forged ones costs next to nothing."""
+"""Unknown kids: a rotation is found at its first token, and a flood of forged ones costs two fetches a minute."""
 
 import itertools
 from dataclasses import replace
@@ -25,7 +25,7 @@ def simulation() -> Simulation:
 
 
 def flood(simulation: Simulation, number: int, start: int = 0) -> set[str | None]:
-    """The reasons for so many tokens with a kid that each made up."""
+    """The reasons for `number` tokens, each with a made-up kid."""
     answers = set()
     for forged in range(start, start + number):
         try:
@@ -112,7 +112,8 @@ def test_attempts_that_fail_are_counted_like_others(simulation: Simulation) -> N
         assert simulation.refusal(simulation.forged(second)) in ("fetch_failed", "key_unknown")
         simulation.advance(1)
         attempts += sum(url == JWKS for url in simulation.fetched())
-    # Each is an attempt, so the pause of the retries begins anew; it is shorter than the bucket's in the first minute.
+    # Each failed attempt starts the pause between retries anew; in the first minute that pause is shorter than the
+    # bucket's.
     assert 10 * MINUTE / BUCKET_SECONDS <= attempts <= 10 * MINUTE / BUCKET_SECONDS + 2 + 6
 
 
@@ -154,7 +155,7 @@ def test_a_flood_does_not_wait_for_an_issuer_that_hangs() -> None:
 
     def beside() -> None:
         if simulation.clock - simulation.fetches[-1].at >= JOIN_SECONDS:
-            # A wait would be in real time here, and the simulated clock would stand.
+            # Before that they wait, in real time here, while the simulated clock stands still.
             answers.append(simulation.refusal(simulation.forged(len(answers))))
 
     simulation.meanwhile = beside
@@ -183,7 +184,7 @@ def test_the_bucket_holds_two_and_gets_one_each_half_minute(simulation: Simulati
 
 
 def test_what_another_process_has_fetched_may_be_older_than_the_key(simulation: Simulation) -> None:
-    # Of half a minute ago, from the cache that processes share: the kid may have been published since.
+    # From the shared cache, half a minute old: the kid may be newer.
     before = simulation.issuer.fetch(JWKS, seconds=5)
     simulation.issuer.keys.rotate()
     shared = [replace(before, held_seconds=30.0)]
@@ -230,7 +231,7 @@ OUTAGES = {
 def test_a_rotation_during_an_outage_is_found_within_half_a_minute_of_its_end(
     fault: Fault, forged_each_second: int
 ) -> None:
-    # The end of the outage meets all states of the bucket and of the retries, which go to a minute and more.
+    # Different ends of the outage, as the pause between retries grows beyond a minute.
     for outage in range(3 * MINUTE, 3 * MINUTE + 75, 7):
         simulation = Simulation()
         known = simulation.token()
@@ -242,7 +243,7 @@ def test_a_rotation_during_an_outage_is_found_within_half_a_minute_of_its_end(
         while simulation.clock < ends_at:
             simulation.advance(1)
             flood_during_outage(simulation, forged_each_second)
-            assert simulation.refusal(token) != "key_unknown", "nobody can know"
+            assert simulation.refusal(token) != "key_unknown", "the key may be new"
             assert simulation.at_once(known) is None
         simulation.faults.clear()
         recovered_at = simulation.clock
