@@ -18,7 +18,7 @@ from benchmarks.rounds import interleave
 from benchmarks.verification import our_verifier
 
 from resource_server.flow import run
-from resource_server.keys.http import Document
+from resource_server.keys.document import Document
 from resource_server.keys.key_set import parse_key_set
 from resource_server.keys.key_source import KeySource
 from resource_server.stamp import Stamp

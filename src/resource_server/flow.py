@@ -1,8 +1,8 @@
 """One logic for sync and async callers: a generator that yields its rare blocking calls.
 
-A `Flow` computes; where it must block (a key set has to be fetched, a user read) it yields a `Blocking` call and gets
-the result back. `run` makes the call where it stands, `arun` awaits it in a thread. A flow that never yields costs an
-async caller no thread.
+A `Flow` computes. Where it must block (to fetch a key set, to read a user) it yields a `Blocking` call and receives the
+result. `run` makes the call in its own thread, `arun` awaits it in another. A flow that never yields costs an async
+caller no thread.
 """
 
 from asyncio import get_running_loop
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blocking:
-    """A call that may block. `thread_sensitive`: it must run in Django's own thread, as database connections must."""
+    """A call that may block. With `thread_sensitive` it must run in Django's own thread, as database connections do."""
 
     call: Callable[[], Any]
     thread_sensitive: bool = False
@@ -33,15 +33,15 @@ Flow: TypeAlias = Generator[Blocking, Any, T]
 def run(flow: Flow[T], *, after_thread: Callable[[], None] | None = None) -> T:
     """Run a flow to its end in this thread. Raises what the flow raises.
 
-    Where sync code runs inside an event loop, blocking calls are made in a thread of their own, because Django refuses
-    database queries there; the loop waits, and `after_thread` is called last in that thread.
+    If an event loop runs in this thread, each blocking call is made in a thread of its own, because Django refuses
+    database queries inside a loop. The loop waits for it, and `after_thread` is the last call in that thread.
     """
     try:
         step = next(flow)
         while True:
             try:
                 result = _in_a_thread(step.call, after_thread) if _is_in_an_event_loop() else step.call()
-            except Exception as error:  # noqa: BLE001 - handed to the flow, which decides
+            except Exception as error:  # noqa: BLE001 - the flow decides about it
                 step = flow.throw(error)
             else:
                 step = flow.send(result)
@@ -68,13 +68,13 @@ def _in_a_thread(call: Callable[[], Any], after: Callable[[], None] | None) -> A
 
 
 async def arun(flow: Flow[T]) -> T:
-    """Run a flow to its end, awaiting each blocking call in a thread. Raises what the flow raises."""
+    """Run a flow to its end; each blocking call is awaited in a thread. Raises what the flow raises."""
     try:
         step = next(flow)
         while True:
             try:
                 result = await sync_to_async(step.call, thread_sensitive=step.thread_sensitive)()
-            except Exception as error:  # noqa: BLE001 - handed to the flow, which decides
+            except Exception as error:  # noqa: BLE001 - the flow decides about it
                 step = flow.throw(error)
             else:
                 step = flow.send(result)

@@ -1,6 +1,7 @@
-"""What a forked child must not inherit: locks that a thread of its parent held, threads that it does not have, verdicts.
+"""Calls in each forked child, to drop the state that it must not inherit: held locks, threads, verdicts.
 
-A server that loads the application before it forks (gunicorn --preload) copies the memory of one thread only.
+A server that loads the application before it forks (gunicorn --preload) copies the memory of all threads, but runs only
+the one that has forked.
 """
 
 import itertools
@@ -18,9 +19,9 @@ _methods: dict[int, WeakMethod] = {}
 
 
 def weak_method(method: Callable[[], None]) -> WeakMethod:
-    """A way back to a bound method as long as its object lives, and to None after; a plain function lives for ever.
+    """Return a reference that gives the bound method while its object lives, then None. A plain function lives for ever.
 
-    Unlike `weakref.WeakMethod` it has no callback, which would run, and complain, while the interpreter shuts down.
+    `weakref.WeakMethod` has a callback, which runs and fails while the interpreter shuts down.
     """
     if not hasattr(method, "__self__"):
         return lambda: method
@@ -34,8 +35,8 @@ def weak_method(method: Callable[[], None]) -> WeakMethod:
 
 
 def on_fork(method: Callable[[], None]) -> None:
-    """Call a bound method, or a function, in every child that this process forks. It must take no lock."""
-    # Threads come here beside one another, so each step is one that none of them can come between.
+    """Call a bound method or a function in each child that this process forks. It must take no lock."""
+    # Threads may be here at once, so each step is atomic.
     for number, known in list(_methods.items()):
         if known() is None:
             _methods.pop(number, None)
@@ -49,5 +50,5 @@ def _forked() -> None:
             method()
 
 
-if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks
+if hasattr(os, "register_at_fork"):  # Windows has no fork
     os.register_at_fork(after_in_child=_forked)

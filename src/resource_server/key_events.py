@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping
 
 from resource_server import signals
-from resource_server.keys.issuer_keys import KeyEvent
+from resource_server.keys.events import KeyEvent
 
 __all__ = ["report"]
 

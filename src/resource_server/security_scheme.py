@@ -7,7 +7,7 @@ from django.conf import settings
 from drf_spectacular.settings import spectacular_settings
 
 from resource_server.conf import project as conf
-from resource_server.keys.discovery import metadata_urls
+from resource_server.keys.metadata import metadata_urls
 
 __all__ = ["lists_scopes", "security_scheme"]
 

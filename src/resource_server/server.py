@@ -22,7 +22,8 @@ from resource_server.conf.issuers_function import invalid, issuers_function
 from resource_server.errors import Unavailable
 from resource_server.forks import on_fork
 from resource_server.key_events import report
-from resource_server.keys.http import Fetch, fetch
+from resource_server.keys.document import Fetch
+from resource_server.keys.http import fetch
 from resource_server.shared_cache import shared_documents
 from resource_server.tokens.verifier import Verifier
 from resource_server.users import finders as users

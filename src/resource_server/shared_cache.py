@@ -7,7 +7,7 @@ from django.core.cache import caches
 from django.db import connections
 from django.utils.crypto import salted_hmac
 
-from resource_server.keys.http import Fetch
+from resource_server.keys.document import Fetch
 from resource_server.keys.shared_documents import SharedDocuments
 
 __all__ = ["shared_documents"]

@@ -1,12 +1,12 @@
-"""What a remembered verdict rests on, so that one change ends all verdicts that were reached before it."""
+"""The stamp of an authority on its verdicts: one change ends all remembered verdicts from before it."""
 
 __all__ = ["Stamp"]
 
 
 class Stamp:
-    """A mark that an authority puts on its verdicts. They end when the authority voids it; then it makes another.
+    """A mark that an authority puts on its verdicts. They end when the authority voids it and makes another.
 
-    An authority voids its stamp when the keys or the rules change that its verdicts were reached with.
+    An authority voids its stamp when the keys or the rules behind its verdicts change.
     """
 
     __slots__ = ("is_void",)

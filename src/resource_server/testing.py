@@ -19,8 +19,8 @@ from typing import Any
 
 from resource_server.devissuer.signing import SigningKeys
 from resource_server.errors import Unavailable
-from resource_server.keys.discovery import metadata_urls
-from resource_server.keys.http import Document
+from resource_server.keys.document import Document
+from resource_server.keys.metadata import metadata_urls
 from resource_server.reasons import UnavailableReason
 
 __all__ = ["FakeIssuer"]

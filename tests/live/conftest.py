@@ -13,7 +13,8 @@ from tests.policies import policy as make_policy
 
 from resource_server.errors import AuthorizationError
 from resource_server.flow import run
-from resource_server.keys.http import Fetch, fetch
+from resource_server.keys.document import Fetch
+from resource_server.keys.http import fetch
 from resource_server.keys.issuer_keys import IssuerKeys
 from resource_server.tokens.credentials import Credentials
 from resource_server.tokens.verifier import Verifier

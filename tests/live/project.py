@@ -17,7 +17,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import path
 from tests.live.issuer_server import AUDIENCE
 
-from resource_server.keys import discovery
+from resource_server.keys import discovery, document, refresh_schedule
 from resource_server.keys import issuer_keys as issuer
 from resource_server.keys import shared_documents as documents
 
@@ -54,11 +54,11 @@ settings.configure(
 documents.STORE_SECONDS = 5.0
 
 if env("BRISK"):
-    discovery.MIN_LIFE_SECONDS = 0.4
+    document.MIN_LIFE_SECONDS = 0.4
     discovery.FETCH_SECONDS = issuer.FETCH_SECONDS = 1.0
     documents.FRESH_SECONDS = 1
-    issuer.MAX_BACKOFF_SECONDS = 0.3
-    issuer.MAX_RETRY_AFTER_SECONDS = 0.3
+    refresh_schedule.MAX_BACKOFF_SECONDS = 0.3
+    refresh_schedule.MAX_RETRY_AFTER_SECONDS = 0.3
 
 django.setup()
 

@@ -48,7 +48,7 @@ keys = verifier.issuers[0].keys
 held = {
     "no lock": [],
     "the locks of its keys and tokens": [
-        background._changed, keys._lock, verifier._issuers._lock, *verifier._seen._locks
+        background._changed, keys._flights._lock, verifier._issuers._lock, *verifier._seen._locks
     ],
     "the lock of its settings": [server._configuring],
 }[mode]
@@ -102,7 +102,7 @@ from resource_server import server
 
 threading.Thread(target=project.verdict, args=(sys.argv[1],), daemon=True).start()
 deadline = time.monotonic() + 30
-while server._current is None or server._current.verifier.issuers[0].keys._flight is None:
+while server._current is None or server._current.verifier.issuers[0].keys._flights._flight is None:
     assert time.monotonic() < deadline
     time.sleep(0.01)
 time.sleep(0.3)  # so that the request is on its way

@@ -25,7 +25,7 @@ from resource_server import server
 from resource_server.devissuer.signing import SigningKeys
 from resource_server.errors import Unavailable
 from resource_server.keys import shared_documents as documents
-from resource_server.keys.http import Document
+from resource_server.keys.document import Document
 from resource_server.keys.shared_documents import FRESH_SECONDS, KEPT_SECONDS, SharedDocuments
 from resource_server.testing import FakeIssuer
 

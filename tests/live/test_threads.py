@@ -11,9 +11,10 @@ import pytest
 from tests.live.conftest import Api, Verdict, at_once, until
 from tests.live.issuer_server import FAST_FAULTS, FAULTS, HANGING_FAULTS, HTML, KEYS, METADATA, Fault, LiveIssuer
 
-from resource_server.keys import discovery
+from resource_server.keys import discovery, document, refresh_schedule
 from resource_server.keys import issuer_keys as issuer_module
-from resource_server.keys.http import Document, fetch
+from resource_server.keys.document import Document
+from resource_server.keys.http import fetch
 
 # As the issue counts: a handful is what a flood of forged tokens may cause.
 HANDFUL = 5
@@ -25,9 +26,9 @@ SLACK_SECONDS = 4.0
 @pytest.fixture
 def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
     """Documents that live less than a second, and attempts that follow each other quickly."""
-    monkeypatch.setattr(discovery, "MIN_LIFE_SECONDS", 0.2)
-    monkeypatch.setattr(issuer_module, "MAX_BACKOFF_SECONDS", 0.05)
-    monkeypatch.setattr(issuer_module, "MAX_RETRY_AFTER_SECONDS", 0.05)
+    monkeypatch.setattr(document, "MIN_LIFE_SECONDS", 0.2)
+    monkeypatch.setattr(refresh_schedule, "MAX_BACKOFF_SECONDS", 0.05)
+    monkeypatch.setattr(refresh_schedule, "MAX_RETRY_AFTER_SECONDS", 0.05)
 
 
 @pytest.fixture
@@ -61,7 +62,7 @@ def test_fifty_requests_after_a_rotation_cause_one_fetch(issuer: LiveIssuer, new
 def test_a_known_key_never_waits_for_a_key_set_that_takes_long(
     issuer: LiveIssuer, new_api: type[Api], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(discovery, "MIN_LIFE_SECONDS", 2)
+    monkeypatch.setattr(document, "MIN_LIFE_SECONDS", 2)
     issuer.fields = ("Cache-Control: max-age=2",)
     api = new_api(issuer)
     assert api.verdict(issuer.token()).reason == "accepted"

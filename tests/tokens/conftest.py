@@ -13,8 +13,9 @@ from resource_server.devissuer.signing import SigningKeys
 from resource_server.errors import AuthorizationError, InvalidToken, Unavailable
 from resource_server.flow import run
 from resource_server.keys.background import background
-from resource_server.keys.http import Fetch
-from resource_server.keys.issuer_keys import IssuerKeys, KeyEvent
+from resource_server.keys.document import Fetch
+from resource_server.keys.events import KeyEvent
+from resource_server.keys.issuer_keys import IssuerKeys
 from resource_server.testing import FakeIssuer
 from resource_server.tokens.access_token import AccessToken
 from resource_server.tokens.credentials import Credentials, parse_authorization

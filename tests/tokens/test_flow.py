@@ -9,7 +9,7 @@ import pytest
 
 from resource_server.errors import InvalidToken
 from resource_server.flow import Blocking, Flow, arun, run
-from resource_server.keys.http import Document
+from resource_server.keys.document import Document
 from resource_server.tokens.credentials import Credentials
 
 
@@ -154,7 +154,7 @@ def test_a_token_whose_key_is_known_yields_nothing(new_api: Callable[..., Any]) 
     assert isinstance(next(first), Blocking)
     first.close()
     run(api.verifier.verify(credentials))
-    with api.keys._lock, pytest.raises(StopIteration) as stop:
+    with api.keys._flights._lock, pytest.raises(StopIteration) as stop:
         next(api.verifier.verify(credentials))
     assert stop.value.value.token.subject == "auth0|ada"
 

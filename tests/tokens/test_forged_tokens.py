@@ -14,7 +14,7 @@ from joserfc.jws import JWSRegistry
 
 from resource_server.devissuer.signing import ALGORITHMS, SigningKeys
 from resource_server.errors import InvalidToken
-from resource_server.keys.http import Document
+from resource_server.keys.document import Document
 from resource_server.testing import FakeIssuer
 from resource_server.tokens.jws import parse
 

@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from tests.keys.simulation import DAY, HOUR, MINUTE, Fault, Simulation
 from tests.policies import policy as make_policy
-from tests.tokens.simulation import DAY, HOUR, MINUTE, Fault, Simulation
 
 from resource_server.errors import Unavailable
 from resource_server.flow import run

@@ -15,9 +15,10 @@ from resource_server.conf.project import Config, Problem, auth0_issuer
 from resource_server.conf.project import parse as parse_settings
 from resource_server.devissuer.signing import SigningKeys
 from resource_server.errors import InvalidToken, Unavailable
-from resource_server.keys.discovery import parse_metadata
-from resource_server.keys.http import Document, address_problem
+from resource_server.keys.addresses import address_problem
+from resource_server.keys.document import Document
 from resource_server.keys.key_set import KeySet, parse_key_set
+from resource_server.keys.metadata import parse_metadata
 from resource_server.strict_json import MAX_DEPTH, parse_object
 from resource_server.tokens.access_token import AccessToken, access_token
 from resource_server.tokens.jws import UnverifiedToken, parse, verify_signature

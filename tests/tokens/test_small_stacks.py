@@ -14,9 +14,9 @@ import base64, json, sys, threading
 from resource_server.errors import InvalidToken, Unavailable
 from resource_server.conf.issuer import parse_policy
 from resource_server.tokens.access_token import access_token
-from resource_server.keys.discovery import parse_metadata
+from resource_server.keys.metadata import parse_metadata
 from resource_server.keys.shared_documents import SharedDocuments
-from resource_server.keys.http import Document
+from resource_server.keys.document import Document
 from resource_server.tokens.jws import parse
 from resource_server.keys.key_source import KeySource
 from resource_server.tokens.policy import Policy

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from resource_server.conf.providers import GENERIC
-from resource_server.keys.http import MAX_DOCUMENT_BYTES, address_problem, issuer_problem
+from resource_server.keys.addresses import address_problem, issuer_problem
+from resource_server.keys.document import MAX_DOCUMENT_BYTES
 from resource_server.keys.key_set import KeySet, parse_key_set, parse_pem, parse_secret
 from resource_server.keys.key_source import STALE_SECONDS, KeySource
 from resource_server.strict_json import parse_object

@@ -10,7 +10,7 @@ from django.utils.module_loading import import_string
 
 from resource_server.conf.issuer import POLICY_KEYS, Problem, parse_policy, unknown_key
 from resource_server.errors import Unavailable
-from resource_server.keys.http import issuer_problem
+from resource_server.keys.addresses import issuer_problem
 from resource_server.reasons import UnavailableReason
 from resource_server.tokens.issuers import PolicyOf
 from resource_server.tokens.policy import Policy

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from resource_server.conf.issuer import KEY_SOURCES, POLICY_KEYS, Problem, is_dotted_path, parse_policy, unknown_key
-from resource_server.keys.http import address_problem
+from resource_server.keys.addresses import address_problem
 from resource_server.tokens.policy import Policy
 
 __all__ = ["KEYS", "Config", "Problem", "auth0_issuer", "parse"]

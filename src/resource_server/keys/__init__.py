@@ -1,1 +1,1 @@
-"""How the keys of an issuer are found, kept and shared, without Django."""
+"""The keys of an issuer: how they are found, kept current and shared. Without Django."""

@@ -1,8 +1,8 @@
-"""Calls that are made later, beside the requests: how key sets are refreshed ahead of their end.
+"""Later calls beside the requests, which refresh key sets ahead of their end.
 
-One daemon thread waits for all of them, and starts with the first; each call then has a thread of its own, so that an
-issuer that hangs holds up no other. Where no thread can be had (at the shutdown of the interpreter) a call waits for
-one, and a child that was just forked has no calls: the next request that needs one asks again.
+One daemon thread waits for the time of all calls, and starts with the first. Each call then has a thread of its own, so
+that an issuer that hangs delays no other. If no thread can be started, the call waits for one. A forked child starts
+without calls: the next request that needs one plans it again.
 """
 
 import heapq
@@ -19,7 +19,7 @@ __all__ = ["Background", "Later", "background"]
 
 logger = logging.getLogger("resource_server")
 
-# Refreshes at one time; more wait their turn, which with a refresh of 5 s at the most comes soon.
+# Calls at one time. More wait for their turn, which comes soon: a refresh takes 5 s at most.
 MAX_CALLS = 16
 AGAIN_SECONDS = 1.0
 
@@ -27,7 +27,7 @@ Later: TypeAlias = Callable[[float, Callable[[], None]], None]
 
 
 class Background:
-    """The calls of one process that are still to be made, soonest first."""
+    """The planned calls of one process, soonest first."""
 
     _changed: threading.Condition
     _places: threading.BoundedSemaphore
@@ -40,9 +40,9 @@ class Background:
         on_fork(self._reset)
 
     def later(self, seconds: float, method: Callable[[], None]) -> None:
-        """Call a bound method in so many seconds, in a thread of its own. Its object may be gone by then: that ends it.
+        """Call a bound method after `seconds`, in a thread of its own, unless its object is gone by then.
 
-        Raises nothing.
+        Raises nothing. Does not promise the call: see above for forks and threads.
         """
         entry = (time.monotonic() + seconds, next(self._numbers), weak_method(method))
         try:
@@ -53,7 +53,7 @@ class Background:
                     thread.start()
                     self._thread = thread
                 self._changed.notify()
-        except RuntimeError:  # it is made when a thread can be had for a later one
+        except RuntimeError:  # the call is made once a thread can be started for a later one
             logger.debug("no background thread can be started")
 
     def _reset(self) -> None:
@@ -77,7 +77,7 @@ class Background:
                     target=self._call, args=(method, places), name="resource-server-refresh", daemon=True
                 ).start()
             except RuntimeError:
-                # The machine has no thread to spare now.
+                # No thread can be started now, as at the shutdown of the interpreter.
                 places.release()
                 with changed:
                     heapq.heappush(calls, (time.monotonic() + AGAIN_SECONDS, number, method))
@@ -87,7 +87,7 @@ class Background:
             call = method()
             if call is not None:
                 call()
-        except Exception:  # a thread has nobody above it who could tell
+        except Exception:  # a thread has no caller that could log it
             logger.exception("a call in the background failed")
         finally:
             places.release()

@@ -1,106 +1,55 @@
-"""One issuer: which keys it has now, and when to ask again (RFC 8414, OpenID Connect Discovery 1.0, RFC 9111).
+"""One issuer: the keys that it has now, and the refreshes that keep them current (RFC 8414, RFC 9111).
 
-Nothing is fetched before the first token that deserves it. After that the set is renewed in the background, ahead of
-its end. One refresh is in flight at a time, and those who need it share its outcome. A key set is replaced by a
-successful refresh and by nothing else: a failed one never loses a key, and a key that a successful one lacks is gone.
+Nothing is fetched before the first token that deserves it. After that the background renews the set ahead of its end
+(`refresh_schedule.py`). One refresh is in flight at a time, and the requests that need it share its outcome. Only a
+successful refresh replaces a key set: a failed one loses no key, and a key that a successful one lacks is gone.
 """
 
 import logging
 import math
 import random
-import threading
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal
 
 from resource_server.errors import InvalidToken, Unavailable
 from resource_server.flow import Blocking, Flow
 from resource_server.forks import on_fork
+from resource_server.keys import refresh_schedule, unknown_kids
 from resource_server.keys.background import Later
 from resource_server.keys.discovery import Discovery, Found
-from resource_server.keys.http import FETCH_SECONDS, Fetch
+from resource_server.keys.document import FETCH_SECONDS, Fetch
+from resource_server.keys.events import KeyEvent, OutageReporter
 from resource_server.keys.key_set import KeySet, VerificationKey
 from resource_server.keys.key_source import KeySource
+from resource_server.keys.refresh_schedule import Action, RefreshSchedule
+from resource_server.keys.single_flight import SingleFlight
+from resource_server.keys.trusted_set import TrustedSet, kids_lacking, trusted_set
+from resource_server.keys.unknown_kids import UnknownKids
 from resource_server.reasons import TokenReason, UnavailableReason
 from resource_server.stamp import Stamp
 
-__all__ = ["IssuerKeys", "KeyEvent", "Trusted"]
+__all__ = ["IssuerKeys"]
 
 logger = logging.getLogger("resource_server")
-
-# A set is renewed when four fifths of its life are over, give or take a twentieth, so that processes do not ask in
-# step. An issuer that nobody has asked about for an hour is left in peace.
-AHEAD = 0.8
-JITTER = 0.05
-UNUSED_SECONDS = 3600
-# Where the background is this late, a request does its work.
-LATE_SECONDS = 1.0
-# After a failed attempt the next waits 1, 2, 4 ... 60 seconds, give or take a quarter; longer where the issuer asks for
-# it, though not so long that it could lock us out.
-MAX_BACKOFF_SECONDS = 60
-MAX_RETRY_AFTER_SECONDS = 600
-# Attempts that unknown kids may cause: anybody can send one, so they are counted (RFC 8725 section 3.10 warns of
-# fetches on demand), and a kid that an attempt has not brought causes no other for a while.
-UNKNOWN_KID_ATTEMPTS = 2
-UNKNOWN_KID_REFILL_SECONDS = 30
-UNKNOWN_KID_SECONDS = 60
-# Unknown kids wait for a refresh that is under way only in its first seconds: an issuer that is slow must not let
-# forged tokens fill all threads.
-JOIN_SECONDS = 2.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trusted:
-    """What one successful refresh brought: the keys, the metadata (None where it was not asked), and when by the monotonic clock.
-
-    `since` says of each key, by `kid` and thumbprint, when this process first had it.
-    """
-
-    keys: KeySet
-    metadata: Mapping[str, Any] | None
-    fetched_at: float
-    life_seconds: float
-    since: Mapping[tuple[str | None, str | None], float]
-
-    @property
-    def current_until(self) -> float:
-        """When the life of the set is over; after that it serves while the issuer is down."""
-        return self.fetched_at + self.life_seconds
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeyEvent:
-    """What happened to an issuer's keys, for the log and for receivers of signals.
-
-    `failed` and `stale` have a `reason`; `repeated` is a failure for a reason that this outage has had before.
-    """
-
-    kind: Literal["started", "refreshed", "failed", "stale", "added", "withdrawn"]
-    issuer: str
-    kids: tuple[str | None, ...] = ()
-    reason: UnavailableReason | None = None
-    repeated: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Flight:
-    """A refresh that is being made."""
-
-    started_at: float
-    ended: threading.Event
 
 
 class IssuerKeys:
     """The keys of one issuer. Threads share one instance; reading a known key takes no lock and never waits.
 
-    `clock` never goes back; `later` makes calls in the background; `on_event` is told of each event, in the thread
-    that caused it.
+    `clock` never goes back; `later` makes calls in the background; `on_event` gets each event in the thread that caused
+    it.
     """
 
-    _flight: _Flight | None
-    _look_at: float
-    _call_at: float
+    source: KeySource
+    failure: UnavailableReason | None  # of the last attempt
+    key_set: KeySet | None  # of the last successful refresh
+    stamp: Stamp  # of the verdicts that were reached with `key_set`
+    ends_at: float  # of the trust in `key_set`, if no other comes
+    _last_set: TrustedSet | None  # that of `key_set`
+    _schedule: RefreshSchedule  # written by the attempt in flight alone
+    _fast_until: float  # before this time a known key needs no step of the schedule
+    _call_at: float  # when the background makes its next call; infinity if none is planned
+    _needed_at: float  # when a request last needed the keys
 
     def __init__(
         self,
@@ -111,85 +60,65 @@ class IssuerKeys:
         later: Later,
         on_event: Callable[[KeyEvent], None],
     ) -> None:
-        self._source = source
+        self.source = source
+        self.failure = None
+        self.key_set = source.key_set
+        self.stamp = Stamp()
+        self.ends_at = self._needed_at = -math.inf
+        self._last_set = None
+        self._schedule = RefreshSchedule()
         self._discovery = Discovery(source, fetch=fetch, clock=clock)
         self._clock = clock
         self._later = later
-        self._on_event = on_event
-        self._trusted: Trusted | None = None
-        # The set of the last successful refresh, to see whether what was verified with one still holds; and when it is
-        # trusted no longer if no other comes, by the monotonic clock.
-        self.key_set = source.key_set
-        self.stamp = Stamp()
-        self.ends_at = -math.inf
-        self._asked_at = -math.inf
-        self._attempts = 0  # that have ended
-        self._failures = 0
-        self._failure: UnavailableReason | None = None
-        self._told: set[UnavailableReason] = set()  # the reasons of this outage
-        self._retry_at = -math.inf
-        self._is_stale = False
-        self._is_shared = False  # another process has fetched what is trusted
-        self._allowance = float(UNKNOWN_KID_ATTEMPTS)
-        self._allowance_at = -math.inf
-        self._unknown: dict[tuple[str | None, str], float] = {}
+        self._reporter = OutageReporter(source.issuer, on_event)
+        self._flights = SingleFlight(clock)
+        self._unknown_kids = UnknownKids()
         self._reset()
         if source.key_set is None:
             on_fork(self._reset)
         else:
-            self._trusted = Trusted(
-                keys=source.key_set, metadata=None, fetched_at=self._clock(), life_seconds=math.inf, since={}
+            self._last_set = TrustedSet(
+                keys=source.key_set, metadata=None, fetched_at=clock(), life_seconds=math.inf, since={}
             )
-            self._look_at = self.ends_at = math.inf
+            self._fast_until = self.ends_at = math.inf
 
     @property
-    def trusted(self) -> Trusted | None:
-        """What is trusted now; None before the first successful refresh, and when an outage has outlasted `stale_seconds`."""
-        trusted = self._trusted
-        return trusted if trusted is not None and self._clock() < self.ends_at else None
-
-    @property
-    def failure(self) -> UnavailableReason | None:
-        """The reason of the last attempt, if it failed."""
-        return self._failure
+    def trusted(self) -> TrustedSet | None:
+        """The set that is trusted now; None before the first refresh, and when an outage has outlasted `stale_seconds`."""
+        last_set = self._last_set
+        return last_set if last_set is not None and self._clock() < self.ends_at else None
 
     def known(self, kid: str | None, algorithm: str) -> tuple[VerificationKey, ...]:
-        """The keys that `find` would give without a thought; an empty tuple where it must be asked."""
-        now = self._asked_at = self._clock()
-        trusted = self._trusted
+        """Return the keys that `find` would give if it has no step to take; else an empty tuple."""
+        now = self._needed_at = self._clock()
+        key_set = self.key_set
         return (
-            trusted.keys.candidates(kid, algorithm)
-            if trusted is not None and now < self._look_at and kid is not None
+            key_set.candidates(kid, algorithm)
+            if key_set is not None and now < self._fast_until and kid is not None
             else ()
         )
 
-    @property
-    def source(self) -> KeySource:
-        """Where these keys come from."""
-        return self._source
-
     def find(self, kid: str | None, algorithm: str) -> Flow[tuple[VerificationKey, ...]]:
-        """The keys that a token with this header may be signed with, never an empty tuple; without `kid` exactly one.
+        """Return the keys that may have signed a token with this header, never an empty tuple; without `kid` exactly one.
 
-        Raises InvalidToken (`key_unknown`, `kid_missing`) where the issuer's keys are known and none fits, and
-        Unavailable where they are not. Yields only where it must wait for a refresh.
+        Raises InvalidToken (`key_unknown`, `kid_missing`) if the issuer's keys are known and none fits, and Unavailable
+        if they are not known. Yields only where it must wait for a refresh. Does not verify a signature.
         """
-        now = self._asked_at = self._clock()
-        # The count is read before the keys that it is held against: an attempt that ends in between has brought newer
-        # ones.
-        attempts, trusted = self._attempts, self._trusted
-        if trusted is None or now >= self._look_at:
-            yield from self._look(now, attempts)
-            attempts, trusted = self._attempts, self.trusted
+        now = self._needed_at = self._clock()
+        # The count before the set: see `SingleFlight`.
+        ended, trusted = self._flights.ended, self._last_set
+        if trusted is None or now >= self._fast_until:
+            yield from self._refresh_if_due(now, ended)
+            ended, trusted = self._flights.ended, self.trusted
             if trusted is None:
                 raise self._unavailable()
-        return _choose(trusted.keys, kid, algorithm) or (yield from self._find_unknown(kid, algorithm, attempts))
+        return _choose(trusted.keys, kid, algorithm) or (yield from self._find_unknown(kid, algorithm, ended))
 
-    def current(self) -> Flow[Trusted]:
-        """What is trusted now, fetched if nothing is known yet. Raises Unavailable where it cannot be."""
+    def current(self) -> Flow[TrustedSet]:
+        """Return the set that is trusted now, fetched if none is. Raises Unavailable if it cannot be."""
         trusted = self.trusted
         if trusted is None:
-            yield from self._look(self._clock(), self._attempts)
+            yield from self._refresh_if_due(self._clock(), self._flights.ended)
             trusted = self.trusted
         if trusted is None:
             raise self._unavailable()
@@ -204,196 +133,148 @@ class IssuerKeys:
         return stamp
 
     def renew_stamp(self) -> None:
-        """End what was verified with these keys until now."""
+        """End all verdicts that were reached with these keys until now."""
         ended, self.stamp = self.stamp, Stamp()
         ended.is_void = True
 
     def refresh_ahead(self) -> None:
-        """Renew the set before its life is over, or try again after a failure. For the background; it blocks."""
+        """Renew the set before its life ends, or retry after a failure. For the background: it blocks."""
         now = self._clock()
         if now < self._call_at:
-            return  # an earlier call came to be needed, and has asked for another
+            return  # an earlier call has come to be needed, and has planned this one
         self._call_at = math.inf
-        if self._trusted is None or now - self._asked_at >= UNUSED_SECONDS:
-            # Whoever asks next has it scheduled again.
-            self._look_at = -math.inf
-            return
-        due_at = self._retry_at if self._failure is not None else self._due_at
-        if now < due_at:
-            self._schedule(due_at)
+        step = refresh_schedule.next_in_background(self._schedule, now, needed_at=self._needed_at)
+        if step.action is Action.REST:
+            self._fast_until = -math.inf  # the next request plans again
+        elif step.action is Action.PLAN:
+            self._plan(step.at)
         else:
-            self._attempt(self._attempts, join_seconds=0)
+            self._attempt(self._flights.ended, join_seconds=0)
 
-    def _look(self, now: float, attempts: int) -> Flow[None]:
-        """Think about keys that are not simply good: there are none, or their life is over, or the process has forked."""
-        trusted = self.trusted
-        if trusted is None:
-            if now >= self._retry_at:
-                yield Blocking(call=lambda: self._attempt(attempts, join_seconds=math.inf))
-        elif now < trusted.current_until:
-            self._look_at = trusted.current_until
-            self._schedule(self._due_at)
-        elif self._flight is None and now >= self._retry_at + LATE_SECONDS:
-            # The background has not asked when it was due: the process slept, or nobody had use for the keys, or
-            # threads do not run here. One request waits for the issuer, and goes on with the keys it knows if that
-            # fails; those beside it go on at once.
-            yield Blocking(call=lambda: self._attempt(attempts, join_seconds=0))
-        elif self._failure is not None:
-            self._schedule(self._retry_at)
+    def _refresh_if_due(self, now: float, ended: int) -> Flow[None]:
+        """Handle keys that are missing, expired or from before a fork."""
+        step = refresh_schedule.next_in_request(self._schedule, now, is_busy=self._flights.is_busy)
+        if step.action is Action.PLAN:
+            self._plan(step.at)
+        elif step.action is not Action.REST:
+            join_seconds = FETCH_SECONDS + 1 if step.action is Action.ASK else 0
+            yield Blocking(call=partial(self._attempt, ended, join_seconds=join_seconds))
 
-    def _find_unknown(self, kid: str | None, algorithm: str, attempts: int) -> Flow[tuple[VerificationKey, ...]]:
+    def _find_unknown(self, kid: str | None, algorithm: str, ended: int) -> Flow[tuple[VerificationKey, ...]]:
         """Ask the issuer for a key that its set lacks, as far as attempts for unknown kids are left."""
-        # Twice, for what another process has fetched may be older than the key; that costs no attempt.
+        # Twice, as the set of another process may be older than the key; such an attempt does not count.
         for _ in range(2):
-            now, is_mine = self._clock(), self._flight is None
-            if self._source.key_set is not None or (is_mine and not self._may_ask_for(kid, algorithm, now)):
+            now, is_mine = self._clock(), not self._flights.is_busy
+            if self.source.key_set is not None or (is_mine and not self._may_ask_for(kid, algorithm, now)):
                 break
-            # After a rotation every request brings the new kid: those beside the one that asks wait for its answer.
-            yield Blocking(call=partial(self._attempt, attempts, join_seconds=JOIN_SECONDS))
-            seen, attempts, trusted = attempts, self._attempts, self.trusted
+            # After a rotation each request brings the new kid: those beside the one that asks wait for its answer.
+            yield Blocking(call=partial(self._attempt, ended, join_seconds=unknown_kids.JOIN_SECONDS))
+            before, ended, trusted = ended, self._flights.ended, self.trusted
             if trusted is not None and (keys := _choose(trusted.keys, kid, algorithm)):
                 return keys
-            if attempts == seen:  # the answer takes too long
-                raise self._unavailable()
-            if not is_mine or self._failure is not None:
+            if ended == before:  # the answer takes too long
+                raise self._unavailable(unknown_kids.REFILL_SECONDS)
+            if not is_mine or self.failure is not None:
                 break
-            if self._is_shared:
-                self._allowance += 1
-                continue
-            # A handful: as many as there are attempts in that time.
-            kept = {asked: at for asked, at in self._unknown.items() if now - at < UNKNOWN_KID_SECONDS}
-            self._unknown = {**kept, (kid, algorithm): now}
-            break
-        # The issuer may have made this key while it could not be reached: then there is no verdict, and it is not the
-        # caller's fault.
-        if self._failure is not None:
-            raise self._unavailable()
+            if trusted is None or not trusted.is_shared:
+                self._unknown_kids.miss(kid, algorithm, now)
+                break
+            self._unknown_kids.give_back()
+        # While the issuer fails, it may have made this key: no verdict, as the caller may be right.
+        if self.failure is not None:
+            raise self._unavailable(unknown_kids.REFILL_SECONDS)
         raise InvalidToken(TokenReason.KEY_UNKNOWN)
 
     def _may_ask_for(self, kid: str | None, algorithm: str, now: float) -> bool:
-        # A token bucket that counts attempts. A race between threads costs a fetch or two, and those are joined.
-        refilled = self._allowance + (now - self._allowance_at) / UNKNOWN_KID_REFILL_SECONDS
-        allowance = min(refilled, float(UNKNOWN_KID_ATTEMPTS))
-        asked_at = self._unknown.get((kid, algorithm), -math.inf)
-        if allowance < 1 or now < self._retry_at or now - asked_at < UNKNOWN_KID_SECONDS:
-            return False
-        self._allowance, self._allowance_at = allowance - 1, now
-        return True
+        # The pause of the retries does not hold here: else a rotation during an outage is found a minute after it.
+        return now >= self._schedule.unknown_kids_from and self._unknown_kids.take(kid, algorithm, now)
 
-    def _attempt(self, attempts: int, *, join_seconds: float) -> None:
-        """Ask the issuer, unless somebody has since `attempts` was counted; or wait for somebody who is asking now."""
-        with self._lock:
-            if self._attempts != attempts:
-                return
-            flight = self._flight
-            if is_mine := flight is None:
-                flight = self._flight = _Flight(started_at=self._clock(), ended=threading.Event())
-        if not is_mine:
-            # Counted from its start: whoever comes late has less to wait.
-            left = min(join_seconds, FETCH_SECONDS + 1) - (self._clock() - flight.started_at)
-            flight.ended.wait(max(left, 0))
-            return
-        try:
-            self._ask()
-        finally:
-            # Counted at its end: who comes while it is in flight has seen the count before it, and does not ask again.
-            with self._lock:
-                self._attempts += 1
-                self._flight = None
-            flight.ended.set()
+    def _attempt(self, ended: int, *, join_seconds: float) -> None:
+        self._flights.attempt(self._ask, ended=ended, join_seconds=join_seconds)
 
     def _ask(self) -> None:
-        self._tell("started")
+        self._reporter.started()
         try:
             found = self._discovery.find()
         except Unavailable as error:
             self._failed(error.reason, error.retry_after)
-        except Exception:  # a Fetch that breaks its word must not be asked again by every request
-            logger.exception("the keys of issuer %s could not be fetched", self._source.issuer)
+        except Exception:  # a Fetch that raises another error must not be asked again by every request
+            logger.exception("the keys of issuer %s could not be fetched", self.source.issuer)
             self._failed(UnavailableReason.FETCH_FAILED, 1)
         else:
             self._succeeded(found)
 
     def _succeeded(self, found: Found) -> None:
-        before, now = self._trusted, self._clock()
-        since = {(key.kid, key.thumbprint): now - found.held_seconds for key in found.keys.keys}
-        known = before.since if before is not None else {}
-        trusted = Trusted(
-            keys=found.keys,
-            metadata=found.metadata,
-            fetched_at=now - found.held_seconds,
-            life_seconds=found.life_seconds,
-            since={key: known.get(key, at) for key, at in since.items()},
+        before = self._last_set.since if self._last_set is not None else {}
+        trusted = trusted_set(found, before, self._clock())
+        self._trust(trusted, is_failing=found.failure is not None)
+        if found.failure is None:
+            self.failure = None
+            self._reporter.recovered()
+            self._plan(self._schedule.refresh_at)
+        self._reporter.changed(
+            added=kids_lacking(before, of=trusted.since), withdrawn=kids_lacking(trusted.since, of=before)
         )
-        # First of all: from here on a key that this set lacks is refused. The end comes after it, so that a set that
-        # has ended is not taken for a good one in between.
-        is_same_set = trusted.keys is self.key_set
-        self._trusted, self.key_set = trusted, trusted.keys
-        if not is_same_set:
-            self.renew_stamp()
-        self.ends_at = trusted.current_until + self._source.stale_seconds
-        self._is_shared = found.held_seconds > 0
-        self._look_at = trusted.current_until
-        share = AHEAD + random.uniform(-JITTER, JITTER)  # noqa: S311 - jitter
-        self._due_at = trusted.fetched_at + share * trusted.life_seconds
         if found.failure is None:
-            self._failures, self._failure, self._retry_at, self._is_stale = 0, None, -math.inf, False
-            self._told.clear()
-            self._schedule(self._due_at)
-        for kind, kids in (
-            ("added", tuple(kid for kid, thumbprint in since if (kid, thumbprint) not in known)),
-            ("withdrawn", tuple(kid for kid, thumbprint in known if (kid, thumbprint) not in since)),
-        ):
-            if kids:
-                self._tell(kind, kids=kids)
-        if found.failure is None:
-            self._tell("refreshed", kids=tuple(kid for kid, _thumbprint in since))
+            self._reporter.refreshed(tuple(kid for kid, _thumbprint in trusted.since))
         else:
             self._failed(found.failure, 1)
 
-    def _failed(self, reason: UnavailableReason, retry_after: int) -> None:
-        repeated = reason in self._told
-        self._told.add(reason)
-        self._failures += 1
-        self._failure = reason
-        pause = min(2.0 ** min(self._failures - 1, 30), MAX_BACKOFF_SECONDS) * random.uniform(0.75, 1.25)  # noqa: S311 - jitter
-        now = self._clock()
-        self._retry_at = now + max(pause, min(retry_after, MAX_RETRY_AFTER_SECONDS))
-        trusted = self.trusted
-        becomes_stale = False
-        if trusted is not None:
-            self._schedule(self._retry_at)
-            if now >= trusted.current_until:
-                self._look_at = min(self._retry_at + LATE_SECONDS, self.ends_at)
-                becomes_stale, self._is_stale = not self._is_stale, True
-        self._tell("failed", reason=reason, repeated=repeated)
-        if trusted is not None and becomes_stale:
-            self._tell("stale", reason=reason, kids=tuple(key.kid for key in trusted.keys.keys))
+    def _trust(self, trusted: TrustedSet, *, is_failing: bool) -> None:
+        is_same_set = trusted.keys is self.key_set
+        schedule = refresh_schedule.after_success(
+            self._schedule,
+            fetched_at=trusted.fetched_at,
+            life_seconds=trusted.life_seconds,
+            stale_seconds=self.source.stale_seconds,
+            chance=random.random(),  # noqa: S311 - jitter
+            is_failing=is_failing,
+        )
+        # Threads read this in between. First the set: from here on a key that it lacks is refused. Then its end, so that
+        # no request takes a set that has ended for a good one. Last the schedule, which says that there is a set.
+        self._last_set, self.key_set = trusted, trusted.keys
+        if not is_same_set:
+            self.renew_stamp()
+        self.ends_at = schedule.trusted_until
+        self._schedule = schedule
 
-    def _schedule(self, at: float) -> None:
-        # One call is under way, and another only where that one would come too late: the next set may live a minute
-        # and the last one a day. A call that has not come when it was due never will, as no thread could be had for it.
+    def _failed(self, reason: UnavailableReason, retry_after: int) -> None:
+        self.failure = reason
         now = self._clock()
-        seconds = max(at - now, 0.0)
-        if now + seconds < self._call_at or now >= self._call_at + LATE_SECONDS:
+        self._schedule = refresh_schedule.after_failure(
+            self._schedule,
+            now=now,
+            retry_after=retry_after,
+            chance=random.random(),  # noqa: S311 - jitter
+        )
+        trusted = self.trusted
+        if trusted is not None:
+            self._plan(self._schedule.retry_at)
+        is_stale = trusted is not None and now >= trusted.current_until
+        self._reporter.failed(
+            reason, stale=tuple(key.kid for key in trusted.keys.keys) if trusted is not None and is_stale else None
+        )
+
+    def _plan(self, at: float) -> None:
+        """Have the background call at this time, and let requests go the fast way until it is late."""
+        now = self._clock()
+        self._fast_until = refresh_schedule.fast_until(self._schedule, now)
+        if refresh_schedule.needs_call(self._call_at, at, now):
+            seconds = max(at - now, 0.0)
             self._call_at = now + seconds
             self._later(seconds, self.refresh_ahead)
 
-    def _tell(self, kind: Any, **details: Any) -> None:
-        self._on_event(KeyEvent(kind=kind, issuer=self._source.issuer, **details))
-
     def _reset(self) -> None:
-        """What a forked child starts with: the keys, but no lock that another thread holds, and no thread that asks."""
-        self._lock = threading.Lock()
-        self._flight = None
+        """Start anew in a forked child: with the keys, without the locks and threads of the parent."""
+        self._flights.reset()
         self._call_at = math.inf
-        # Before this time a known key needs no thought.
-        self._look_at = -math.inf
+        self._fast_until = -math.inf
 
-    def _unavailable(self) -> Unavailable:
-        wait = round(self._retry_at - self._clock(), 3)  # else 120 seconds are 121, for want of a bit
+    def _unavailable(self, at_most: float = math.inf) -> Unavailable:
+        # Rounded: else 120 seconds become 121 by a bit.
+        wait = min(round(self._schedule.retry_at - self._clock(), 3), at_most)
         return Unavailable(
-            self._failure or UnavailableReason.FETCH_TIMEOUT, retry_after=math.ceil(wait) if 0 < wait < math.inf else 1
+            self.failure or UnavailableReason.FETCH_TIMEOUT, retry_after=math.ceil(wait) if 0 < wait < math.inf else 1
         )
 
 

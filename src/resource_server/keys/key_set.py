@@ -2,7 +2,7 @@
 
 Keys of a set are read one by one: a key that is private, symmetric, weak, broken, unknown or meant for encryption is
 skipped alone, with a reason, and the good keys beside it serve. The algorithms of a key are fixed here, from its type,
-curve and `alg`, before any token is seen. `joserfc` is imported when the first key is read, for it takes long.
+curve and `alg`, before any token is read. `joserfc` takes long to import, so the first key imports it.
 """
 
 import base64
@@ -20,9 +20,9 @@ __all__ = ["MAX_KEYS", "KeySet", "VerificationKey", "parse_key_set", "parse_pem"
 
 MAX_KEYS = 100
 MIN_RSA_BITS = 2048
-# OpenSSL verifies with a modulus up to this; beyond it a key only costs time.
+# OpenSSL verifies with a modulus up to this size.
 MAX_RSA_BITS = 16384
-# A modulus of 16384 bits has 2731 characters; longer ones are not worth the arithmetic that reads them.
+# A modulus of 16384 bits has 2731 characters; parsing a longer one would only cost time.
 MAX_MEMBER_CHARACTERS = 4096
 
 _RSA = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"})
@@ -43,28 +43,28 @@ _PEM_BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----[^-]*-----END \1-----")
 class VerificationKey:
     """A key, its name within the set, and the algorithms that it may verify.
 
-    `thumbprint` is that of RFC 7638; None for a secret, as its hash would help those who guess.
+    `thumbprint` is that of RFC 7638; None for a secret, as its hash would help to guess it.
     """
 
     kid: str | None
     kty: str
     algorithms: frozenset[str]
     thumbprint: str | None
-    # One for each algorithm. They hold the key itself, so they are never printed.
+    # One for each algorithm. They hold the key itself, so no repr shows them.
     verifications: Mapping[str, Verification] = field(repr=False)
 
     def verify(self, algorithm: str, signing_input: bytes, signature: bytes) -> None:
-        """Verify that this key signed. Raises InvalidToken (`signature_invalid`), also for an algorithm that it does not serve for."""
+        """Verify that this key has signed. Raises InvalidToken (`signature_invalid`), also for an algorithm that is not its own."""
         try:
             self.verifications[algorithm](signature, signing_input)
-        except Exception:  # noqa: BLE001 - whatever a forged signature provokes in the library, it is not valid
+        except Exception:  # noqa: BLE001 - a forged signature can raise anything in the library; it is not valid
             raise InvalidToken(TokenReason.SIGNATURE_INVALID) from None
 
 
 class KeySet:
-    """The usable keys of one issuer, and why the others are not. Immutable.
+    """The usable keys of one issuer, and the reasons why others are skipped. Immutable.
 
-    `any_kid` says that the keys have no names of their own, and serve for a token with any `kid`.
+    `any_kid` means that the keys have no names and serve for a token with any `kid`.
     """
 
     __slots__ = ("_candidates", "any_kid", "keys", "skipped")
@@ -83,15 +83,15 @@ class KeySet:
         self._candidates = candidates
 
     def candidates(self, kid: str | None, algorithm: str) -> tuple[VerificationKey, ...]:
-        """The keys that a token with this `kid` and `alg` may be signed with; without a `kid`, all for that `alg`."""
+        """Return the keys that may have signed a token with this `kid` and `alg`; without `kid`, all for that `alg`."""
         return self._candidates.get((None if self.any_kid else kid, algorithm), ())
 
 
 def parse_key_set(document: Mapping[str, Any]) -> KeySet:
-    """The keys of a JWK Set (RFC 7517 section 5).
+    """Return the keys of a JWK Set (RFC 7517 section 5).
 
-    Raises ValueError where there is no list of at most 100 keys. Does not check `x5c`, `x5t` or `x5u`: trust is in
-    where the set was found.
+    Raises ValueError if `keys` is not a list of at most 100 keys. Does not check `x5c`, `x5t` or `x5u`: the address of
+    the set is what is trusted.
     """
     members = document.get("keys")
     if not isinstance(members, list | tuple) or len(members) > MAX_KEYS:
@@ -104,17 +104,18 @@ def parse_key_set(document: Mapping[str, Any]) -> KeySet:
         except ValueError as error:
             skipped.append(f"key {position}: {error}")
         else:
-            # One key may stand in the set more than once, for an `alg` each.
+            # A key may be in the set several times, each with another `alg`.
             keys.setdefault((key.kid, key.thumbprint, key.algorithms), key)
     return KeySet(keys.values(), tuple(skipped))
 
 
 def parse_pem(text: str) -> KeySet:
-    """The public keys in PEM text (RFC 7468): PUBLIC KEY, RSA PUBLIC KEY and CERTIFICATE, at most 100; text around them is not read.
+    """Return the public keys in PEM text (RFC 7468): PUBLIC KEY, RSA PUBLIC KEY and CERTIFICATE, at most 100.
 
-    They have no `kid`, so they serve for any, and all for an `alg` are tried. Raises ValueError for a private key, for
-    any other or broken block, and for a key that `parse_key_set` would skip; its text holds nothing of the input. Of a
-    certificate only the public key is taken: its dates, chain, names and usages are not checked.
+    Text around the blocks is ignored. The keys have no `kid`, so they serve for any, and all for an `alg` are tried.
+    Raises ValueError for a private key, for any other or broken block, and for a key that `parse_key_set` would skip;
+    the message holds nothing of the input. Does not check dates, chain, names and usages of a certificate: only its
+    public key counts.
     """
     if "PRIVATE KEY-----" in text:
         raise ValueError("PEM text holds a private key")
@@ -132,11 +133,11 @@ def parse_pem(text: str) -> KeySet:
 
 
 def parse_secret(secret: str | bytes) -> KeySet:
-    """One secret that the issuer shares with us, for those of HS256, HS384 and HS512 that it is long enough for (RFC 7518 section 3.2).
+    """Return the key of a secret that the issuer shares with us, for the algorithms that it is long enough for (RFC 7518 section 3.2).
 
-    A string is taken as its UTF-8 bytes, and not decoded. It has no `kid`, so it serves for any. Raises ValueError
-    under 32 bytes, and for a public key, which everybody has and could sign with (RFC 8725 section 2.1), in whatever
-    form it is handed out; the error's text holds nothing of the secret. Does not check that it cannot be guessed.
+    A string stands for its UTF-8 bytes and is not decoded. The key has no `kid`, so it serves for any. Raises
+    ValueError under 32 bytes, and for a public key in PEM, DER or JWK form: everybody has it and could sign with it
+    (RFC 8725 section 2.1). The message holds nothing of the secret. Does not check that the secret is hard to guess.
     """
     raw = secret if isinstance(secret, bytes) else secret.encode("utf-8", "surrogatepass")
     if _is_key_document(raw):
@@ -156,11 +157,11 @@ def parse_secret(secret: str | bytes) -> KeySet:
 
 def _parse_key(jwk: object) -> VerificationKey:
     if not isinstance(jwk, Mapping):
-        raise ValueError("is not an object")  # noqa: TRY004 - one error for all that a member may be
+        raise ValueError("is not an object")  # noqa: TRY004 - one error for a member of any type
     kty, kid, alg = jwk.get("kty"), jwk.get("kid"), jwk.get("alg")
     if not isinstance(kty, str) or kty not in _PUBLIC_MEMBERS:
         raise ValueError("kty is not RSA, EC or OKP")
-    # A private key that was published is known to everybody, so a signature by it proves nothing.
+    # Everybody knows a private key that was published, so its signature proves nothing.
     if "d" in jwk:
         raise ValueError("is a private key")
     if jwk.get("use", "sig") != "sig":
@@ -194,7 +195,7 @@ def _curve_algorithms(kty: str, crv: object) -> frozenset[str]:
 
 
 def _import(kty: str, jwk: Mapping[str, Any]) -> tuple[Any, str]:
-    """The public key, as the library has it, and its thumbprint."""
+    """Return the public key of `cryptography`, and its thumbprint."""
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
     from joserfc.jwk import ECKey, OKPKey, RSAKey
 
@@ -205,7 +206,7 @@ def _import(kty: str, jwk: Mapping[str, Any]) -> tuple[Any, str]:
     try:
         key = types[kty].import_key(members)
         public_key, thumbprint = key.public_key, key.thumbprint()
-    except Exception:  # noqa: BLE001 - the library raises many kinds for the many ways in which a key can be broken
+    except Exception:  # noqa: BLE001 - the library raises many kinds of errors for broken keys
         raise ValueError("cannot be read") from None
     # A modulus below 2048 bits is within reach of factoring (RFC 7518 section 3.3).
     if isinstance(public_key, RSAPublicKey) and not MIN_RSA_BITS <= public_key.key_size <= MAX_RSA_BITS:
@@ -214,7 +215,7 @@ def _import(kty: str, jwk: Mapping[str, Any]) -> tuple[Any, str]:
 
 
 def _jwk_of_block(label: str, block: str) -> dict[str, Any]:
-    # By way of a JWK, so that one set of rules judges both forms.
+    # PEM becomes a JWK first, so that one set of rules judges both forms.
     from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
     from cryptography.x509 import load_pem_x509_certificate
@@ -246,14 +247,14 @@ def _is_key_document(secret: bytes) -> bool:
         except ValueError:
             return False
     try:
-        bare = base64.b64decode(text)  # PEM without its first and last line is how Keycloak shows a key
+        bare = base64.b64decode(text)  # Keycloak shows a key as PEM without its first and last line
     except ValueError:
         bare = b""
     return _is_der(secret) or _is_der(bare)
 
 
 def _is_der(document: bytes) -> bool:
-    if not document.startswith(b"\x30"):  # an ASN.1 SEQUENCE, as all of them are; else the library is not even loaded
+    if not document.startswith(b"\x30"):  # not an ASN.1 SEQUENCE: then the library need not be imported
         return False
     from cryptography.hazmat.primitives.serialization import load_der_public_key
     from cryptography.x509 import load_der_x509_certificate

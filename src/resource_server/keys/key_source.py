@@ -1,4 +1,4 @@
-"""Where the keys of one issuer come from: the part of its settings that this package reads. Data only."""
+"""The source of one issuer's keys: the part of its settings that this package reads. Data only."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -12,9 +12,9 @@ STALE_SECONDS: Final = 24 * 3600
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeySource:
-    """The keys of `issuer`: those of `key_set`, else those at `jwks_uri`, else those that its metadata name.
+    """The keys of `issuer` are those of `key_set`, else those at `jwks_uri`, else those that its metadata name.
 
-    While the issuer is down, keys whose life has ended serve `stale_seconds` longer. `http_on_loopback` admits http
+    While the issuer fails, keys whose life has ended serve `stale_seconds` longer. `http_on_loopback` admits http
     addresses on this machine, for development.
     """
 

@@ -1,9 +1,9 @@
-"""Documents that the processes of one project share, so that many of them cause one fetch and see one rotation.
+"""Documents that the processes of one project share, so that they cause one fetch and see a rotation together.
 
-The store (Django's cache, or what looks like it) is trusted with nothing. An entry counts only where this project has
-sealed it for this very address, and only if it is newer than all that this process has had from there: an old one that
-is put back brings no withdrawn key back. A lock in the store can delay a fetch and never prevent one: half of the time
-is kept for the issuer. A store that fails, hangs or answers nonsense is done without.
+The store (Django's cache, or a like object) is not trusted. An entry counts only if this project has sealed it for this
+address, and if it is newer than all that this process has had from there: an attacker who puts an old entry back brings
+no withdrawn key back. A lock in the store can delay a fetch but not prevent it: half of the time is kept for the
+issuer. If the store fails, hangs or answers nonsense, the process goes on without it.
 """
 
 import contextlib
@@ -19,9 +19,10 @@ from typing import Any, Protocol, TypeGuard, TypeVar
 
 from resource_server.errors import Unavailable
 from resource_server.forks import on_fork
-from resource_server.keys.discovery import metadata_urls
-from resource_server.keys.http import Document, Fetch, within
+from resource_server.keys.deadline import within
+from resource_server.keys.document import Document, Fetch
 from resource_server.keys.key_set import parse_key_set
+from resource_server.keys.metadata import metadata_urls
 from resource_server.strict_json import parse_object
 
 __all__ = ["SharedDocuments", "Store"]
@@ -30,32 +31,32 @@ logger = logging.getLogger("resource_server")
 
 T = TypeVar("T")
 
-# A document that another process has fetched so short a time ago is as good as one fetched now.
+# A document that another process fetched this recently is as good as one fetched now.
 FRESH_SECONDS = 60
-# Kept this long, for a process that starts while the issuer is down.
+# Entries are kept this long, for a process that starts during an outage of the issuer.
 KEPT_SECONDS = 48 * 3600
-# A store that takes longer than this is not there; it is asked again after a pause.
+# A store that takes longer than this counts as down, and is asked again after a pause.
 STORE_SECONDS = 1.0
-# With less time than this it is not asked, as a good one might fail.
+# With less time than this left the store is not asked, as a good one might not make it.
 MIN_STORE_SECONDS = 0.02
 STORE_PAUSE_SECONDS = 30
 MAX_PAUSE_DOUBLINGS = 7
 POLL_SECONDS = 0.05
-# The addresses whose last document is remembered: two of each issuer, for all tenants that are kept in memory. Of each
-# address, this many documents that were replaced.
+# The addresses whose last document is noted: two for each issuer that is kept in memory; and for each address, this
+# many documents that were replaced.
 MAX_ADDRESSES = 4096
 MAX_REPLACED = 16
-# Clocks of two machines may differ by this much; what comes from further ahead is not believed, for it would count as
-# newer than what was fetched after it.
+# The clocks of two machines may differ by this much. A document from further ahead is refused: it would count as newer
+# than documents that are fetched after it.
 MAX_CLOCK_DIFFERENCE_SECONDS = 30
-# What is ours has at most six characters for a byte of its body, and its headers.
+# An entry of ours has at most six characters for each byte of the body, and the headers.
 MAX_ENTRY_CHARACTERS = 4 * 1024 * 1024
 
 _MEMBERS = {"body": str, "cache_control": str, "age_seconds": int, "etag": str, "local": bool, "stored_at": float}
 
 
 class Store(Protocol):
-    """The three methods of Django's cache framework that are used (`add` is atomic between processes)."""
+    """The methods of Django's cache framework that are used. `add` is atomic between processes."""
 
     def get(self, key: str, /) -> Any: ...
     def set(self, key: str, value: str, /, timeout: float) -> Any: ...
@@ -65,7 +66,7 @@ class Store(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Last:
-    """The newest usable document that this process has had from an address: when it was asked for, and digests of it and of those before."""
+    """The newest usable document that this process has had from an address: when it was asked for, and the digests of it and of those before."""
 
     stored_at: float
     digest: bytes
@@ -73,9 +74,9 @@ class _Last:
 
 
 class SharedDocuments:
-    """A `Fetch` that looks into the store first, and lets one process at a time go out for an address.
+    """A `Fetch` that looks into the store first, and lets one process at a time ask the issuer for an address.
 
-    `secret` seals the entries: without it none can be made. `now` is in seconds since 1970.
+    `secret` seals the entries: without it no entry can be made. `now` is in seconds since 1970.
     """
 
     def __init__(self, fetch: Fetch, store: Store, *, secret: bytes, now: Callable[[], float] = time.time) -> None:
@@ -97,7 +98,7 @@ class SharedDocuments:
         def look(until: float) -> Document | None:
             return self._newer(key, url, known, public=public, until=until)
 
-        # Half of the time is the issuer's, whatever the store does.
+        # Half of the time is for the issuer, whatever the store does.
         held, locked = self._wait(look, lock, seconds=seconds, until=deadline - seconds / 2)
         if _is_fresh(held):
             return held
@@ -105,7 +106,7 @@ class SharedDocuments:
             left = max(deadline - time.monotonic(), 0.001)
             document = self._ask(url, seconds=left, known=held or known, public=public)
         except Unavailable as error:
-            # A document that another process has fetched by now, or still knows, serves here too.
+            # A document that another process has fetched in the meantime, or before the outage, serves here too.
             held = look(math.inf) or held
             if held is None:
                 raise
@@ -120,10 +121,10 @@ class SharedDocuments:
     def _wait(
         self, look: Callable[[float], Document | None], lock: str, *, seconds: float, until: float
     ) -> tuple[Document | None, bool]:
-        """Return when the entry is fresh, or when this process may ask the issuer: the entry, and whether it has the lock.
+        """Wait until the entry is fresh or this process may ask the issuer. Return the entry, and whether the lock is ours.
 
-        It may ask when it has the lock, when the store does not work or neither gives the lock nor holds it, and at
-        `until` in any case: the process that has the lock may be gone, and anyone at the store can put it there.
+        The process may ask once it has the lock; if the store fails, or neither gives the lock nor holds it; and at
+        `until` in any case: the process with the lock may be gone, and anyone with access to the store can set it.
         """
         held, refused = None, 0
         while True:
@@ -132,18 +133,18 @@ class SharedDocuments:
             if _is_fresh(held) or now >= until or now < max(self._without_until, self._without_locks_until):
                 return held, False
             if self._use(until, self._store.add, lock, "1", timeout=math.ceil(seconds) + 1):
-                # Between the look and the lock another process may have been there.
+                # Another process may have stored an entry between the look and the lock.
                 brought = look(until) or held
                 if _is_fresh(brought):
                     self._use(math.inf, self._store.delete, lock)
                 return brought, not _is_fresh(brought)
-            # Once may be chance: another process gave it back between the two calls, and its document is there now.
+            # Once may be chance: another process released the lock between the two calls, and has stored its document.
             refused += self._use(until, self._entry, lock) is None
             if refused == 2:
                 return held, False
             left = until - time.monotonic()
             if left <= POLL_SECONDS:
-                # In vain. The next fetches do not wait as well.
+                # The wait was in vain: the next fetches do without it.
                 self._without_locks_until = time.monotonic() + STORE_PAUSE_SECONDS
             time.sleep(max(0.0, min(POLL_SECONDS, left)))
 
@@ -154,7 +155,7 @@ class SharedDocuments:
         return replace(document, stored_at=asked_at, held_seconds=0.0, failure=None)
 
     def _share(self, key: str, url: str, document: Document, *, until: float) -> None:
-        # A document that is of no use, such as the page of a gateway, must not stand in the way of the next fetch.
+        # An unusable document, such as a gateway's page, must not keep other processes from fetching.
         if not _is_usable(url, document):
             return
         self._note(url, document)
@@ -162,7 +163,7 @@ class SharedDocuments:
             self._use(until, self._store.set, key, self._sealed(url, document), timeout=KEPT_SECONDS)
 
     def _newer(self, key: str, url: str, known: Document | None, *, public: bool, until: float) -> Document | None:
-        """The entry of the store, where it is ours and newer than what the caller and this process know."""
+        """Return the entry of the store if it is ours, and newer than the documents of the caller and this process."""
         document = self._unsealed(url, self._use(until, self._entry, key))
         if document is None or (public and document.local):
             return None
@@ -172,7 +173,8 @@ class SharedDocuments:
         if not now - KEPT_SECONDS < document.stored_at < now + MAX_CLOCK_DIFFERENCE_SECONDS:
             return None
         last = self._last.get(url)
-        # Also one that a fast clock has stamped: what this process has seen replaced comes back from the issuer alone.
+        # The digest refuses an entry that a fast clock has stamped: only the issuer brings back a document that this
+        # process has seen replaced.
         if last is not None and (document.stored_at < last.stored_at or _digest(document) in last.replaced):
             return None
         self._note(url, document)
@@ -180,7 +182,7 @@ class SharedDocuments:
         return replace(document, held_seconds=max(0.001, now - document.stored_at))
 
     def _note(self, url: str, document: Document) -> None:
-        # A race between threads loses a note. Those who read next are held against what is known to them as well.
+        # A race between threads loses a note. The next entry is compared with the caller's document too.
         last, digest = self._last.get(url), _digest(document)
         if last is not None and document.stored_at < last.stored_at:
             return
@@ -192,21 +194,21 @@ class SharedDocuments:
         self._last[url] = _Last(stored_at=document.stored_at, digest=digest, replaced=replaced[-MAX_REPLACED:])
 
     def _entry(self, key: str) -> Any:
-        # What cannot be unpacked is nothing of ours, and will be overwritten; a store that is down fails at the lock too.
+        # An entry that cannot be read is not ours, and will be overwritten. A store that is down fails at the lock too.
         with contextlib.suppress(Exception):
             return self._store.get(key)
         return None
 
     def _use(self, until: float, method: Callable[..., T], *arguments: Any, **options: Any) -> T | None:
-        """What the store answers by then; None where it fails or takes too long, and then it is left alone for a while."""
+        """Return the answer of the store; None if it fails or has none at `until`: then it is not asked for a while."""
         now = time.monotonic()
         seconds = min(STORE_SECONDS, until - now)
         if now < self._without_until or seconds < MIN_STORE_SECONDS:
             return None
         try:
             return within(seconds, lambda: self._counted(method, *arguments, **options))
-        except Exception as error:  # noqa: BLE001 - each backend fails in kinds of its own
-            # A call that hangs keeps its thread: the more of them, the longer the pause, so that they do not gather.
+        except Exception as error:  # noqa: BLE001 - each backend has errors of its own
+            # A call that hangs keeps its thread. More such calls make the pause longer, so that threads do not gather.
             pause = STORE_PAUSE_SECONDS * 2.0 ** min(len(self._under_way), MAX_PAUSE_DOUBLINGS)
             self._without_until = time.monotonic() + pause
             logger.warning(
@@ -264,7 +266,7 @@ def _is_fresh(document: Document | None) -> TypeGuard[Document]:
 
 
 def _is_usable(url: str, document: Document) -> bool:
-    """Whether a document is a key set with a key or the metadata of an issuer that has this address. Does not judge it by a policy."""
+    """Return whether a document is a key set with a key, or the metadata of an issuer with this address. Does not judge it by a policy."""
     try:
         members = parse_object(document.body)
         if "keys" in members:

@@ -1,7 +1,7 @@
 """A key and an algorithm -> the check of a signature, made once per key (RFC 7518 section 3, RFC 8037 section 3.1).
 
-The library does the cryptography; here stands what RFC 7518 leaves to nobody's choice: hash, padding, salt length, and
-the form of an ECDSA signature. `cryptography` is imported when the first key is read, for it takes long.
+The library does the cryptography; this module fixes what RFC 7518 fixes: hash, padding, salt length and the form of an
+ECDSA signature. `cryptography` takes long to import, so the first key imports it.
 """
 
 import hmac
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
 
 __all__ = ["Verification", "mac_verification", "verification"]
 
-# Takes the signature and what was signed, and raises, whatever it may be, where the one is not of the other.
+# Takes the signature and the signing input, and raises any exception if they do not match.
 Verification: TypeAlias = Callable[[bytes, bytes], object]
 
 
-# Any: the kinds of public keys have no type in common that verifies.
+# Any: the classes of public keys have no common type with `verify`.
 def verification(public_key: Any, algorithm: str) -> Verification:
-    """The check of one asymmetric algorithm by a public key of `cryptography`, which has to be of the kind and curve for it.
+    """Return the check of one asymmetric algorithm, for a public key of `cryptography` with the type and curve for it.
 
-    Raises KeyError for a hash that there is not. Does not check that key and algorithm fit: `keys.py` binds them.
+    Raises KeyError for an unknown hash. Does not check that key and algorithm match: `key_set.py` binds them.
     """
     from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.asymmetric import padding
@@ -40,7 +40,7 @@ def verification(public_key: Any, algorithm: str) -> Verification:
 
 
 def mac_verification(secret: bytes, algorithm: str) -> Verification:
-    """The check of HS256, HS384 or HS512 (RFC 7518 section 3.2). Does not check the length of the secret."""
+    """Return the check of HS256, HS384 or HS512 (RFC 7518 section 3.2). Does not check the length of the secret."""
     digest = f"sha{algorithm[2:]}"
 
     def check(signature: bytes, signing_input: bytes) -> None:
@@ -57,7 +57,8 @@ def _ecdsa(public_key: "EllipticCurvePublicKey", digest: Any) -> Verification:
     verify, scheme, size = public_key.verify, ECDSA(digest), (public_key.key_size + 7) // 8
 
     def check(signature: bytes, signing_input: bytes) -> None:
-        # RFC 7518 section 3.4: R and S side by side, each at full length; anything else would be a second spelling.
+        # RFC 7518 section 3.4: R and S side by side, each at full length. Another length would be a second spelling of
+        # the same signature.
         if len(signature) != 2 * size:
             raise ValueError("not of the length of R and S")
         r, s = int.from_bytes(signature[:size], "big"), int.from_bytes(signature[size:], "big")

@@ -13,7 +13,7 @@ from typing import Any
 from resource_server.errors import InvalidToken, Unavailable
 from resource_server.flow import Blocking, Flow
 from resource_server.forks import on_fork
-from resource_server.keys.http import issuer_problem
+from resource_server.keys.addresses import issuer_problem
 from resource_server.keys.issuer_keys import IssuerKeys
 from resource_server.reasons import TokenReason
 from resource_server.tokens.policy import Policy

@@ -5,8 +5,10 @@ from collections.abc import Callable, Iterable
 
 from resource_server.flow import Flow
 from resource_server.keys.background import Later, background
-from resource_server.keys.http import Fetch, fetch
-from resource_server.keys.issuer_keys import IssuerKeys, KeyEvent
+from resource_server.keys.document import Fetch
+from resource_server.keys.events import KeyEvent
+from resource_server.keys.http import fetch
+from resource_server.keys.issuer_keys import IssuerKeys
 from resource_server.tokens.authority import Verdict
 from resource_server.tokens.credentials import Credentials
 from resource_server.tokens.introspection import OpaqueAuthority

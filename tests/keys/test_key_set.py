@@ -45,7 +45,7 @@ def public(key: Any, **members: Any) -> dict[str, Any]:
 
 
 def verifies(keys: KeySet, key: Any, algorithm: str) -> bool:
-    """Whether a real signature by the private key is accepted under the kid k."""
+    """Whether a real signature of the private key is accepted under the kid k."""
     signature = JWSRegistry.algorithms[algorithm].sign(b"header.payload", key)
     token = UnverifiedToken(
         unverified_header={"alg": algorithm},

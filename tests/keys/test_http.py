@@ -22,14 +22,10 @@ from hypothesis import strategies as st
 
 from resource_server.errors import Unavailable
 from resource_server.keys import http
-from resource_server.keys.http import (
-    MAX_DOCUMENT_BYTES,
-    Document,
-    address_problem,
-    fetch,
-    is_on_this_machine,
-    within,
-)
+from resource_server.keys.addresses import address_problem, is_on_this_machine
+from resource_server.keys.deadline import within
+from resource_server.keys.document import MAX_DOCUMENT_BYTES, Document
+from resource_server.keys.http import fetch
 
 Handler = Callable[[socket.socket], None]
 SHORT = 0.3

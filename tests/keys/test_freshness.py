@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 
 import pytest
-from tests.tokens.simulation import DAY, HOUR, JWKS, MINUTE, OPENID, START, Fault, Simulation
+from tests.keys.simulation import DAY, HOUR, JWKS, MINUTE, OPENID, START, Fault, Simulation
 
 
 def refreshed_at(simulation: Simulation) -> list[float]:
@@ -103,7 +103,7 @@ def test_no_request_waits_for_a_set_that_never_comes() -> None:
 
 
 def test_a_set_of_a_minute_is_renewed_in_time_though_the_last_one_had_a_day() -> None:
-    # The refresh that was planned for the long set would come most of a day too late for the short one.
+    # The refresh that is planned for the long set comes most of a day too late for the short one.
     simulation = Simulation()
     simulation.issuer.cache_control = "max-age=86400"
     token = simulation.token()
@@ -147,7 +147,7 @@ def test_processes_do_not_ask_in_step() -> None:
     assert len({int(time) for time in times}) > 15
 
 
-def test_an_issuer_that_nobody_asks_about_is_left_in_peace_and_the_next_request_waits_once() -> None:
+def test_an_unused_issuer_is_not_asked_and_the_next_request_waits_once() -> None:
     simulation = Simulation()
     token = simulation.token()
     simulation.verify(token)
@@ -165,7 +165,7 @@ def test_an_issuer_that_nobody_asks_about_is_left_in_peace_and_the_next_request_
 
 
 def test_an_issuer_that_comes_back_to_use_before_its_set_ends_is_renewed_in_the_background() -> None:
-    # At four fifths of a day nobody had asked for an hour. Whoever comes then must not wait when the day is over.
+    # At four fifths of a day the keys were unused for an hour. The next request must not wait when the day is over.
     simulation = Simulation()
     simulation.issuer.cache_control = "max-age=86400"
     token = simulation.token()
@@ -197,7 +197,7 @@ def test_without_a_background_one_request_in_a_life_does_its_work() -> None:
         simulation.advance(MINUTE)
         simulation.verify(simulation.token())
     assert refreshed_at(simulation) == [600.0 * number for number in range(7)]
-    # And when threads can be had again, the background is used again.
+    # Once threads can be started again, the background works again.
     assert set(simulation.spend(HOUR, simulation.token())) == {None}
 
 
@@ -227,12 +227,12 @@ def test_a_forked_child_inherits_no_lock_and_no_flight(fork: Callable[[], None])
     token = simulation.token()
     simulation.verify(token)
     simulation.advance(7 * MINUTE)
-    # As if another thread of the parent stood in the middle of a refresh, with the lock in its hand.
+    # As if another thread of the parent held the lock in the middle of a refresh.
     simulation.faults[JWKS] = Fault(takes=4)
     answers = []
 
     def beside() -> None:
-        simulation.keys._lock.acquire()
+        simulation.keys._flights._lock.acquire()
         fork()
         simulation.lose_background()
         answers.append(simulation.at_once(token))

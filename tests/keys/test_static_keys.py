@@ -1,4 +1,4 @@
-"""Keys from the settings: PEM text and secrets obey the rules of published keys, and neither ever passes for the other."""
+"""Keys from the settings: PEM text and secrets obey the rules of published keys, and neither is accepted as the other."""
 
 import base64
 import datetime
@@ -266,7 +266,7 @@ PUBLIC: dict[str, str | bytes] = {
 
 @pytest.mark.parametrize("public", PUBLIC.values(), ids=PUBLIC)
 def test_a_public_key_is_no_secret(public: str | bytes) -> None:
-    # Everybody has it, so everybody could sign with it.
+    # A public key as secret: everybody has it and could sign with it.
     with pytest.raises(ValueError, match=r"^secret is a key or a certificate in the form of PEM, DER or JWK$"):
         parse_secret(public)
 
@@ -293,7 +293,7 @@ def test_anything_is_a_secret_or_a_value_error(secret: str | bytes) -> None:
     assert message == "secret is shorter than 32 bytes"
 
 
-# Neither passes for the other
+# Neither is accepted as the other
 
 
 @pytest.mark.parametrize("alg", SYMMETRIC_ALGORITHMS)

@@ -1,4 +1,4 @@
-"""Calls in the background: in time, beside each other, dropped with their object, and not lost where threads are scarce."""
+"""Calls in the background: in time, side by side, dropped with their object, and not lost if no thread can be started."""
 
 import gc
 import threading

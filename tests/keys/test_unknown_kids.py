@@ -1,15 +1,16 @@
-"""Kids that nobody knows: a rotation is found at its first token, and a flood of forged ones costs next to nothing."""
+"""Unknown kids: a rotation is found at its first token, and a flood of forged ones costs two fetches a minute."""
 
+import itertools
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.tokens.simulation import DAY, HOUR, JWKS, MINUTE, OPENID, Fault, Simulation
+from tests.keys.simulation import DAY, HOUR, JWKS, MINUTE, OPENID, Fault, Simulation
 
-from resource_server.errors import InvalidToken
+from resource_server.errors import InvalidToken, Unavailable
 from resource_server.flow import run
-from resource_server.keys import issuer_keys as issuer_module
-from resource_server.keys.http import Document
+from resource_server.keys.document import Document
+from resource_server.keys.unknown_kids import JOIN_SECONDS, UnknownKids
 
 BUCKET_SECONDS = 30
 
@@ -24,7 +25,7 @@ def simulation() -> Simulation:
 
 
 def flood(simulation: Simulation, number: int, start: int = 0) -> set[str | None]:
-    """The reasons for so many tokens with a kid that each made up."""
+    """The reasons for `number` tokens, each with a made-up kid."""
     answers = set()
     for forged in range(start, start + number):
         try:
@@ -37,7 +38,7 @@ def flood(simulation: Simulation, number: int, start: int = 0) -> set[str | None
 def test_ten_thousand_forged_kids_cause_two_fetches(simulation: Simulation) -> None:
     assert flood(simulation, 10_000) == {"key_unknown"}
     assert simulation.fetched() == [JWKS, JWKS]
-    assert len(simulation.keys._unknown) <= 2
+    assert len(simulation.keys._unknown_kids._missed_at) <= 2
 
 
 def test_a_flood_that_lasts_costs_two_fetches_a_minute_and_remembers_a_handful(simulation: Simulation) -> None:
@@ -48,7 +49,7 @@ def test_a_flood_that_lasts_costs_two_fetches_a_minute_and_remembers_a_handful(s
         if second % 30 == 0:
             assert simulation.at_once(token) is None
     assert len(simulation.fetched()) <= 2 + HOUR / BUCKET_SECONDS + HOUR / 480 + 3
-    assert len(simulation.keys._unknown) <= 5
+    assert len(simulation.keys._unknown_kids._missed_at) <= 5
 
 
 def test_no_good_request_waits_during_a_flood(simulation: Simulation) -> None:
@@ -111,7 +112,9 @@ def test_attempts_that_fail_are_counted_like_others(simulation: Simulation) -> N
         assert simulation.refusal(simulation.forged(second)) in ("fetch_failed", "key_unknown")
         simulation.advance(1)
         attempts += sum(url == JWKS for url in simulation.fetched())
-    assert attempts <= 10 * MINUTE / 45 + 8 + 2
+    # Each failed attempt starts the pause between retries anew; in the first minute that pause is shorter than the
+    # bucket's.
+    assert 10 * MINUTE / BUCKET_SECONDS <= attempts <= 10 * MINUTE / BUCKET_SECONDS + 2 + 6
 
 
 # {sentence: claims or header of a token that is hopeless unsigned}
@@ -151,8 +154,8 @@ def test_a_flood_does_not_wait_for_an_issuer_that_hangs() -> None:
     answers = []
 
     def beside() -> None:
-        if simulation.clock - simulation.fetches[-1].at >= issuer_module.JOIN_SECONDS:
-            # A wait would be in real time here, and the simulated clock would stand.
+        if simulation.clock - simulation.fetches[-1].at >= JOIN_SECONDS:
+            # Before that they wait, in real time here, while the simulated clock stands still.
             answers.append(simulation.refusal(simulation.forged(len(answers))))
 
     simulation.meanwhile = beside
@@ -181,7 +184,7 @@ def test_the_bucket_holds_two_and_gets_one_each_half_minute(simulation: Simulati
 
 
 def test_what_another_process_has_fetched_may_be_older_than_the_key(simulation: Simulation) -> None:
-    # Of half a minute ago, from the cache that processes share: the kid may have been published since.
+    # From the shared cache, half a minute old: the kid may be newer.
     before = simulation.issuer.fetch(JWKS, seconds=5)
     simulation.issuer.keys.rotate()
     shared = [replace(before, held_seconds=30.0)]
@@ -209,3 +212,116 @@ def test_two_looks_at_a_cache_of_other_processes_are_all_that_a_forged_kid_gets(
     simulation.keys._discovery._fetch = fetch
     assert flood(simulation, 1000) == {"key_unknown"}
     assert looks == [JWKS, JWKS]
+
+
+# {how the issuer fails}
+OUTAGES = {
+    "no connection": Fault(reason="fetch_failed"),
+    "a status": Fault(reason="fetch_status"),
+    "a status that takes its time": Fault(reason="fetch_status", takes=4.9),
+    "no answer": Fault(takes=DAY),
+    "Retry-After of ten minutes": Fault(reason="fetch_status", retry_after=600),
+    "Retry-After of a year, slowly": Fault(reason="fetch_status", retry_after=31_536_000, takes=4.9),
+    "the page of a gateway": Fault(body=b"<html>"),
+}
+
+
+@pytest.mark.parametrize("forged_each_second", [0, 3], ids=["alone", "in a flood"])
+@pytest.mark.parametrize("fault", OUTAGES.values(), ids=OUTAGES)
+def test_a_rotation_during_an_outage_is_found_within_half_a_minute_of_its_end(
+    fault: Fault, forged_each_second: int
+) -> None:
+    # Different ends of the outage, as the pause between retries grows beyond a minute.
+    for outage in range(3 * MINUTE, 3 * MINUTE + 75, 7):
+        simulation = Simulation()
+        known = simulation.token()
+        simulation.verify(known)
+        simulation.faults[""] = simulation.faults[JWKS] = fault
+        simulation.issuer.keys.rotate()
+        token = simulation.token()
+        ends_at = simulation.clock + outage
+        while simulation.clock < ends_at:
+            simulation.advance(1)
+            flood_during_outage(simulation, forged_each_second)
+            assert simulation.refusal(token) != "key_unknown", "the key may be new"
+            assert simulation.at_once(known) is None
+        simulation.faults.clear()
+        recovered_at = simulation.clock
+        flood_during_outage(simulation, forged_each_second)
+        while simulation.refusal(token) is not None:
+            simulation.advance(1)
+            assert simulation.clock - recovered_at <= BUCKET_SECONDS
+            flood_during_outage(simulation, forged_each_second)
+
+
+def flood_during_outage(simulation: Simulation, number: int) -> None:
+    for forged in range(number):
+        with pytest.raises((InvalidToken, Unavailable)):
+            run(simulation.keys.find(f"forged-{simulation.clock}-{forged}", "ES256"))
+
+
+@pytest.mark.parametrize(("retry_after", "pause"), [(1, 1), (20, 20), (600, 25), (31_536_000, 25)])
+def test_an_issuer_that_fails_is_asked_for_unknown_kids_at_the_pace_of_the_bucket(
+    simulation: Simulation, retry_after: int, pause: int
+) -> None:
+    simulation.faults[JWKS] = Fault(reason="fetch_status", retry_after=retry_after)
+    for _ in range(10 * MINUTE):
+        flood_during_outage(simulation, 5)
+        simulation.clock += 1  # without the background
+    times = [fetch.at for fetch in simulation.fetches if fetch.url == JWKS]
+    assert all(pause <= after - before <= BUCKET_SECONDS for before, after in itertools.pairwise(times))
+    assert len(times) <= 2 + 10 * MINUTE / BUCKET_SECONDS
+
+
+def test_a_request_with_an_unknown_kid_is_asked_to_come_back_when_the_bucket_has_an_attempt(
+    simulation: Simulation,
+) -> None:
+    simulation.faults[JWKS] = Fault(reason="fetch_status", retry_after=600)
+    for number in range(3):
+        assert simulation.unavailable(simulation.forged(number)).retry_after == BUCKET_SECONDS
+
+
+# The bucket by itself
+
+
+def test_the_bucket_counts_two_attempts_and_one_more_in_half_a_minute() -> None:
+    kids = UnknownKids()
+    taken = [now for now in range(200) if kids.take(f"kid-{now}", "ES256", now)]
+    assert taken == [0, 1, 30, 60, 90, 120, 150, 180]
+
+
+def test_the_bucket_is_full_with_two_however_long_it_rests() -> None:
+    kids = UnknownKids()
+    for now in (0, DAY):
+        assert [kids.take("kid", "ES256", now) for _ in range(4)] == [True, True, False, False]
+
+
+def test_an_attempt_that_was_given_back_may_be_taken_again() -> None:
+    kids = UnknownKids()
+    assert [kids.take("kid", "ES256", 0) for _ in range(3)] == [True, True, False]
+    kids.give_back()
+    assert [kids.take("kid", "ES256", 0) for _ in range(2)] == [True, False]
+
+
+def test_giving_back_makes_the_bucket_no_larger() -> None:
+    kids = UnknownKids()
+    for _ in range(5):
+        kids.give_back()
+    assert [kids.take("kid", "ES256", 0) for _ in range(3)] == [True, True, False]
+
+
+def test_a_missed_kid_takes_nothing_for_a_minute_and_stands_in_no_others_way() -> None:
+    kids = UnknownKids()
+    kids.miss("kid", "ES256", 0)
+    assert not kids.take("kid", "ES256", 59.9)
+    assert kids.take("kid", "ES384", 59.9), "it is missed for its algorithm alone"
+    assert kids.take("other", "ES256", 59.9)
+    assert not kids.take("other", "ES256", 59.9), "the bucket is empty"
+    assert kids.take("kid", "ES256", 90), "the miss is over"
+
+
+def test_misses_of_more_than_a_minute_ago_are_forgotten() -> None:
+    kids = UnknownKids()
+    for now in range(0, HOUR, 20):
+        kids.miss(f"kid-{now}", "ES256", now)
+        assert len(kids._missed_at) <= 3

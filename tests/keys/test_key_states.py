@@ -1,4 +1,4 @@
-"""Whatever comes of fetches: a key that the last successful document lacked is not accepted, and one that it had is."""
+"""After any sequence of fetches, the keys of the last successful document are accepted and others are refused."""
 
 import json
 from dataclasses import dataclass, replace
@@ -7,10 +7,10 @@ from typing import Any
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from tests.tokens.simulation import DAY, HOUR, JWKS, MINUTE, NOW, OAUTH, OPENID, Fault, Simulation
+from tests.keys.simulation import DAY, HOUR, JWKS, MINUTE, NOW, OAUTH, OPENID, Fault, Simulation
 
 from resource_server.devissuer.signing import SigningKeys
-from resource_server.keys.http import Document
+from resource_server.keys.document import Document
 from resource_server.reasons import UnavailableReason
 
 # Three names for six keys, so that a key may be replaced under its name.
@@ -18,7 +18,7 @@ POOL = [SigningKeys("ES256") for _ in range(6)]
 KIDS = ("a", "b", "c", "a", "b", "c")
 MEMBERS = [{**keys.jwks()["keys"][0], "kid": kid} for keys, kid in zip(POOL, KIDS, strict=True)]
 NUMBERS = st.integers(0, len(POOL) - 1)
-# Tokens are signed once, so that the same one comes again and the cache of verified tokens has its say.
+# Tokens are signed once, so that the same one comes again and the cache of verified tokens takes part.
 CLAIMS = {
     "iss": "https://issuer.test/", "aud": "https://api.test/", "sub": "ada", "client_id": "c", "iat": NOW, "jti": "1",
     "exp": NOW + 5000 * DAY,
@@ -53,7 +53,7 @@ class Success:
 
 
 class KeyStates(RuleBasedStateMachine):
-    """The model is one thing: the last key set that has arrived. Everything follows from it and from the time."""
+    """The model is the last key set that has arrived. All answers follow from it and from the time."""
 
     @initialize(numbers=st.frozensets(NUMBERS, min_size=1))
     def start(self, numbers: frozenset[int]) -> None:
@@ -64,10 +64,10 @@ class KeyStates(RuleBasedStateMachine):
         self.attempted_at = -DAY
         self.attempts_now = 0
         self.simulation.keys._discovery._fetch = self.fetch
-        self.simulation.keys._on_event = self.observe
+        self.simulation.keys._reporter._on_event = self.observe
         self.publish_now()
 
-    # What the world sees
+    # The events
 
     def fetch(self, url: str, /, **options: Any) -> Document:
         document = self.simulation.fetch(url, **options)
@@ -84,7 +84,7 @@ class KeyStates(RuleBasedStateMachine):
         elif event.kind in ("refreshed", "failed"):
             self.failed = event.kind == "failed"
 
-    # What the issuer does
+    # The issuer
 
     def publish_now(self) -> None:
         members = [MEMBERS[number] for number in sorted(self.published)]
@@ -149,7 +149,7 @@ class KeyStates(RuleBasedStateMachine):
     def lose_background(self) -> None:
         self.simulation.lose_background()
 
-    # What must be so
+    # The assertions
 
     @rule(numbers=st.lists(NUMBERS, min_size=1, max_size=3, unique=True))
     def present_some(self, numbers: list[int]) -> None:
@@ -175,7 +175,7 @@ class KeyStates(RuleBasedStateMachine):
             assert reason == "signature_invalid", "another key of that name"
             self.assert_fresh(last, now)
         elif self.failed:
-            assert reason in set(UnavailableReason), "nobody knows"
+            assert reason in set(UnavailableReason), "no verdict"
         else:
             assert reason == "key_unknown", "a key that the last document lacked"
 
@@ -185,15 +185,15 @@ class KeyStates(RuleBasedStateMachine):
         assert reason == "key_unknown" or reason in set(UnavailableReason)
 
     def assert_fresh(self, last: Success, now: float) -> None:
-        if now >= last.at + last.life + 60:  # so long may the cache answer that nobody need think about keys
+        if now >= last.at + last.life + 60:  # for so long a remembered verdict needs no key
             assert self.failed, "keys whose life is over serve only while the issuer is down"
             assert now - self.attempted_at <= 600 + 60 + 10, "and it is asked again and again"
 
     @invariant()
     def attempts_are_few(self) -> None:
-        # Because there are no keys, or they are old; and two for unknown kids.
+        # One because keys are missing or old, and two for unknown kids.
         assert getattr(self, "attempts_now", 0) <= 3
-        assert len(self.simulation.keys._unknown) <= 5
+        assert len(self.simulation.keys._unknown_kids._missed_at) <= 5
         assert len(self.simulation._calls) <= 50
 
 

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from resource_server.devissuer.signing import SigningKeys
 from resource_server.errors import InvalidToken, Unavailable
 from resource_server.flow import run
-from resource_server.keys.discovery import metadata_urls, parse_metadata
-from resource_server.keys.http import Document
+from resource_server.keys.document import Document
 from resource_server.keys.issuer_keys import IssuerKeys
 from resource_server.keys.key_set import parse_key_set
 from resource_server.keys.key_source import KeySource
+from resource_server.keys.metadata import metadata_urls, parse_metadata
 from resource_server.testing import FakeIssuer
 
 MINUTE, HOUR, DAY = 60, 3600, 24 * 3600
@@ -34,7 +34,7 @@ def api(new_api: Any) -> Any:
 
 
 class Gate:
-    """A fetch that stands still until it is let go, so that a test knows what happens beside it."""
+    """A fetch that blocks until a test opens it, so that the test controls what happens beside it."""
 
     def __init__(self, fetch: Callable[..., Document]) -> None:
         self.fetch = fetch
@@ -135,7 +135,7 @@ def test_a_static_key_set_is_never_fetched_and_never_grows_old(new_api: Any) -> 
     assert api.issuer.fetched == []
 
 
-def test_an_empty_static_key_set_trusts_nobody(new_api: Any) -> None:
+def test_an_empty_static_key_set_accepts_no_token(new_api: Any) -> None:
     api = new_api("ES256", key_set=parse_key_set({"keys": []}))
     assert api.refusal(api.token()) == "key_unknown"
     assert api.issuer.fetched == []
@@ -242,7 +242,7 @@ def test_attempts_at_an_issuer_that_is_down_back_off(api: Any) -> None:
         assert len(api.issuer.fetched) == attempts + 1
         pause = caught.value.retry_after
         assert isinstance(pause, int)
-        # Nothing is asked before the time that the caller was told, but for what rounding up adds.
+        # No attempt before the time that the caller was given, except for the rounding.
         api.clock += pause - 1.001
         with pytest.raises(Unavailable) as caught:
             api.verify(api.token())
@@ -266,7 +266,7 @@ def test_the_pauses_of_processes_differ() -> None:
             moment[0] += 100
             with pytest.raises(Unavailable):
                 run(keys.current())
-        return keys._retry_at - moment[0]
+        return keys._schedule.retry_at - moment[0]
 
     assert len({pause() for _ in range(5)}) > 1
 
@@ -298,7 +298,7 @@ def test_current_is_fetched_once_and_says_why_it_cannot_be(api: Any) -> None:
 
 
 def stepped(flow: Any) -> Any:
-    """The blocking call that a flow stands before."""
+    """The blocking call that a flow yields next."""
     return next(flow)
 
 
@@ -358,7 +358,7 @@ def test_requests_that_come_while_the_first_refresh_is_in_flight_join_it(new_api
 
 
 def test_requests_with_a_new_key_join_the_refresh_that_brings_it(new_api: Any) -> None:
-    # After a rotation every request brings the new kid: none of them may be told that its token is invalid.
+    # After a rotation each request brings the new kid: none of them may get "invalid token".
     api = new_api("ES256", own_keys=True)
     gate = Gate(api.issuer.fetch)
     keys = keys_of(api.issuer, gate, lambda: api.clock)
@@ -428,7 +428,7 @@ def test_a_known_key_never_waits_for_a_refresh_that_hangs(new_api: Any) -> None:
 
 
 def test_two_requests_that_find_the_set_aged_at_once_do_not_wait_for_one_another(new_api: Any) -> None:
-    # Both have seen that nobody is asking; the one that comes second must not stand behind the first.
+    # Both have seen that no attempt is in flight; the second must not wait for the first.
     api = new_api("ES256", own_keys=True)
     gate = Gate(api.issuer.fetch)
     keys = keys_of(api.issuer, gate, lambda: api.clock)
@@ -452,7 +452,7 @@ def test_two_requests_that_find_the_set_aged_at_once_do_not_wait_for_one_another
 
 
 def test_a_known_key_is_not_lost_when_another_request_fails_to_renew_the_set_just_before(new_api: Any) -> None:
-    # The other one's attempt ends between our look and our own attempt, which then is none.
+    # The other attempt ends after we have read the count, so ours is not made.
     api = new_api("ES256", own_keys=True)
     kid = api.issuer.keys.current_kid
     moment = [0.0]

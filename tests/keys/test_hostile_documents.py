@@ -1,4 +1,4 @@
-"""What a broken or hostile server may answer: nothing of it is a 500, costs a good key, or leads us elsewhere."""
+"""Answers of a broken or hostile server: none becomes a 500, costs a good key, or directs a fetch elsewhere."""
 
 import gzip
 import json
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.tokens.simulation import DAY, HOUR, ISSUER, JWKS, MINUTE, OAUTH, OPENID, Fault, Simulation
+from tests.keys.simulation import DAY, HOUR, ISSUER, JWKS, MINUTE, OAUTH, OPENID, Fault, Simulation
 
 from resource_server.devissuer.signing import SigningKeys
 from resource_server.reasons import UnavailableReason
@@ -16,7 +16,7 @@ GOOD = SigningKeys("ES256")
 (MEMBER,) = GOOD.jwks()["keys"]
 RSA = {"kty": "RSA", "e": "AQAB", "kid": "rsa"}
 
-# {sentence: (what is answered at an address, reason)}. What `fetch` makes of status, size and time is its own tests'.
+# {sentence: (the answer at an address, reason)}. test_http.py tests status, size and time.
 FAULTS = {
     "404": (Fault(reason="fetch_status"), "fetch_status"),
     "429 with Retry-After": (Fault(reason="fetch_status", retry_after=3), "fetch_status"),
@@ -72,7 +72,7 @@ def test_a_fault_is_the_issuers_and_costs_no_known_key(urls: tuple[str, ...], fa
     assert warm.keys.failure is None
 
 
-# {sentence: (what the metadata say, reason)}
+# {sentence: (members of the metadata, reason)}
 METADATA = {
     "another issuer": ({"issuer": "https://evil.test/"}, "metadata_issuer_mismatch"),
     "the issuer without its slash": ({"issuer": "https://issuer.test"}, "metadata_issuer_mismatch"),
@@ -110,7 +110,7 @@ def test_metadata_are_held_against_the_issuer(change: dict[str, Any], reason: st
 
 
 def test_keys_of_a_public_issuer_must_be_at_a_public_address() -> None:
-    # The name in jwks_uri may be public and its address not: the fetcher is told to look at what it has connected to.
+    # The name in jwks_uri may be public and its address not: `public` has the fetcher check the connected address.
     simulation = Simulation()
     simulation.verify(simulation.token())
     assert [(fetch.url, fetch.public) for fetch in simulation.fetches] == [(OPENID, False), (JWKS, True)]
@@ -249,7 +249,7 @@ def test_no_answer_is_anything_but_an_error_of_ours(
         simulation.faults[OPENID] = Fault(body=openid, cache_control=cache_control, age_seconds=age)
     simulation.faults[JWKS] = Fault(body=keys, cache_control=cache_control, age_seconds=age)
     for _ in range(3):
-        # Nobody has published the key of this token.
+        # The key of this token is not published.
         assert simulation.refusal(SIGNED) in {*UnavailableReason, "key_unknown", "signature_invalid"}
         simulation.advance(30)
     assert len(simulation.fetches) <= 10

@@ -15,8 +15,9 @@ from tests.policies import policy as make_policy
 from resource_server.devissuer.signing import SigningKeys
 from resource_server.errors import AuthorizationError, Unavailable
 from resource_server.flow import run
-from resource_server.keys.http import Document
-from resource_server.keys.issuer_keys import IssuerKeys, KeyEvent
+from resource_server.keys.document import Document
+from resource_server.keys.events import KeyEvent
+from resource_server.keys.issuer_keys import IssuerKeys
 from resource_server.testing import FakeIssuer
 from resource_server.tokens.access_token import AccessToken
 from resource_server.tokens.credentials import Credentials
@@ -48,7 +49,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fetched:
-    """One request to an issuer: where, when, and what the fetcher was told."""
+    """One request to an issuer: the address, the time, and the arguments of the fetch."""
 
     url: str
     at: float
@@ -58,11 +59,11 @@ class Fetched:
 
 
 class Waits(BaseException):
-    """A request would wait where it must not. No Exception, for a fetcher's own are taken in stride."""
+    """A request would wait where it must not. Not an Exception: the product handles those of a fetcher."""
 
 
 class Simulation:
-    """One process that trusts some issuers, and a world in which each address may be broken.
+    """One process that trusts some issuers, and their addresses, each of which may fail.
 
     `faults` has a Fault by address; that under an empty address is for all others.
     """
@@ -109,7 +110,7 @@ class Simulation:
         return NOW + self.clock - START
 
     def advance(self, seconds: float) -> None:
-        """Let time pass; what the background has to do on the way is done when it is due."""
+        """Let time pass; the background makes its calls when they are due."""
         end = self.clock + seconds
         while self._calls and self._calls[0][0] <= end:
             due, _number, call = heapq.heappop(self._calls)
@@ -157,13 +158,13 @@ class Simulation:
             self.advance(min(0.5, end - self.clock))
 
     def fetched(self) -> list[str]:
-        """The addresses that were asked for since this was last called."""
+        """The addresses that were fetched since the last call of this."""
         urls = [fetch.url for fetch in self.fetches]
         self.fetches.clear()
         return urls
 
-    def told(self) -> list[str]:
-        """The kinds of events since this was last called, without the attempts."""
+    def reported(self) -> list[str]:
+        """The kinds of events since the last call of this, without the starts of attempts."""
         kinds = [event.kind for event in self.events if event.kind != "started"]
         self.events.clear()
         return kinds
@@ -178,7 +179,7 @@ class Simulation:
         return run(self.verifier.verify(Credentials(unverified_token=token))).token
 
     def refusal(self, token: str) -> str | None:
-        """The reason why a token is refused now; None where it is accepted."""
+        """The reason why a token is refused now; None if it is accepted."""
         try:
             self.verify(token)
         except AuthorizationError as error:
@@ -186,7 +187,7 @@ class Simulation:
         return None
 
     def at_once(self, token: str) -> str | None:
-        """The same for a request that must not wait for anything: it is an error if it would."""
+        """The same for a request that must not wait: raises Waits if it would."""
         flow = self.verifier.verify(Credentials(unverified_token=token))
         try:
             next(flow)
@@ -197,7 +198,7 @@ class Simulation:
         raise Waits
 
     def unavailable(self, token: str) -> Unavailable:
-        """Why there is no verdict on a token now."""
+        """The error of a token that gets no verdict now."""
         try:
             self.verify(token)
         except Unavailable as error:
@@ -205,16 +206,16 @@ class Simulation:
         raise AssertionError("there is a verdict")
 
     def token(self, keys: SigningKeys | None = None, **claims: Any) -> str:
-        """A token of the first issuer that lives for a month, signed by its own keys or by others."""
+        """A token of the first issuer that lives for a month, signed with its keys or with others."""
         claims = self.issuer.claims(exp=int(self.now) + 30 * DAY, **claims)
         return (keys or self.issuer.keys).sign(claims)
 
     def forged(self, number: int) -> str:
-        """A good token, but for its kid."""
+        """A token that is good except for its kid."""
         return self.issuer.token(header={"kid": f"forged-{number}"})
 
     def spend(self, seconds: float, token: str, *, every: float = 30) -> list[str | None]:
-        """Let time pass under traffic: the reasons of a request at each step. None of them may wait."""
+        """Let time pass under traffic. Returns the reason of a request at each step; none of them may wait."""
         answers = []
         end = self.clock + seconds
         while self.clock < end:

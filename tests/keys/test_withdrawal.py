@@ -1,4 +1,4 @@
-"""A key that the issuer has withdrawn is refused, whatever was verified with it before; one that it has not is kept."""
+"""A withdrawn key is refused, with all tokens that were verified with it before; other keys are kept."""
 
 import json
 import threading
@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from tests.tokens.simulation import DAY, HOUR, JWKS, MINUTE, Fault, Simulation
+from tests.keys.simulation import DAY, HOUR, JWKS, MINUTE, Fault, Simulation
 
 from resource_server.devissuer.signing import SigningKeys
 
@@ -27,7 +27,7 @@ def named(keys: SigningKeys, kid: str | None) -> dict[str, Any]:
 
 
 def replace_key(simulation: Simulation) -> tuple[str, str]:
-    """Let the issuer rotate, and take the old key out; the kids of both."""
+    """Let the issuer rotate and withdraw the old key. Returns the kids of both."""
     old = simulation.issuer.keys.current_kid
     new = simulation.issuer.keys.rotate()
     simulation.issuer.keys.withdraw(old)
@@ -54,7 +54,7 @@ def test_the_refresh_age_is_what_the_issuer_says(simulation: Simulation, cache_c
     simulation.verify(token)
     replace_key(simulation)
     answers = simulation.spend(life * 0.74, token, every=5)
-    assert set(answers) == {None}, "nobody has told us yet"
+    assert set(answers) == {None}, "the set is not refreshed yet"
     simulation.advance(life * 0.12)
     assert simulation.refusal(token) == "key_unknown"
 
@@ -63,7 +63,7 @@ def test_a_refresh_for_a_new_kid_ends_the_old_key_at_once(simulation: Simulation
     token = simulation.token()
     simulation.verify(token)
     old, new = replace_key(simulation)
-    simulation.told()
+    simulation.reported()
     simulation.verify(simulation.token())
     assert simulation.refusal(token) == "key_unknown"
     assert [(event.kind, event.kids) for event in simulation.events if event.kind != "started"] == [
@@ -84,7 +84,7 @@ def test_the_same_kid_with_a_new_key_replaces_the_old_one(simulation: Simulation
     simulation.issuer.documents[JWKS] = document(named(first, "the name"))
     assert (simulation.refusal(old), simulation.refusal(new)) == (None, "signature_invalid")
     simulation.issuer.documents[JWKS] = document(named(second, "the name"))
-    simulation.told()
+    simulation.reported()
     simulation.spend(9 * MINUTE, old)
     assert (simulation.at_once(old), simulation.at_once(new)) == ("signature_invalid", None)
     assert [(event.kind, event.kids) for event in simulation.events if event.kind in ("added", "withdrawn")] == [
@@ -108,7 +108,7 @@ def test_a_key_without_a_kid_is_replaced_too(simulation: Simulation) -> None:
     assert (simulation.at_once(old), simulation.at_once(new)) == ("signature_invalid", None)
 
 
-# {what comes instead of a key set: how}
+# {the answer in place of a key set: fault}
 NO_KEY_SETS = {
     "no answer": Fault(reason="fetch_failed"),
     "another status": Fault(reason="fetch_status", retry_after=2),
@@ -128,7 +128,7 @@ def test_only_a_successful_refresh_withdraws_a_key(simulation: Simulation, fault
     simulation.verify(token)
     replace_key(simulation)
     simulation.faults[JWKS] = fault
-    simulation.told()
+    simulation.reported()
     assert set(simulation.spend(HOUR, token)) == {None}
     assert {event.kind for event in simulation.events} == {"started", "failed", "stale"}
     simulation.faults.clear()
@@ -144,7 +144,7 @@ def test_a_key_that_comes_back_is_accepted_again(simulation: Simulation) -> None
     simulation.verify(simulation.token())
     assert simulation.refusal(token) == "key_unknown"
     simulation.issuer.documents[JWKS] = served
-    simulation.told()
+    simulation.reported()
     simulation.advance(9 * MINUTE)
     assert simulation.at_once(token) is None
     assert [event.kind for event in simulation.events if event.kind in ("added", "withdrawn")] == ["added", "withdrawn"]
@@ -159,7 +159,7 @@ def test_a_verdict_of_the_cache_outlives_no_refresh_that_was_in_flight_when_it_w
     replace_key(simulation)
     simulation.faults[JWKS] = Fault(takes=4)
     verdicts = []
-    # Verified with the old set, and put into the cache, while the new set is on its way.
+    # Verified with the old set and remembered while the new set is being fetched.
     simulation.meanwhile = lambda: verdicts.append(simulation.at_once(old))
     simulation.advance(100)
     assert verdicts
@@ -201,15 +201,15 @@ def test_threads_beside_refreshes_never_accept_a_withdrawn_key_and_never_lose_a_
         futures = [pool.submit(requests) for _ in range(4)]
         for _ in range(20):
             kid = simulation.issuer.keys.rotate()
-            simulation.keys._attempt(simulation.keys._attempts, join_seconds=5)
+            simulation.keys._attempt(simulation.keys._flights.ended, join_seconds=5)
             simulation.keys._attempt(
-                simulation.keys._attempts, join_seconds=5
+                simulation.keys._flights.ended, join_seconds=5
             )  # the first may have joined an older one
             token = simulation.token(kid=kid)
             simulation.verify(token)
             simulation.issuer.keys.withdraw(kid)
-            simulation.keys._attempt(simulation.keys._attempts, join_seconds=5)
-            simulation.keys._attempt(simulation.keys._attempts, join_seconds=5)
+            simulation.keys._attempt(simulation.keys._flights.ended, join_seconds=5)
+            simulation.keys._attempt(simulation.keys._flights.ended, join_seconds=5)
             withdrawn.append(token)
         ended.set()
         answers = set().union(*(future.result(20) for future in futures))

@@ -1,4 +1,4 @@
-"""An issuer that is down: what is known goes on, what is not is nobody's fault, and each change is told once."""
+"""An issuer that is down: known keys serve, an unknown one gets no verdict, and each change is reported once."""
 
 import itertools
 import math
@@ -8,14 +8,14 @@ from functools import partial
 from typing import Any
 
 import pytest
-from tests.tokens.simulation import DAY, HOUR, JWKS, MINUTE, OPENID, Simulation
+from tests.keys.simulation import DAY, HOUR, JWKS, MINUTE, OPENID, Simulation
 
 from resource_server import signals
 from resource_server.errors import InvalidToken, Unavailable
 from resource_server.flow import run
 from resource_server.key_events import report
-from resource_server.keys.http import Document
-from resource_server.keys.issuer_keys import KeyEvent
+from resource_server.keys.document import Document
+from resource_server.keys.events import KeyEvent
 from resource_server.server import ResourceServer
 
 WORST_RETRY_SECONDS = 60 * 1.25
@@ -26,10 +26,10 @@ def simulation() -> Simulation:
     return Simulation()
 
 
-def test_keys_serve_for_a_day_and_each_change_is_told_once(simulation: Simulation) -> None:
+def test_keys_serve_for_a_day_and_each_change_is_reported_once(simulation: Simulation) -> None:
     token = simulation.token()
     simulation.verify(token)
-    assert simulation.told() == ["added", "refreshed"]
+    assert simulation.reported() == ["added", "refreshed"]
 
     simulation.issuer.failure = "fetch_failed"
     simulation.fetched()
@@ -37,22 +37,24 @@ def test_keys_serve_for_a_day_and_each_change_is_told_once(simulation: Simulatio
     failures = [event for event in simulation.events if event.kind == "failed"]
     assert [event.repeated for event in failures] == [False] + [True] * (len(failures) - 1)
     assert [event.kind for event in simulation.events if event.kind not in ("failed", "started")] == ["stale"]
-    # Each attempt asks for the metadata, and then for the keys at their old address; in the first the metadata were
-    # current still.
+    # Each attempt asks for the metadata, and then for the keys at their old address; in the first the metadata are
+    # still current.
     assert DAY / WORST_RETRY_SECONDS <= len(failures) <= DAY / 45 + 10
     assert len(simulation.fetched()) == 2 * len(failures) - 1
 
     simulation.events.clear()
     simulation.issuer.failure = None
     simulation.spend(2 * MINUTE, token)
-    assert simulation.told() == ["refreshed"]
+    assert simulation.reported() == ["refreshed"]
     assert set(simulation.spend(HOUR, token)) == {None}
-    assert set(simulation.told()) == {"refreshed"}
+    assert set(simulation.reported()) == {"refreshed"}
 
 
 def test_the_log_has_one_line_for_each_change(simulation: Simulation, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "resource_server")
-    simulation.verifier._issuers._listed[simulation.issuer.issuer].keys._on_event = partial(report, ResourceServer)
+    simulation.verifier._issuers._listed[simulation.issuer.issuer].keys._reporter._on_event = partial(
+        report, ResourceServer
+    )
     token = simulation.token()
     simulation.verify(token)
     simulation.issuer.failure = "fetch_timeout"
@@ -70,11 +72,11 @@ def test_the_log_has_one_line_for_each_change(simulation: Simulation, caplog: py
     ]
 
 
-def test_an_outage_with_two_faces_tells_each_of_them_once(simulation: Simulation) -> None:
+def test_an_outage_with_two_reasons_reports_each_once(simulation: Simulation) -> None:
     # A load balancer in front of a dead issuer answers 502 and nothing in turn, all night.
     token = simulation.token()
     simulation.verify(token)
-    simulation.told()
+    simulation.reported()
     for reason in itertools.islice(itertools.cycle(["fetch_status", "fetch_timeout", "fetch_timeout"]), 120):
         simulation.issuer.failure = reason
         simulation.spend(30, token)
@@ -82,11 +84,11 @@ def test_an_outage_with_two_faces_tells_each_of_them_once(simulation: Simulation
     assert sorted(map(str, fresh)) == ["fetch_status", "fetch_timeout"]
 
 
-def test_the_next_outage_is_told_anew(simulation: Simulation) -> None:
+def test_the_next_outage_is_reported_anew(simulation: Simulation) -> None:
     token = simulation.token()
     simulation.verify(token)
     for _ in range(3):
-        simulation.told()
+        simulation.reported()
         simulation.issuer.failure = "fetch_failed"
         simulation.spend(HOUR, token)
         simulation.issuer.failure = None
@@ -162,7 +164,7 @@ def test_a_recovery_after_the_keys_have_ended_is_found_by_the_first_request_that
     simulation.advance(3 * DAY)
     error = simulation.unavailable(token)
     assert 1 <= error.retry_after <= WORST_RETRY_SECONDS
-    assert simulation.planned == 0, "nobody asks for keys that nobody may use"
+    assert simulation.planned == 0, "keys that have ended are not refreshed"
     simulation.issuer.failure = None
     simulation.advance(error.retry_after)
     simulation.verify(token)
@@ -193,7 +195,7 @@ def test_the_first_good_fetch_forgets_all_failures(simulation: Simulation) -> No
     assert simulation.unavailable(simulation.token(kid=kid)).retry_after <= 2
 
 
-# {what the server asks for: how long nobody asks it}
+# {what the server asks for: how long it is not asked}
 RETRY_AFTER = {"a second": (1, 1), "half a minute": (30, 30), "ten minutes": (600, 600), "a year": (31_536_000, 600)}
 
 
@@ -265,7 +267,7 @@ def test_fifty_requests_beside_an_issuer_that_hangs_wait_together_and_not_in_a_q
         first = pool.submit(request)
         assert started.wait(20)
         others = [pool.submit(request) for _ in range(49)]
-        simulation.clock += 6.5  # those who come later than a fetch can last do not wait at all
+        simulation.clock += 6.5  # a request after the longest fetch does not wait at all
         late = pool.submit(request)
         assert late.result(5) == "fetch_timeout"
         ended.set()
@@ -304,10 +306,10 @@ def test_an_observer_that_fails_harms_no_state(simulation: Simulation) -> None:
         raise RuntimeError(event.kind)
 
     token = simulation.token()
-    simulation.keys._on_event = broken
+    simulation.keys._reporter._on_event = broken
     with pytest.raises(RuntimeError, match="started"):
         simulation.verify(token)
-    simulation.keys._on_event = lambda event: broken(event) if event.kind == "added" else None
+    simulation.keys._reporter._on_event = lambda event: broken(event) if event.kind == "added" else None
     with pytest.raises(RuntimeError, match="added"):
         simulation.verify(token)
     simulation.fetched()
@@ -317,7 +319,7 @@ def test_an_observer_that_fails_harms_no_state(simulation: Simulation) -> None:
 
 
 def test_a_shared_document_of_before_the_outage_brings_keys_and_the_failure(simulation: Simulation) -> None:
-    # Another process of this project has left it; see documents.py.
+    # Another process of this project has stored it; see shared_documents.py.
     found = simulation.issuer.fetch(JWKS, seconds=5)
     metadata = simulation.issuer.fetch(OPENID, seconds=5)
 
@@ -329,11 +331,11 @@ def test_a_shared_document_of_before_the_outage_brings_keys_and_the_failure(simu
     token = simulation.token()
     assert simulation.refusal(token) is None
     assert simulation.keys.failure == "fetch_failed"
-    assert simulation.told() == ["added", "failed", "stale"]
+    assert simulation.reported() == ["added", "failed", "stale"]
     with pytest.raises(Unavailable):
         run(simulation.keys.find("new", "ES256"))
     simulation.keys._discovery._fetch = simulation.fetch
     simulation.advance(2)
     with pytest.raises(InvalidToken):
         run(simulation.keys.find("forged", "ES256"))
-    assert set(simulation.told()) == {"refreshed"}
+    assert set(simulation.reported()) == {"refreshed"}

@@ -1,4 +1,4 @@
-"""What a forked child starts with: no lock of its parent's, no thread and no call; in one process, through the hooks themselves."""
+"""A forked child starts without locks, threads and calls of its parent; tested in one process, through the hooks themselves."""
 
 import gc
 import threading
@@ -11,7 +11,7 @@ from resource_server.keys.background import Background
 
 
 class Calls:
-    """Something that wants to be called back."""
+    """An object with a method to call."""
 
     def __init__(self) -> None:
         self.made = threading.Event()

@@ -1,0 +1,67 @@
+"""A document of an issuer, how it is fetched and how long it is current (RFC 9110, RFC 9111 sections 4.2 and 5.2.2)."""
+
+import re
+from dataclasses import dataclass
+from typing import Protocol
+
+from resource_server.reasons import UnavailableReason
+
+__all__ = ["FETCH_SECONDS", "MAX_DOCUMENT_BYTES", "Document", "Fetch", "life_seconds"]
+
+FETCH_SECONDS = 5.0
+MAX_DOCUMENT_BYTES = 256 * 1024
+
+# A document is current for as long as the issuer says, within these limits.
+LIFE_SECONDS = 600
+MIN_LIFE_SECONDS = 60
+MAX_LIFE_SECONDS = 24 * 3600
+
+_MAX_AGE = re.compile(r"(?:^|[\s,])max-age\s*=\s*\"?(\d{1,9})\"?", re.IGNORECASE)
+_NOT_KEPT = re.compile(r"\bno-(?:store|cache)\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """The answer of a server: the body, and the headers that say how long it is current.
+
+    `age_seconds` is the Age header; `etag` is the ETag as it was sent, empty if there was none; `local` means that a
+    loopback or link-local address answered. The last three fields belong to documents that processes share
+    (`shared_documents.py`): when the document was stored, in seconds since 1970; how many seconds ago that was; and why
+    the issuer itself could not be asked.
+    """
+
+    body: bytes
+    cache_control: str = ""
+    age_seconds: int = 0
+    etag: str = ""
+    local: bool = False
+    stored_at: float = 0.0
+    held_seconds: float = 0.0
+    failure: UnavailableReason | None = None
+
+
+class Fetch(Protocol):
+    """Fetches documents. Raises Unavailable, and nothing else, if there is no document.
+
+    `seconds` is the time for the whole fetch. `known` is the document that the caller has of this address: if the
+    server answers that it is not modified (304), it is the result, with the new headers. With `public`, an address on
+    this machine or its link is refused. The `retry_after` of the Unavailable is the wait in seconds that the server
+    asks for, or 1.
+    """
+
+    def __call__(
+        self, url: str, /, *, seconds: float, known: Document | None = None, public: bool = False
+    ) -> Document: ...
+
+
+def life_seconds(document: Document) -> float:
+    """How long a document is current from when it was fetched, in seconds, within 1 minute and 24 hours.
+
+    Does not subtract `held_seconds`.
+    """
+    max_age = _MAX_AGE.search(document.cache_control)
+    life = int(max_age[1]) if max_age else LIFE_SECONDS
+    # A key set that must not be cached lives for the minimum: else each request would cause a fetch.
+    if _NOT_KEPT.search(document.cache_control):
+        life = 0
+    return min(max(life - document.age_seconds, MIN_LIFE_SECONDS), MAX_LIFE_SECONDS)

@@ -1,0 +1,50 @@
+"""The metadata of an issuer: where they are, and the address of its keys in them (OpenID Connect Discovery 1.0 section 4, RFC 8414)."""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from resource_server.errors import Unavailable
+from resource_server.keys.addresses import address_problem, is_on_this_machine
+from resource_server.keys.document import Document
+from resource_server.keys.key_source import KeySource
+from resource_server.reasons import UnavailableReason
+from resource_server.strict_json import parse_object
+
+__all__ = ["metadata_urls", "parse_metadata"]
+
+
+def metadata_urls(issuer: str) -> tuple[str, str]:
+    """Return where an issuer's metadata may be: OpenID Connect Discovery section 4, then RFC 8414 section 3.1.
+
+    OpenID's form comes first because nearly every issuer has it: a cold start then needs one request for metadata.
+    """
+    parts = urlsplit(issuer)
+    path = parts.path.rstrip("/")
+    origin = f"{parts.scheme}://{parts.netloc}"
+    return (
+        f"{origin}{path}/.well-known/openid-configuration",
+        f"{origin}/.well-known/oauth-authorization-server{path}",
+    )
+
+
+def parse_metadata(document: Document, source: KeySource) -> dict[str, Any]:
+    """Return the metadata in a document, with a `jwks_uri` that may be fetched.
+
+    Raises Unavailable: `document_malformed`, `metadata_issuer_mismatch` (RFC 8414 section 3.3: else a server could
+    answer for another issuer), `address_not_allowed`. Does not check members that concern clients.
+    """
+    try:
+        metadata = parse_object(document.body)
+    except ValueError:
+        raise Unavailable(UnavailableReason.DOCUMENT_MALFORMED) from None
+    if metadata.get("issuer") != source.issuer:
+        raise Unavailable(UnavailableReason.METADATA_ISSUER_MISMATCH)
+    jwks_uri: Any = metadata.get("jwks_uri")
+    issuer = urlsplit(source.issuer)
+    # An https issuer has https keys, in development too. A document from elsewhere must not direct requests to the
+    # services of this machine or to the metadata service of a cloud (server-side request forgery).
+    if address_problem(jwks_uri, http_on_loopback=source.http_on_loopback and issuer.scheme == "http") or (
+        is_on_this_machine(urlsplit(jwks_uri).hostname or "") and not is_on_this_machine(issuer.hostname or "")
+    ):
+        raise Unavailable(UnavailableReason.ADDRESS_NOT_ALLOWED)
+    return metadata
