@@ -189,9 +189,9 @@ def ids_in_the_sources():
     """How often each file names a check id, the table itself left out."""
     package = Path(resource_server.__file__).parent
     found = Counter()
-    for path in package.rglob("*.py"):
-        if path.name != "problems.py":
-            source = ast.parse(path.read_text(encoding="utf-8"))
+    for file in package.rglob("*.py"):
+        if file.name != "problems.py":
+            source = ast.parse(file.read_text(encoding="utf-8"))
             values = (node.value for node in ast.walk(source) if isinstance(node, ast.Constant))
             found.update(value for value in values if isinstance(value, str) and ID.fullmatch(value))
     return found

@@ -95,7 +95,7 @@ def _provider(reading: Reading) -> Provider:
         return GENERIC
     provider = PROVIDERS.get(name) if isinstance(name, str) else None
     if provider is None:
-        reading.report("E031", provider=repr(name), hint=closest(name, PROVIDERS, "The providers are"))
+        reading.report("E031", provider=repr(name), suggestion=closest(name, PROVIDERS, "The providers are"))
     return provider or GENERIC
 
 
@@ -161,7 +161,7 @@ def _algorithms(reading: Reading, key_set: KeySet | None) -> tuple[str, ...]:
         hint = "With SECRET: HS256, with 48 bytes HS384 too, with 64 bytes HS512; nothing else beside them."
     algorithms = reading.strings("ALGORITHMS", default)
     if not algorithms or not set(algorithms) <= set(permitted):
-        reading.report("E007", hint=hint)
+        reading.report("E007", permitted=hint)
     return algorithms or ()
 
 

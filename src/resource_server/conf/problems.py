@@ -64,7 +64,7 @@ PROBLEMS: Final[Mapping[str, ProblemText]] = {
         key="$key",
         message="$place: $key is not a setting",
         meaning="a key is not a setting",
-        hint="$hint",
+        hint="$suggestion",
     ),
     "E003": ProblemText(
         key="ISSUER",
@@ -102,7 +102,7 @@ PROBLEMS: Final[Mapping[str, ProblemText]] = {
     "E007": ProblemText(
         key="ALGORITHMS",
         message="$place: ALGORITHMS is not a list of algorithms that are supported",
-        hint="$hint",
+        hint="$permitted",
     ),
     "E008": ProblemText(
         key="TOKEN_TYPE",
@@ -237,7 +237,7 @@ PROBLEMS: Final[Mapping[str, ProblemText]] = {
         key="PROVIDER",
         message="$place: PROVIDER $provider is not known",
         meaning="PROVIDER is not known",
-        hint="$hint",
+        hint="$suggestion",
     ),
     "W001": ProblemText(
         key="DEFAULT_AUTHENTICATION_CLASSES",

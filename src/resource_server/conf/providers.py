@@ -66,17 +66,17 @@ def auth0_issuer(domain: str) -> str:
     return issuer
 
 
-# How a machine's token is told from a person's. A project may read the subject from a claim that people choose, so these
-# rules read `sub` itself.
+# The rules that distinguish a machine's token from a person's. A project may read the subject from a claim that people
+# choose, so they read `sub` itself.
 
 
 def _is_machine(claims: Mapping[str, Any], subject: str, client_id: str | None) -> bool:
-    """Whether a client got the token for itself, by any vendor's documented form that leaves nothing to a person's choice.
+    """Whether a client got the token for itself, by the documented forms in which a person has no choice.
 
     - RFC 9068 section 2.2: the subject is the client; under another claim name for the subject, `sub` is too.
     - Auth0, Entra ID (`idtyp` alone) and Keycloak: as below. An Auth0 issuer may have a domain of its own.
 
-    Another issuer that names no client cannot be told apart, and its tokens count as those of persons. Does not help an
+    The tokens of another issuer that names no client count as those of persons. Does not help an
     issuer that lets people choose their subject.
     """
     if claims.get("idtyp") == "app":
@@ -260,7 +260,7 @@ _ALL: Final = (
         documentation="https://zitadel.com/docs/apis/openidoauth/claims",
         note=(
             "Set the application's or the service user's token type to JWT. `AUDIENCE` is the project id or the client id. "
-            "There are no scopes in the token: read the roles from `claims`. A service user is not told from a person."
+            "There are no scopes in the token: read the roles from `claims`. A service user cannot be distinguished from a person."
         ),
         issuer_form=IssuerForm(
             title="a ZITADEL instance",
@@ -278,7 +278,7 @@ _ALL: Final = (
         documentation="https://docs.goauthentik.io/add-secure-apps/providers/oauth2/",
         note=(
             "`AUDIENCE` is the client id. There are scopes only if a scope mapping adds the claim `scope`. A service account "
-            "is not told from a person."
+            "cannot be distinguished from a person."
         ),
         issuer_form=IssuerForm(
             title="an authentik application",

@@ -32,7 +32,7 @@ class Reading:
                     hint = (
                         'Write "ISSUER": resource_server.auth0_issuer("tenant.eu.auth0.com") and "PROVIDER": "auth0".'
                     )
-                self.report("E002", key=repr(key), hint=hint)
+                self.report("E002", key=repr(key), suggestion=hint)
 
     def whole_number(self, id_: str, key: str, default: int, most: int) -> int:
         """A whole number from 0 to `most`, such as a number of entries or of seconds."""
