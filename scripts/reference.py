@@ -41,8 +41,10 @@ def reasons() -> str:
     """docs/reasons.md, by the status of the answer."""
     paragraphs = [
         "# Every reason, and what to do",
-        "A refusal has one reason: in the body (`reason`), in the challenge in words (`error_description`), in the log and in "
-        "the signal `token_rejected`.",
+        (
+            "A refusal has one reason: in the body (`reason`), in the challenge in words (`error_description`), in the log and in "
+            "the signal `token_rejected`."
+        ),
     ]
     for title, introduction, classes in REASONS:
         members: list[Reason] = [reason for each in classes for reason in each]
@@ -58,9 +60,9 @@ def checks() -> str:
     columns = ("id", "setting", "meaning", "hint")
     return page([
         "# Every system check",
-        "`manage.py check` reports them as `resource_server.E001` and so on, with the app of accounts also one of its own. "
+        ("`manage.py check` reports them as `resource_server.E001` and so on, with the app of accounts also one of its own. "
         "They fetch nothing. *Words like this* stand for a value of your settings. With an error, every request that needs "
-        "a token is answered with 503 (`settings_invalid`).",
+        "a token is answered with 503 (`settings_invalid`)."),
         "## Errors",
         table(columns, errors),
         "## Warnings",
@@ -81,10 +83,10 @@ def providers() -> str:
     ]
     return page([
         "# Providers",
-        "`PROVIDER` names the vendor of an issuer, so that its documented tokens pass with `ISSUER` and `AUDIENCE` alone: the "
+        ("`PROVIDER` names the vendor of an issuer, so that its documented tokens pass with `ISSUER` and `AUDIENCE` alone: the "
         "token types, the names of the claims, how to recognise a machine, and what shows that a token is of another kind. "
         "Any setting wins over it. Without it, tokens follow RFC 9068. `manage.py check` warns of an `ISSUER` without "
-        "the vendor's form (`W002`).",
+        "the vendor's form (`W002`)."),
         table(("`PROVIDER`", "`ISSUER`, for example", "token types", "notes"), rows),
     ])  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""The project's function in ISSUERS, whose answers are read like settings."""
+"""The project's function in ISSUERS: its answers are settings of one issuer, and pass the same checks."""
 
 import inspect
 import logging

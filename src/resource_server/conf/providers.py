@@ -185,8 +185,8 @@ _ALL: Final = (
         documentation="https://learn.microsoft.com/en-us/entra/identity-platform/access-token-claims-reference",
         note=(
             "Tokens of version 2.0 (`/v2.0`, the audience is the API's client id) and 1.0 (`https://sts.windows.net/TENANT/`, "
-            "the audience is often `api://...`). An app-only token has application roles and no `scp`; the roles count as "
-            "its scopes. A person's roles do not. Not for Azure AD B2C."
+            "the audience is often `api://...`). Without `scp`, as in an app-only token, the application roles in `roles` "
+            "count as scopes. Not for Azure AD B2C."
         ),
         issuer_form=IssuerForm(
             title="an Entra ID tenant",
