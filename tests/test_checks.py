@@ -1,6 +1,8 @@
 """`manage.py check` as a project meets it: through Django's registry, with nothing fetched."""
 
+import ast
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -11,9 +13,11 @@ from rest_framework.permissions import AllowAny
 from rest_framework.views import APIView
 
 import resource_server
+from resource_server.conf.problems import PROBLEMS, problem
 from resource_server.drf import AccessTokenAuthentication
 from resource_server.testing import FakeIssuer
 
+ID = re.compile(r"(?:resource_server_accounts\.)?[EW]\d{3}")
 GOOD = {"ISSUER": "https://issuer.test/", "AUDIENCE": "https://api.test/"}
 
 
@@ -181,12 +185,40 @@ def test_lookup_for_several_issuers_is_a_warning(project, change, warned):
     assert [message.id for message in messages()] == ["resource_server.W004"] * warned
 
 
-def test_ids_are_unique():
-    source = "".join(
-        (Path(resource_server.__file__).parent / name).read_text(encoding="utf-8")
-        for name in ("conf/issuer.py", "conf/project.py", "server.py", "conf/issuers_function.py", "users/finders.py")
+def ids_in_the_sources():
+    """How often each file names a check id, the table itself left out."""
+    package = Path(resource_server.__file__).parent
+    found = Counter()
+    for file in package.rglob("*.py"):
+        if file.name != "problems.py":
+            source = ast.parse(file.read_text(encoding="utf-8"))
+            values = (node.value for node in ast.walk(source) if isinstance(node, ast.Constant))
+            found.update(value for value in values if isinstance(value, str) and ID.fullmatch(value))
+    return found
+
+
+def test_every_id_of_the_table_is_reported_and_no_other():
+    found = ids_in_the_sources()
+    assert set(found) == set(PROBLEMS)
+    # One number, one meaning: E016 alone is written twice, for the two ways in which a path fails.
+    assert {id_ for id_, times in found.items() if times > 1} == {"E016"}
+
+
+def test_check_ids_have_no_gap():
+    for kind in "EW":
+        numbers = [int(id_[1:]) for id_ in PROBLEMS if id_.startswith(kind)]
+        assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_an_id_outside_the_table_and_a_missing_value_raise():
+    with pytest.raises(KeyError):
+        problem("E999")
+    with pytest.raises(KeyError):
+        problem("E024")
+
+
+def test_a_value_is_not_read_as_a_template():
+    assert (
+        problem("E024", issuer="https://$place.test/").message
+        == "RESOURCE_SERVER: ISSUERS has https://$place.test/ twice"
     )
-    # One number, one meaning: E016 alone is written twice, for the two ways a path fails.
-    numbers = re.findall(r'"(E\d{3})"', source)
-    assert {number for number in numbers if numbers.count(number) > 1} == {"E016"}
-    assert set(numbers) == {f"E{number:03}" for number in range(1, 31)}

@@ -58,7 +58,7 @@ PROBLEMS = {
     "a realm with a quote": ({**GOOD, "REALM": 'a"b'}, "E013", "REALM", "WWW-Authenticate"),
     "users that are no word": ({**GOOD, "USERS": "magic users"}, "E014", "USERS", "README"),
     "users behind no path": ({**GOOD, "USERS": "no.such.module"}, "E016", "cannot be imported", "ModuleNotFoundError"),
-    "users that are no function": ({**GOOD, "USERS": "os.sep"}, "E016", "no function", "AccessToken"),
+    "users that are no function": ({**GOOD, "USERS": "os.sep"}, "E016", "not a function", "AccessToken"),
 }
 
 

@@ -13,7 +13,7 @@ The way of a request, and the file of each step::
 """
 
 from resource_server.authentication import aauthenticate, authenticate, averify, error_response, verify
-from resource_server.conf.project import auth0_issuer
+from resource_server.conf.providers import auth0_issuer
 from resource_server.decorators import requires_any_scope, requires_scope, requires_token
 from resource_server.errors import AuthorizationError
 from resource_server.tokens.access_token import AccessToken

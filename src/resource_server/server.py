@@ -17,14 +17,16 @@ from django.core.signals import setting_changed
 from django.dispatch import receiver
 
 from resource_server.conf import project as conf
-from resource_server.conf.issuer import Problem
 from resource_server.conf.issuers_function import invalid, issuers_function
+from resource_server.conf.problems import Problem, problem
+from resource_server.conf.reading import default_of
 from resource_server.errors import Unavailable
 from resource_server.forks import on_fork
 from resource_server.key_events import report
 from resource_server.keys.document import Fetch
 from resource_server.keys.http import fetch
 from resource_server.shared_cache import shared_documents
+from resource_server.tokens.policy import Policy
 from resource_server.tokens.verifier import Verifier
 from resource_server.users import finders as users
 from resource_server.users.rows import UserRows
@@ -74,7 +76,7 @@ def configure() -> tuple[ResourceServer | None, list[Problem]]:
         problems += finders.add(policy.users)
     policy_of = None
     if config.issuers_function is not None:
-        problems += finders.add(str(config.common.get("USERS", "token")))
+        problems += finders.add(str(config.common.get("USERS", default_of(Policy, "users"))))
         policy_of, found = issuers_function(config.issuers_function, config.common, finders.add, debug=debug)
         problems += found
     fetch_documents = _fetch
@@ -82,9 +84,7 @@ def configure() -> tuple[ResourceServer | None, list[Problem]]:
         try:
             fetch_documents = shared_documents(_fetch, config.cache)
         except ImproperlyConfigured as error:
-            hint = f"What processes share is sealed by SECRET_KEY. {error}"
-            message = "RESOURCE_SERVER: CACHE needs a SECRET_KEY"
-            problems.append(Problem(id="E030", key="CACHE", message=message, hint=hint))
+            problems.append(problem("E030", reason=error))
     if problems:
         return None, problems
     verifier = Verifier(
@@ -126,7 +126,7 @@ def realm() -> str:
     try:
         return current().realm
     except Unavailable:
-        return "api"
+        return str(default_of(conf.Config, "realm"))
 
 
 def _configured() -> ResourceServer:

@@ -1,6 +1,7 @@
-"""System checks of views and middleware: what will surprise a caller with a good token (W001, W005 to W008).
+"""System checks of views and middleware that refuse or ignore a good token (W001, W005 to W008).
 
-Nothing is fetched, and nothing raises: a URLconf or a middleware that cannot be loaded is Django's to report.
+Their texts are in `conf/problems.py`. Nothing is fetched, and nothing raises: Django itself reports a URLconf or a
+middleware that cannot be loaded.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,6 +15,7 @@ from django.core import checks
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils.module_loading import import_string
 
+from resource_server.conf.problems import problem
 from resource_server.marks import noted, noted_on_class, noted_on_function
 
 __all__ = [
@@ -30,7 +32,7 @@ _MIDDLEWARE = "resource_server.middleware.AccessTokenMiddleware"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _RestView:
-    """A view of REST framework as its URL pattern has it: a router's initkwargs stand over the attributes of the class."""
+    """A view of REST framework as its URL pattern has it: a router's initkwargs win over the attributes of the class."""
 
     cls: type[Any]
     authentication_classes: tuple[Any, ...]
@@ -39,25 +41,14 @@ class _RestView:
 
 @checks.register()
 def check_authentication_order(app_configs: Sequence[AppConfig] | None = None, **_: Any) -> list[checks.CheckMessage]:
-    """W001: an authentication class before ours decides first, and DRF leaves no way to answer alike in both orders."""
+    """W001: an authentication class before ours decides first. REST framework has no way to answer alike in both orders."""
     before: dict[tuple[str, ...], str] = {}
     for view in _rest_views():
         ours = [_OURS in _ancestry(cls) for cls in view.authentication_classes]
         if True in ours[1:] and not ours[0]:
             names = tuple(map(_name, view.authentication_classes[: ours.index(True)]))
             before.setdefault(names, view.cls.__name__)
-    return [
-        checks.Warning(
-            f"{' and '.join(names)} before AccessTokenAuthentication ({view}): a request that has a token and another credential "
-            "is judged by the other, and its token is not read; where the other reads bearer tokens too, it refuses ours.",
-            hint=(
-                f"Put {_OURS} first. For another scheme of bearer tokens, let it be a subclass with "
-                "leaves_foreign_credentials = True, or the other scheme's tokens are refused."
-            ),
-            id="resource_server.W001",
-        )
-        for names, view in before.items()
-    ]
+    return [problem("W001", classes=" and ".join(names), view=view).check_message() for names, view in before.items()]
 
 
 @checks.register()
@@ -71,12 +62,7 @@ def check_tokens_are_read(app_configs: Sequence[AppConfig] | None = None, **_: A
             if view.cls.__name__ not in views:
                 views.append(view.cls.__name__)
     return [
-        checks.Warning(
-            f"{_listed(views)}: authentication is demanded, and no authentication class reads access tokens "
-            f"({' and '.join(names) or 'there is none'}). A good token is refused.",
-            hint=f"Add {_OURS} to authentication_classes, or to DEFAULT_AUTHENTICATION_CLASSES.",
-            id="resource_server.W005",
-        )
+        problem("W005", views=_listed(views), classes=" and ".join(names) or "there is none").check_message()
         for names, views in unread.items()
     ]
 
@@ -93,13 +79,7 @@ def check_default_permissions(app_configs: Sequence[AppConfig] | None = None, **
     classes = options.get("DEFAULT_PERMISSION_CLASSES", ["AllowAny"])
     if not isinstance(classes, list | tuple) or any(_name(cls).rpartition(".")[2] != "AllowAny" for cls in classes):
         return []
-    return [
-        checks.Warning(
-            "REST_FRAMEWORK: DEFAULT_PERMISSION_CLASSES lets anyone in: a view without a permission and without a guard is open.",
-            hint='Set it to ["rest_framework.permissions.IsAuthenticated"], and AllowAny on the views that are for anyone.',
-            id="resource_server.W006",
-        )
-    ]
+    return [problem("W006").check_message()]
 
 
 @checks.register()
@@ -110,21 +90,14 @@ def check_middleware_order(app_configs: Sequence[AppConfig] | None = None, **_: 
     for ancestry in _middleware():
         ours = ours or _MIDDLEWARE in ancestry
         later += [name for name in setters if ours and f"django.contrib.auth.middleware.{name}" in ancestry]
-    return [
-        checks.Warning(
-            f"MIDDLEWARE: AccessTokenMiddleware stands before {name}, which replaces the token's user by its own.",
-            hint=f"Put {_MIDDLEWARE} after django.contrib.auth.middleware.{name}.",
-            id="resource_server.W007",
-        )
-        for name in later
-    ]
+    return [problem("W007", other=name).check_message() for name in later]
 
 
 @checks.register()
 def check_csrf_of_guarded_methods(
     app_configs: Sequence[AppConfig] | None = None, **_: Any
 ) -> list[checks.CheckMessage]:
-    """W008: a guarded method of a plain view, whose tokens CsrfViewMiddleware refuses before the guard is asked."""
+    """W008: a guarded method of a plain view, which CsrfViewMiddleware refuses before the guard is asked."""
     middleware = list(_middleware())
     protects = any("django.middleware.csrf.CsrfViewMiddleware" in ancestry for ancestry in middleware)
     if not protects or any(_MIDDLEWARE in ancestry for ancestry in middleware):
@@ -135,17 +108,7 @@ def check_csrf_of_guarded_methods(
             view = getattr(callback, "view_class", None)
             if view is not None and not hasattr(callback, "cls") and not getattr(callback, "csrf_exempt", False):
                 guarded |= {f"{view.__name__}.{name}": None for name in _guarded_unsafe_methods(view)}
-    return [
-        checks.Warning(
-            f"{method} is guarded, and CsrfViewMiddleware refuses a request with a good token before the guard is asked.",
-            hint=(
-                "Let the guard be the first decorator of the method, without method_decorator, or put it on the class, "
-                f"or add {_MIDDLEWARE} to MIDDLEWARE."
-            ),
-            id="resource_server.W008",
-        )
-        for method in guarded
-    ]
+    return [problem("W008", method=method).check_message() for method in guarded]
 
 
 def _guarded_unsafe_methods(view: type[Any]) -> list[str]:
@@ -175,7 +138,7 @@ def _reads_tokens(view: _RestView, *, has_middleware: bool) -> bool:
     if getattr(view.cls.get_authenticators, "__module__", "") != "rest_framework.views":
         return True  # only a request tells which classes it asks
     for cls in view.authentication_classes:
-        # A class of the project may call `authenticate` or `verify`; those of REST framework do not.
+        # A class of the project may call `authenticate` or `verify`; the classes of REST framework do not.
         is_of_django = getattr(getattr(cls, "authenticate", None), "__module__", "") == "rest_framework.authentication"
         takes_over_the_user = "rest_framework.authentication.SessionAuthentication" in _ancestry(cls)
         if not is_of_django or (has_middleware and takes_over_the_user):

@@ -1,7 +1,7 @@
 """What exists is documented, and what is documented exists."""
 
-import ast
 import re
+import runpy
 from pathlib import Path
 
 import pytest
@@ -9,11 +9,13 @@ import pytest
 import resource_server
 from resource_server import drf, signals
 from resource_server.conf import project as conf
+from resource_server.conf.problems import PROBLEMS
 from resource_server.errors import reasons
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 REASONS = (ROOT / "docs" / "reasons.md").read_text(encoding="utf-8")
+CHECKS = (ROOT / "docs" / "checks.md").read_text(encoding="utf-8")
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 
 
@@ -23,32 +25,18 @@ def table_keys(text):
     }
 
 
-def check_ids():
-    found = set()
-    for name in (
-        "conf/issuer.py",
-        "conf/project.py",
-        "server.py",
-        "conf/issuers_function.py",
-        "users/finders.py",
-        "checks.py",
-        "view_checks.py",
-    ):
-        source = (ROOT / "src" / "resource_server" / name).read_text(encoding="utf-8")
-        for node in ast.walk(ast.parse(source)):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                found.update(re.findall(r"^(?:resource_server\.)?([EW]\d{3})$", node.value))
-    return found
-
-
 def test_every_reason_and_every_check_is_documented_and_no_other():
-    assert table_keys(REASONS) == {*reasons(), *check_ids()}
+    assert table_keys(REASONS) == {*reasons()}
+    assert table_keys(CHECKS) == {*PROBLEMS}
 
 
-def test_check_ids_have_no_gap():
-    numbers = sorted(int(name[1:]) for name in check_ids() if name.startswith("E"))
+def test_the_pages_that_are_made_from_tables_are_those_of_the_script():
+    script = runpy.run_path(str(ROOT / "scripts" / "reference.py"))
+    pages = script["pages"]()
 
-    assert numbers == list(range(1, len(numbers) + 1))
+    assert set(pages) == {"checks.md", "providers.md", "reasons.md"}
+    for name, text in pages.items():
+        assert (ROOT / "docs" / name).read_text(encoding="utf-8") == text, "run scripts/reference.py"
 
 
 def test_every_setting_is_documented_and_no_other():

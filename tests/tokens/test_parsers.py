@@ -11,8 +11,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.policies import policy as make_policy
 
-from resource_server.conf.project import Config, Problem, auth0_issuer
+from resource_server.conf.problems import Problem
+from resource_server.conf.project import Config
 from resource_server.conf.project import parse as parse_settings
+from resource_server.conf.providers import auth0_issuer
 from resource_server.devissuer.signing import SigningKeys
 from resource_server.errors import InvalidToken, Unavailable
 from resource_server.keys.addresses import address_problem

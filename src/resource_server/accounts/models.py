@@ -7,6 +7,8 @@ from django.contrib.auth import get_user_model
 from django.core import checks
 from django.db import models, router
 
+from resource_server.conf.problems import problem
+
 __all__ = ["Account"]
 
 
@@ -31,13 +33,5 @@ class Account(models.Model):
         found = super().check(**kwargs)
         accounts, users = router.db_for_write(cls), router.db_for_write(get_user_model())
         if accounts != users:
-            found.append(
-                checks.Warning(
-                    f"The database router sends accounts to {accounts} and users to {users}. An account has a foreign key "
-                    f"to its user, so USERS: provision keeps accounts in {users}; the admin looks for them in {accounts}.",
-                    hint=f"Have the router send the app resource_server_accounts to {users}, and migrate it there.",
-                    obj=cls,
-                    id="resource_server_accounts.W001",
-                )
-            )
+            found.append(problem("resource_server_accounts.W001", accounts=accounts, users=users).check_message(cls))
         return found

@@ -1,1 +1,1 @@
-"""The settings, read and judged."""
+"""The setting `RESOURCE_SERVER`, read and checked: policies for the verifier, problems for people."""

@@ -1,4 +1,4 @@
-"""The project's function behind ISSUERS, whose answers are judged like settings."""
+"""The project's function in ISSUERS: its answers are settings of one issuer, and pass the same checks."""
 
 import inspect
 import logging
@@ -8,7 +8,9 @@ from typing import Any
 from django.core.exceptions import ObjectDoesNotExist
 from django.utils.module_loading import import_string
 
-from resource_server.conf.issuer import POLICY_KEYS, Problem, parse_policy, unknown_key
+from resource_server.conf.issuer import POLICY_KEYS, parse_policy
+from resource_server.conf.problems import Problem, problem
+from resource_server.conf.reading import Reading
 from resource_server.errors import Unavailable
 from resource_server.keys.addresses import issuer_problem
 from resource_server.reasons import UnavailableReason
@@ -19,37 +21,39 @@ __all__ = ["invalid", "issuers_function"]
 
 logger = logging.getLogger("resource_server")
 
-# Finds what stands behind a value of USERS; the problems, if that fails.
+# Finds what a value of USERS names; the problems, if that fails.
 AddUsers = Callable[[str], list[Problem]]
 
 
 def invalid(problems: list[Problem]) -> Unavailable:
-    """The error of a request that meets invalid settings, whose problems are logged."""
-    for problem in problems:
-        logger.error("%s (%s) %s", problem.message, problem.id, problem.hint)
+    """The error of a request that meets invalid settings. Logs their problems."""
+    for each in problems:
+        logger.error("%s (%s) %s", each.message, each.id, each.hint)
     return Unavailable(UnavailableReason.SETTINGS_INVALID, retry_after=60)
 
 
 def issuers_function(
     path: str, common: Mapping[str, Any], add_users: AddUsers, *, debug: bool
 ) -> tuple[PolicyOf | None, list[Problem]]:
-    """The project's function behind ISSUERS, whose answers are judged like settings; and what keeps it from working."""
+    """The function at a dotted path as a `PolicyOf`, None with the problem if it cannot be used (E025).
+
+    `common` are the settings beside ISSUERS, which complete each answer; `debug` admits http issuers on loopback.
+    """
     function: Any = None
     try:
         function = import_string(path)
-        reason = "" if callable(function) else "it is no function"
+        reason = "" if callable(function) else "It is not a function."
         if inspect.iscoroutinefunction(function):
-            reason = "it is an async function; it is called in a thread, where it may block"
+            reason = "It is an async function. Write a plain one: it is called in a thread, where it may block."
     except Exception as error:  # noqa: BLE001 - a module of the project is run here, which may fail in any way
         reason = f"{type(error).__name__}: {error}"
     if reason:
-        message = "RESOURCE_SERVER: ISSUERS is a dotted path that cannot be used"
-        return None, [Problem(id="E025", key="ISSUERS", message=message, hint=reason)]
+        return None, [problem("E025", reason=reason)]
     return _IssuersFunction(path, function, common, add_users, debug=debug), []
 
 
 class _IssuersFunction:
-    """The project's function behind ISSUERS as a `PolicyOf`: its answers are judged like settings."""
+    """The project's function as a `PolicyOf`."""
 
     def __init__(
         self,
@@ -68,16 +72,17 @@ class _IssuersFunction:
         self._logged: set[str] = set()
 
     def __call__(self, unverified_issuer: str, /) -> Policy | None:
-        # `Issuers` has judged the name, but for http on loopback.
+        # `Issuers` admits every http name on loopback; the settings say whether one is trusted here.
         if issuer_problem(unverified_issuer, http_on_loopback=self._debug):
             return None
         answer = self._answer(unverified_issuer)
         if answer is None or not self._is_named(answer, unverified_issuer):
             return None
         place = f"{self._path}({unverified_issuer!r})"
-        problems = [unknown_key(key, POLICY_KEYS, place) for key in answer if key not in POLICY_KEYS]
+        reading = Reading(settings=answer, place=place)
+        reading.unknown_keys(POLICY_KEYS)
         policy, found = parse_policy({**self._common, **answer}, debug=self._debug, place=place)
-        problems += found
+        problems = [*reading.problems, *found]
         if policy is not None:
             problems += self._add_users(policy.users)
         if policy is None or problems:
@@ -98,7 +103,7 @@ class _IssuersFunction:
         return answer
 
     def _is_named(self, answer: Mapping[Any, Any], unverified_issuer: str) -> bool:
-        """Whether the answer is about this issuer: a database that ignores case finds the tenant of another spelling."""
+        # A database that ignores case finds a tenant by another spelling of its issuer.
         named = answer.get("ISSUER")
         if named == unverified_issuer:
             return True

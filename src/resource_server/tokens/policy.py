@@ -73,8 +73,8 @@ class Policy:
 
     `issuer` is compared exactly. A token needs one of `audience`, one of `algorithms`, and one of `token_types` (in
     the form of `media_type`; `jwt` also admits a token without `typ`). Its key is one of `key_source`. A token of the
-    type `jwt` is another kind of token if a claim of `kind_claims` is there with another value. `is_machine` tells
-    machines from persons. `users` is not read here: it says how a token becomes `request.user`.
+    type `jwt` is another kind of token if a claim of `kind_claims` is there with another value (None: if it is there),
+    or if it has none of `access_token_claims`. `is_machine` tells machines from persons. `users` is not read here: it says how a token becomes `request.user`.
     """
 
     key_source: KeySource
@@ -83,7 +83,8 @@ class Policy:
     token_types: tuple[str, ...] = ("at+jwt",)
     clock_skew_seconds: int = 30
     claim_names: ClaimNames = field(default_factory=ClaimNames)
-    kind_claims: tuple[tuple[str, str], ...] = ()
+    kind_claims: tuple[tuple[str, str | None], ...] = ()
+    access_token_claims: frozenset[str] = frozenset()
     is_machine: MachineRule = client_is_subject
     users: str = "token"
     issuer: str = field(init=False)

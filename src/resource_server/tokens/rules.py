@@ -191,6 +191,8 @@ def _kind(token: UnverifiedToken, policy: Policy, now: float) -> None:
     claims = token.unverified_claims
     if not _CLAIMS_OF_OTHER_KINDS.isdisjoint(claims):
         raise InvalidToken(TokenReason.NOT_AN_ACCESS_TOKEN)
+    if policy.access_token_claims and policy.access_token_claims.isdisjoint(claims):
+        raise InvalidToken(TokenReason.NOT_AN_ACCESS_TOKEN)
     for name, kind in policy.kind_claims:
         if claims.get(name, kind) != kind:
             raise InvalidToken(TokenReason.NOT_AN_ACCESS_TOKEN)

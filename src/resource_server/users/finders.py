@@ -19,7 +19,7 @@ from django.core.exceptions import MultipleObjectsReturned, ObjectDoesNotExist, 
 from django.db import DataError, Error, IntegrityError, NotSupportedError, connections
 from django.utils.module_loading import import_string
 
-from resource_server.conf.issuer import Problem
+from resource_server.conf.problems import Problem, problem
 from resource_server.errors import InvalidToken, Unavailable
 from resource_server.flow import Blocking, Flow
 from resource_server.reasons import TokenReason, UnavailableReason
@@ -77,21 +77,20 @@ def user_finder(users: str, rows: UserRows | None) -> tuple[UserFinder | None, l
         return UserFinder(find=_lookup, rows=rows), []
     if users == "provision":
         if not apps.is_installed("resource_server.accounts"):
-            hint = 'Add "resource_server.accounts" to INSTALLED_APPS and run manage.py migrate.'
-            return None, [_problem("E015", "is provision, which needs the app resource_server.accounts", hint)]
+            return None, [problem("E015")]
         from resource_server.accounts.provision import provision  # a model, so not before the apps are ready
 
         return UserFinder(find=provision, rows=rows), []
     try:
         function: Any = import_string(users)
     except Exception as error:  # noqa: BLE001 - a module of the project is run here, which may fail in any way
-        return None, [_problem("E016", "is a dotted path that cannot be imported", f"{type(error).__name__}: {error}")]
+        reason = f"{type(error).__name__}: {error}"
+        return None, [problem("E016", fault="that cannot be imported", reason=reason)]
     if not callable(function) or inspect.isclass(function):
-        hint = "Name a function that takes an AccessToken and answers a user or None."
-        return None, [_problem("E016", "is a dotted path to something that is no function", hint)]
+        reason = "Name a function that takes an AccessToken and returns a user or None."
+        return None, [problem("E016", fault="to something that is not a function", reason=reason)]
     if _is_async(function):
-        hint = "Write a plain function: it is called in a thread, where it may block. asgiref's async_to_sync calls async code."
-        return None, [_problem("E029", "is a dotted path to an async function", hint)]
+        return None, [problem("E029")]
     return UserFinder(find=partial(_call, function, users)), []
 
 
@@ -154,7 +153,3 @@ def _lookup(token: AccessToken) -> Any:
         return None
     # A database that ignores case or accents would make two people one.
     return user if user is not None and str(user.get_username()) == token.subject else None
-
-
-def _problem(number: str, message: str, hint: str) -> Problem:
-    return Problem(id=number, key="USERS", message=f"RESOURCE_SERVER: USERS {message}", hint=hint)

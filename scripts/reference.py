@@ -1,0 +1,116 @@
+"""Writes the pages of docs/ that are made from tables of the package: checks.md, providers.md and reasons.md.
+
+Run `.venv/bin/python scripts/reference.py` after a change to one of these tables; a test compares the pages with them.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from resource_server.conf.problems import PROBLEMS, ProblemText
+from resource_server.conf.providers import PROVIDERS
+from resource_server.reasons import (
+    CredentialsReason,
+    Reason,
+    RequestReason,
+    ScopeReason,
+    TokenReason,
+    UnavailableReason,
+)
+
+DOCS = Path(__file__).parents[1] / "docs"
+
+REASONS = (
+    ("400 invalid_request", "", (RequestReason,)),
+    ("401", "", (CredentialsReason, TokenReason)),
+    ("403 insufficient_scope", "", (ScopeReason,)),
+    (
+        "503 temporarily_unavailable",
+        "The token is not at fault. The log names the issuer or the error.",
+        (UnavailableReason,),
+    ),
+)
+
+
+def pages() -> dict[str, str]:
+    """The text of each page, by its name."""
+    return {"checks.md": checks(), "providers.md": providers(), "reasons.md": reasons()}
+
+
+def reasons() -> str:
+    """docs/reasons.md, by the status of the answer."""
+    paragraphs = [
+        "# Every reason, and what to do",
+        (
+            "A refusal has one reason: in the body (`reason`), in the challenge in words (`error_description`), in the log and in "
+            "the signal `token_rejected`."
+        ),
+    ]
+    for title, introduction, classes in REASONS:
+        members: list[Reason] = [reason for each in classes for reason in each]
+        rows = [(f"`{reason}`", reason.message.rstrip(": "), reason.remedy) for reason in members]
+        paragraphs += [f"## {title}", introduction, table(("reason", "message", "what to do"), rows)]
+    return page(paragraphs)
+
+
+def checks() -> str:
+    """docs/checks.md: errors first, then warnings, each in the order of its number."""
+    errors = [row(id_, texts) for id_, texts in PROBLEMS.items() if id_.startswith("E")]
+    warnings = [row(id_, texts) for id_, texts in PROBLEMS.items() if not id_.startswith("E")]
+    columns = ("id", "setting", "meaning", "hint")
+    return page([
+        "# Every system check",
+        ("`manage.py check` reports them as `resource_server.E001` and so on, with the app of accounts also one of its own. "
+        "They fetch nothing. *Words like this* stand for a value of your settings. With an error, every request that needs "
+        "a token is answered with 503 (`settings_invalid`)."),
+        "## Errors",
+        table(columns, errors),
+        "## Warnings",
+        table(columns, warnings),
+    ])  # fmt: skip
+
+
+def providers() -> str:
+    """docs/providers.md."""
+    rows = [
+        (
+            f"[`{name}`]({provider.documentation})",
+            f"`{provider.issuer_form.example}`",
+            ", ".join("JWT" if each == "jwt" else each for each in provider.token_types),
+            provider.note,
+        )
+        for name, provider in PROVIDERS.items()
+    ]
+    return page([
+        "# Providers",
+        ("`PROVIDER` names the vendor of an issuer, so that its documented tokens pass with `ISSUER` and `AUDIENCE` alone: the "
+        "token types, the names of the claims, how to recognise a machine, and what shows that a token is of another kind. "
+        "Any setting wins over it. Without it, tokens follow RFC 9068. `manage.py check` warns of an `ISSUER` without "
+        "the vendor's form (`W002`)."),
+        table(("`PROVIDER`", "`ISSUER`, for example", "token types", "notes"), rows),
+    ])  # fmt: skip
+
+
+def row(id_: str, texts: ProblemText) -> tuple[str, ...]:
+    key = f"`{texts.key}`" if not texts.key.startswith("$") else words(texts.key)
+    meaning = texts.meaning or texts.message.removeprefix("$place: ").rstrip(".")
+    return f"`{id_}`", key, words(meaning), words(texts.hint)
+
+
+def words(text: str) -> str:
+    """A text with its placeholders in italics."""
+    return re.sub(r"\$(\w+)", r"*\1*", text)
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def page(paragraphs: Iterable[str]) -> str:
+    return "\n\n".join(filter(None, paragraphs)) + "\n"
+
+
+if __name__ == "__main__":
+    for name, text in pages().items():
+        (DOCS / name).write_text(text, encoding="utf-8")
