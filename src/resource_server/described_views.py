@@ -11,9 +11,9 @@ from typing import Any
 from drf_spectacular.extensions import OpenApiViewExtension
 from rest_framework.views import APIView
 
-from resource_server.drf import AccessTokenAuthentication
 from resource_server.marks import noted_on_class, noted_on_function
 from resource_server.requirements import Requirement
+from resource_server.rest_authentication import AccessTokenAuthentication
 from resource_server.view_access import access_of
 
 __all__ = ["GuardedView"]
