@@ -1,4 +1,4 @@
-"""An error -> status, headers and body (RFC 6750 section 3, RFC 9110 section 11.6.1). All quoting of headers is here."""
+"""An error -> headers and body of the answer (RFC 6750 section 3, RFC 9110 section 11.6.1). Quotes header values."""
 
 from resource_server.errors import AuthorizationError, InsufficientScope, Rejected, Unavailable
 

@@ -20,7 +20,7 @@ __all__ = ["GuardedView"]
 
 
 class GuardedView(OpenApiViewExtension):  # type: ignore[no-untyped-call] # registers by being defined
-    """Adds to a described view the guards that stand only on its URL pattern: those around `@api_view` and `as_view()`."""
+    """Adds to a described view the guards that stand only on its URL pattern, around `@api_view` and `as_view()`."""
 
     target_class = "rest_framework.views.APIView"
     match_subclasses = True
@@ -42,7 +42,7 @@ class GuardedView(OpenApiViewExtension):  # type: ignore[no-untyped-call] # regi
 
 @lru_cache(maxsize=1024)
 def _with_guards(view: Any, outside: tuple[Requirement, ...]) -> type[APIView]:
-    # Cached, so that the same guards give the same class: drf-spectacular compares classes to find a common path prefix.
+    # Cached: the same guards give the same class, because drf-spectacular counts classes to find a common path prefix.
     def get_authenticators(self: Any) -> list[Any]:
         found = list(super(guarded, self).get_authenticators())
         # drf-spectacular also asks before the view has a request.

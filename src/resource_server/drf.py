@@ -29,7 +29,10 @@ __all__ = [
 
 
 def RequiresScope(*scopes: str) -> type[BasePermission]:  # noqa: N802 - makes a class, and stands where one is named
-    """A permission class: the token has all of the scopes. Composes with `&`, `|` and `~`; `~` also admits callers without a token."""
+    """A permission class: the token has all of the scopes.
+
+    Composes with `&`, `|` and `~`; `~` also admits callers without a token.
+    """
     return _permission(Scopes(scopes))
 
 

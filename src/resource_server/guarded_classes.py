@@ -70,7 +70,7 @@ def _subclass(view: type[Any], hook: Any) -> Any:
 
 
 def _refuse_super_by_name(view: type[Any]) -> None:
-    """Raise TypeError for `super(View, self)` in a class that is being decorated: the name will be the guarded subclass."""
+    """Raise TypeError for `super(View, self)` in a class being decorated: `View` will be the guarded subclass."""
     for function in filter(isfunction, vars(view).values()):
         for first, second in pairwise(dis.get_instructions(function)):
             if (first.argval, second.argval) == ("super", view.__name__) and not _is_bound(function, view):

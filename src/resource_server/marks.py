@@ -1,4 +1,7 @@
-"""Finds the requirements that guards note on views, for the API's description and the system checks. No request is judged by them."""
+"""Finds the requirements that guards note on views, for the API's description and the system checks.
+
+No request is judged by these notes.
+"""
 
 from collections.abc import Iterator
 from types import FunctionType
@@ -35,7 +38,7 @@ def noted_on_function(view: object) -> tuple[Requirement, ...]:
 
 
 def noted_on_class(view: type[Any], *names: str) -> tuple[Requirement, ...]:
-    """The requirements of the methods with these names, of all base classes too: the guards of a class call `super()`."""
+    """The requirements of the methods with these names, in all base classes: the guards of a class call `super()`."""
     found = (
         requirement
         for base in view.__mro__

@@ -1,6 +1,7 @@
 """`AccessTokenMiddleware`: verifies a bearer token before any view runs.
 
-Put it into MIDDLEWARE after `AuthenticationMiddleware`, whose user it replaces, and before any that reads `request.user`.
+In MIDDLEWARE it stands after `AuthenticationMiddleware`, whose user it replaces, and before the middleware that reads
+`request.user`.
 """
 
 from collections.abc import Awaitable, Callable

@@ -19,7 +19,10 @@ _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """The scopes that an endpoint names. Raises ValueError without any, which would admit everyone, and for a value that cannot be a scope."""
+    """The scopes that an endpoint names.
+
+    Raises ValueError without any scope, because an empty rule would admit everyone, and for a value that cannot be one.
+    """
 
     scopes: tuple[str, ...]
 
@@ -34,7 +37,7 @@ class Requirement:
                 )
 
     def check(self, token: object) -> AccessToken:
-        """The token, if it gives the right. Raises InsufficientScope if it does not, or if it is not a verified token."""
+        """The token, if it gives the right. Raises InsufficientScope if not, or if it is not a verified token."""
         if not isinstance(token, AccessToken):
             raise InsufficientScope(ScopeReason.TOKEN_MISSING, scopes=self.scopes)
         self._check(token)

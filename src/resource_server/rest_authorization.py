@@ -34,7 +34,7 @@ async def arequire(request: Request, requirement: Requirement) -> None:
 
 
 def reads_tokens_first(view: Any, initkwargs: Mapping[str, Any]) -> bool:
-    """Whether a view class asks our authentication class before any that takes over the user set by a guard around it."""
+    """Whether a view class asks our authentication class before one that takes over the user of an outer guard."""
     classes = initkwargs.get("authentication_classes", view.authentication_classes)
     first = next(iter(classes), AccessTokenAuthentication)
     return isinstance(first, type) and issubclass(first, AccessTokenAuthentication)

@@ -47,5 +47,5 @@ def _pinned_flows() -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def lists_scopes() -> bool:
-    """Whether a security requirement may list scopes (OpenAPI 3.0.3 section 4.8.30: not for `http`; since 3.1 for all types)."""
+    """Whether a security requirement may list scopes: for `http` only since OpenAPI 3.1 (3.0.3 section 4.8.30)."""
     return security_scheme()["type"] != "http" or not spectacular_settings.OAS_VERSION.startswith("3.0")

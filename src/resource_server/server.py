@@ -103,7 +103,7 @@ def forget() -> None:
 
 
 def fetch_with(substitute: Fetch | None) -> None:
-    """Fetch the issuers' documents with a substitute from now on, also after a change of settings; None is the network."""
+    """Fetch the issuers' documents with a substitute, also after a change of settings; None is the network again."""
     global _fetch  # noqa: PLW0603 - as above
     _fetch = substitute or fetch
     forget()

@@ -14,7 +14,7 @@ __all__ = ["shared_documents"]
 
 
 class _Cache:
-    """Django's cache behind an alias. Each call runs in its own thread, and closes the thread's connections at its end."""
+    """Django's cache behind an alias. Each call runs in its own thread, and closes that thread's connections."""
 
     def __init__(self, alias: str) -> None:
         self._alias = alias
@@ -48,7 +48,7 @@ class _Cache:
 
 
 def shared_documents(fetch: Fetch, alias: str) -> Fetch:
-    """A `Fetch` that shares documents through the cache with this alias. Raises ImproperlyConfigured without SECRET_KEY."""
+    """Shares fetched documents through the cache with this alias. Raises ImproperlyConfigured without SECRET_KEY."""
     # Sealed by the project's secret key: an entry of another project, or of an attacker at the cache, is ignored.
     secret = salted_hmac("resource_server.documents", "", algorithm="sha256").digest()
     return SharedDocuments(fetch, _Cache(alias), secret=secret)

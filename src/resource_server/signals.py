@@ -1,7 +1,7 @@
 """Signals for audit logs and metrics: of tokens, of users and of the issuers' keys.
 
 - `token_accepted`: `request`, `token` (AccessToken), `user`
-- `token_rejected`: `request`, `error` (an AuthorizationError: its `reason` and `status`); also if no verdict was reached
+- `token_rejected`: `request`, `error` (an AuthorizationError: its `reason` and `status`); also without a verdict
 - `user_provisioned`: `user`, `token`; a person's first request, inside the transaction that makes the user
 
 Of keys, each with `issuer`; kids are strings, or None for a key without one:
@@ -9,7 +9,7 @@ Of keys, each with `issuer`; kids are strings, or None for a key without one:
 - `key_fetch_started`: an attempt to fetch the keys begins
 - `keys_refreshed`: `kids` (tuple); the attempt succeeded
 - `key_fetch_failed`: `reason`, `repeated` (True if an attempt failed for this reason before in this outage)
-- `keys_served_stale`: `kids`, `reason`; the keys have expired, the issuer is down, and they stay in use. Once per outage
+- `keys_served_stale`: `kids`, `reason`; the keys have expired and stay in use while the issuer is down. Once per outage
 - `key_added`, `key_withdrawn`: `kid`; a key that the last refresh brought, or no longer had
 
 Django logs the exception of a receiver, and the answer stays the same. `user_provisioned` differs: the exception undoes

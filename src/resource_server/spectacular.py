@@ -46,7 +46,7 @@ class _SecurityRequirement(dict[str, list[str]]):
 
 
 class AccessTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call] # registers by being defined
-    """Describes `AccessTokenAuthentication` from the settings alone: the document stays the same while an issuer is down.
+    """Describes `AccessTokenAuthentication` from the settings alone; the document is the same while an issuer is down.
 
     `SPECTACULAR_SETTINGS` can pin the flow: `OAUTH2_AUTHORIZATION_URL` and `OAUTH2_TOKEN_URL`, `OAUTH2_FLOWS` for flows
     other than the authorization code, and `OAUTH2_SCOPES` (name to description). Without them the scheme is OpenID
@@ -70,8 +70,9 @@ class AccessTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-unty
 
 
 def describe_access(result: dict[str, Any], generator: object, request: object, public: object) -> dict[str, Any]:
-    """Adds the answers 401, 403 and 503 to every operation that takes an access token (RFC 6750 section 3), and the scopes to the flow.
+    """Adds the answers 401, 403 and 503 to every operation that takes an access token, and the scopes to the flow.
 
+    RFC 6750 section 3 defines the answers.
     An operation that demands a scope admits nothing but an access token: a session has no scopes. Conditions that
     `security` cannot express are added to the operation's description. An answer that the view describes itself stays.
     """

@@ -46,8 +46,9 @@ class TrustedIssuer:
 
 
 def trusted_issuers(*others: str) -> tuple[TrustedIssuer, ...]:
-    """The issuers that are trusted now, with their keys: those listed, those that the project's function returned lately, and `others`.
+    """The issuers that are trusted now, with their keys.
 
+    They are those listed, those that the project's function was asked for lately, and `others`.
     Fetches keys that are not known yet. Raises Unavailable if the settings are invalid, and InvalidToken if one of
     `others` is not trusted. Does not check whether an issuer can be reached now.
     """

@@ -51,7 +51,7 @@ class Way:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
-    """All ways in. `exact` is False if only `text` is complete; `demands` is True if a requirement of ours takes part."""
+    """All ways in. `exact` is False if only `text` is complete; `demands` is True with a requirement of ours."""
 
     ways: tuple[Way, ...]
     text: str

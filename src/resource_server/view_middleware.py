@@ -36,7 +36,7 @@ class _CsrfExempt:
 
 
 class _LoginRequired:
-    """False if the view itself asks `LoginRequiredMiddleware`; True without it, for a middleware of the project's own."""
+    """False if the view itself asks `LoginRequiredMiddleware`; True without it, for the project's own middleware."""
 
     def __bool__(self) -> bool:
         return not any(hasattr(each, "handle_no_permission") for each in _view_middleware(tuple(settings.MIDDLEWARE)))

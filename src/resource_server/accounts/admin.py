@@ -1,4 +1,4 @@
-"""Accounts in the admin: they can be searched and deleted, and their user can be changed; issuer and subject are read-only.
+"""Accounts in the admin: search, delete, change the user; issuer and subject are read-only.
 
 A token of an account acts as the account's user. So only a superuser can link an account to a user who has more rights
 than the editor, or change or delete the account of such a user.

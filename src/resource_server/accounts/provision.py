@@ -21,8 +21,9 @@ __all__ = ["provision"]
 
 
 def provision(token: AccessToken) -> Any:
-    """The user of (issuer, subject), made if there is none; None if the project hides the user. One query for a known person.
+    """The user of (issuer, subject), made if there is none; None if the project hides the user.
 
+    One query for a known person.
     Raises the exception of a receiver of `user_provisioned`; then neither the user nor the account exists, and the
     person's next request is the first again. Does not read names or addresses from the token.
     """
@@ -74,7 +75,7 @@ def _create(token: AccessToken, identity: str, database: str) -> Any:
 
 
 def _delete_survivor(account: Account, database: str) -> None:
-    """Delete an account that outlived the rollback, and its user: the next request of a refused person must not find them.
+    """Delete an account that outlived the rollback, and its user: a refused person's next request must not find them.
 
     Rows survive in tables without transactions (MyISAM), and after a statement of a receiver that commits (DDL in
     MySQL). The time of creation separates this account from a later one with the same key.

@@ -2,7 +2,8 @@
 
 Client credentials, authorization code and refresh token (RFC 6749), PKCE (RFC 7636), resource indicators (RFC 8707),
 the issuer in the response (RFC 9207), ID tokens (OpenID Connect Core 1.0). Authlib holds the rules of the grants; this
-module holds the storage, and the rules that are narrower than its defaults. It alone imports Authlib, which has no types.
+module holds the storage, and the rules that are narrower than its defaults. Authlib has no types, so no other module
+imports it.
 """
 
 import time

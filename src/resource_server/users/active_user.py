@@ -1,6 +1,6 @@
 """A verified token -> `request.user`, the active user.
 
-Identity is (issuer, subject), never an e-mail address or a name (OpenID Connect Core section 5.7). The token of a machine
+Identity is (issuer, subject), never an e-mail address or a name (OpenID Connect Core section 5.7). A machine's token
 stands for no person and gets a TokenUser whatever the setting USERS says. `is_active` is read on each request; staff
 and superuser never come from a token.
 """

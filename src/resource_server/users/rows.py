@@ -55,7 +55,10 @@ class _Row:
 
 
 class UserRows:
-    """The rows of one process, by issuer and subject, each for `seconds`. Reading takes no lock; a forked child starts empty."""
+    """The rows of one process, by issuer and subject, each for some seconds.
+
+    Reading takes no lock; a forked child starts without rows.
+    """
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds

@@ -13,7 +13,9 @@ __all__ = ["Command"]
 
 
 class Command(BaseCommand):
-    help = "Shows the issuers and keys that this project trusts. Fetches keys as a request does; with CACHE it shows the shared ones."
+    help = (
+        "Shows the issuers and keys that this project trusts. Fetches keys as a request does, or shows those of CACHE."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         topics = parser.add_subparsers(dest="topic", required=True)
