@@ -62,6 +62,11 @@ def test_the_public_names_are_these(module):
     assert sorted(import_module(module).__all__) == NAMES[module]
 
 
+@pytest.mark.parametrize("name", ["AccessTokenAuthentication", "AuthorizationFailed"])
+def test_a_class_of_rest_framework_goes_by_its_public_address(name):
+    assert getattr(import_module("resource_server.drf"), name).__module__ == "resource_server.drf"
+
+
 @pytest.mark.parametrize("path", sorted(SOURCE.rglob("*.py")), ids=lambda path: str(path.relative_to(SOURCE)))
 def test_every_module_says_what_it_is_for(path):
     if "migrations" not in path.parts:

@@ -185,8 +185,7 @@ def refuse(event, arguments):
 
 sys.addaudithook(refuse)
 import threading
-import resource_server
-from resource_server import auth0_issuer
+from resource_server import *
 auth0_issuer("tenant.eu.auth0.com")
 print(sorted({"rest_framework", "urllib3", "authlib", "django.contrib.auth.models"} & set(sys.modules)), threading.active_count())
 """

@@ -35,6 +35,10 @@ from resource_server.testing import FakeIssuer
 from resource_server.trusted import TrustedIssuer, trusted_issuers
 
 
+def the_package_has_its_public_names_alone() -> None:
+    from resource_server import authentify  # type: ignore[attr-defined]  # noqa: F401
+
+
 def the_token(token: AccessToken) -> None:
     assert_type(token.issuer, str)
     assert_type(token.subject, str)

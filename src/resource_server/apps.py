@@ -1,4 +1,4 @@
-"""The Django app: registers the system checks, and nothing else that a start-up would have to pay for."""
+"""The Django app: registers the system checks, and the description of the API if drf-spectacular is installed."""
 
 from importlib import import_module
 

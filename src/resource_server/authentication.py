@@ -26,7 +26,7 @@ from resource_server.tokens.access_token import AccessToken
 from resource_server.tokens.authority import Verdict
 from resource_server.tokens.credentials import Credentials, parse_authorization, parse_token
 from resource_server.tokens.verified_tokens import digest
-from resource_server.users import finders as users
+from resource_server.users import active_user as users
 from resource_server.users.token_user import TokenUser
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""An error -> status, headers and body (RFC 6750 section 3, RFC 9110 section 11.6.1). All quoting of headers is here."""
+"""An error -> headers and body of the answer (RFC 6750 section 3, RFC 9110 section 11.6.1). Quotes header values."""
 
 from resource_server.errors import AuthorizationError, InsufficientScope, Rejected, Unavailable
 
@@ -6,9 +6,9 @@ __all__ = ["body", "challenge", "headers"]
 
 
 def challenge(realm: str, error: Rejected | None = None) -> str:
-    """The WWW-Authenticate value: the bare scheme and realm where no credentials were sent, else the error too.
+    """The WWW-Authenticate value: scheme and realm, and the error if credentials were sent.
 
-    Raises nothing: what cannot stand in a quoted string is left out of it.
+    Raises nothing: characters that a quoted string cannot hold are left out.
     """
     parameters = [("realm", realm)]
     if error is not None and error.code is not None:
@@ -19,7 +19,7 @@ def challenge(realm: str, error: Rejected | None = None) -> str:
 
 
 def headers(realm: str, error: AuthorizationError) -> dict[str, str]:
-    """The headers that an answer with this error carries."""
+    """The headers of an answer with this error."""
     if isinstance(error, Unavailable):
         return {"Retry-After": str(error.retry_after)}
     if isinstance(error, Rejected):

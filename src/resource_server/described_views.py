@@ -1,4 +1,4 @@
-"""The views that drf-spectacular describes, each with the guards that stand on its URL pattern alone.
+"""The views that drf-spectacular describes, each with the guards that stand only on its URL pattern.
 
 Importing this module registers it.
 """
@@ -11,20 +11,20 @@ from typing import Any
 from drf_spectacular.extensions import OpenApiViewExtension
 from rest_framework.views import APIView
 
-from resource_server.drf import AccessTokenAuthentication
 from resource_server.marks import noted_on_class, noted_on_function
 from resource_server.requirements import Requirement
+from resource_server.rest_authentication import AccessTokenAuthentication
 from resource_server.view_access import access_of
 
 __all__ = ["GuardedView"]
 
 
 class GuardedView(OpenApiViewExtension):  # type: ignore[no-untyped-call] # registers by being defined
-    """Gives the view of a description what stands on its URL pattern alone: guards around `@api_view` and `as_view()`."""
+    """Adds to a described view the guards that stand only on its URL pattern, around `@api_view` and `as_view()`."""
 
     target_class = "rest_framework.views.APIView"
     match_subclasses = True
-    priority = sys.maxsize  # drf-spectacular asks one extension; this one asks the others
+    priority = sys.maxsize  # drf-spectacular asks only one extension, so this one asks the others
 
     def view_replacement(self) -> type[APIView]:
         others = [other for other in OpenApiViewExtension._registry if other is not type(self)]  # noqa: SLF001
@@ -42,7 +42,7 @@ class GuardedView(OpenApiViewExtension):  # type: ignore[no-untyped-call] # regi
 
 @lru_cache(maxsize=1024)
 def _with_guards(view: Any, outside: tuple[Requirement, ...]) -> type[APIView]:
-    # The same class for the same guards: drf-spectacular counts the classes to find what its paths have in common.
+    # Cached: the same guards give the same class, because drf-spectacular counts classes to find a common path prefix.
     def get_authenticators(self: Any) -> list[Any]:
         found = list(super(guarded, self).get_authenticators())
         # drf-spectacular also asks before the view has a request.
@@ -62,6 +62,6 @@ def _with_guards(view: Any, outside: tuple[Requirement, ...]) -> type[APIView]:
         guarded: type[APIView] = new_class(
             view.__name__, (view,), exec_body=lambda namespace: namespace.update(members)
         )
-    except Exception:  # noqa: BLE001 - a class may refuse subclasses in any way; then it is described as it is
+    except Exception:  # noqa: BLE001 - a class may refuse subclasses with any error; it is then described as it is
         return view  # type: ignore[no-any-return] # drf-spectacular's own is untyped
     return guarded

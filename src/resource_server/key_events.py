@@ -1,4 +1,4 @@
-"""What happens to the keys of issuers, told to the log and to the receivers of signals."""
+"""Reports the events of issuers' keys to the log and to the receivers of signals."""
 
 import logging
 from collections.abc import Mapping
@@ -21,15 +21,15 @@ _LINES: Mapping[str, tuple[int, str]] = {
 
 
 def report(sender: type, event: KeyEvent) -> None:
-    """Tell the log and the receivers of signals what has happened; `sender` is that of the signals."""
+    """Log an event and send its signal. `sender` is the sender of the signal."""
     level, line = _LINES[event.kind]
-    # An outage is told when it begins; its later attempts are for whoever looks closely.
     values = {
         "issuer": event.issuer,
         "reason": event.reason,
         "number": len(event.kids),
         "kids": ", ".join(map(repr, event.kids)),
     }
+    # Log an outage once; repeats go to DEBUG.
     logger.log(logging.DEBUG if event.repeated else level, line, values)
     issuer = event.issuer
     if event.kind == "started":

@@ -1,4 +1,7 @@
-"""The requirements that guards note on views, for the API's description and the system checks. No request is judged by them."""
+"""Finds the requirements that guards note on views, for the API's description and the system checks.
+
+No request is judged by these notes.
+"""
 
 from collections.abc import Iterator
 from types import FunctionType
@@ -16,9 +19,9 @@ def noted(marked: object) -> tuple[Requirement, ...]:
 
 
 def noted_on_function(view: object) -> tuple[Requirement, ...]:
-    """The requirements of a function, or else of the functions that it wraps or holds in its closure.
+    """The requirements of a function; without any, those of the functions that it wraps or holds in its closure.
 
-    `@api_view` keeps its function in a closure alone, and so does a decorator without `functools.wraps`.
+    `@api_view` keeps its function only in a closure, and so does a decorator without `functools.wraps`.
     """
     found: list[Requirement] = []
     pending, seen = [view], set()
@@ -35,7 +38,7 @@ def noted_on_function(view: object) -> tuple[Requirement, ...]:
 
 
 def noted_on_class(view: type[Any], *names: str) -> tuple[Requirement, ...]:
-    """The requirements of the methods of these names, over all base classes: the guards of a class call `super()`."""
+    """The requirements of the methods with these names, in all base classes: the guards of a class call `super()`."""
     found = (
         requirement
         for base in view.__mro__

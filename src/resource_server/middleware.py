@@ -1,6 +1,7 @@
-"""`AccessTokenMiddleware`: a bearer token is verified before any view runs.
+"""`AccessTokenMiddleware`: verifies a bearer token before any view runs.
 
-Stands in MIDDLEWARE after `AuthenticationMiddleware`, whose user it replaces, and before what reads `request.user`.
+In MIDDLEWARE it stands after `AuthenticationMiddleware`, whose user it replaces, and before the middleware that reads
+`request.user`.
 """
 
 from collections.abc import Awaitable, Callable
@@ -23,12 +24,13 @@ __all__ = ["AccessTokenMiddleware"]
 
 
 class AccessTokenMiddleware:
-    """Sets `request.user`, `request.auser` and `request.auth` from a bearer token; a bad token is answered at once.
+    """Sets `request.user`, `request.auser` and `request.auth` from a bearer token; refuses a bad token at once.
 
-    A request without bearer credentials goes on as it is. One that a token authenticates needs no CSRF token, unless a
-    credential that browsers send by themselves came with it: a session cookie, or a `REMOTE_USER` of the server. Does
-    not demand a token: guards and permissions do. In a subclass, `leaves_foreign_credentials = True` leaves bearer
-    credentials that are not a JWT, or whose issuer is not listed, to the views, as in `AccessTokenAuthentication`.
+    A request without bearer credentials passes unchanged. A request that a token authenticates needs no CSRF token,
+    unless it also has a credential that browsers send by themselves: a session cookie, or a `REMOTE_USER` of the
+    server. In a subclass, `leaves_foreign_credentials = True` leaves bearer credentials that are not a JWT, or whose
+    issuer is not listed, to the views, as in `AccessTokenAuthentication`. Does not require a token: guards and
+    permissions do.
     """
 
     leaves_foreign_credentials = False
@@ -67,7 +69,7 @@ class AccessTokenMiddleware:
 
 def _spare_csrf_check(request: HttpRequest) -> None:
     if not has_browser_credential(request):
-        # What CsrfViewMiddleware sets when it has nothing left to check.
+        # The mark that CsrfViewMiddleware sets on a request that it has checked.
         request.csrf_processing_done = True  # type: ignore[attr-defined] # Django's own mark on a request
 
 

@@ -1,7 +1,7 @@
-"""What an endpoint asks of a verified token, as data (RFC 6749 section 3.3, RFC 6750 section 3.1).
+"""The rights that an endpoint requires of a verified token, as data (RFC 6749 section 3.3, RFC 6750 section 3.1).
 
-A requirement reads an AccessToken and nothing else. `check` returns nothing or raises: there is no answer that could
-be taken for a yes by mistake.
+A requirement reads an AccessToken and nothing else. `check` returns the token or raises: no result of it can pass for a
+right by mistake.
 """
 
 import re
@@ -19,7 +19,10 @@ _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """The scopes that an endpoint names. Raises ValueError for none (an empty rule would admit everybody) and for what cannot be a scope."""
+    """The scopes that an endpoint names.
+
+    Raises ValueError without any scope, because an empty rule would admit everyone, and for a value that cannot be one.
+    """
 
     scopes: tuple[str, ...]
 
@@ -34,7 +37,7 @@ class Requirement:
                 )
 
     def check(self, token: object) -> AccessToken:
-        """The token, if it gives the right. Raises InsufficientScope where it does not, and where it is no verified token at all."""
+        """The token, if it gives the right. Raises InsufficientScope if not, or if it is not a verified token."""
         if not isinstance(token, AccessToken):
             raise InsufficientScope(ScopeReason.TOKEN_MISSING, scopes=self.scopes)
         self._check(token)

@@ -1,4 +1,4 @@
-"""The settings -> how a client of the API gets an access token, for its description. Nothing is fetched."""
+"""The settings -> the security scheme in the API's description: how a client gets an access token. Fetches nothing."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -11,7 +11,7 @@ from resource_server.keys.metadata import metadata_urls
 
 __all__ = ["lists_scopes", "security_scheme"]
 
-# RFC 6749 section 4: the endpoints of each flow, by the names that OpenAPI gives them.
+# RFC 6749 section 4: the endpoints of each flow, by their OpenAPI names.
 _ENDPOINTS: Mapping[str, tuple[str, ...]] = {
     "authorizationCode": ("authorizationUrl", "tokenUrl"),
     "implicit": ("authorizationUrl",),
@@ -47,5 +47,5 @@ def _pinned_flows() -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def lists_scopes() -> bool:
-    """Whether a security requirement may list scopes (OpenAPI 3.0.3 section 4.8.30: for these types alone; since 3.1 for all)."""
+    """Whether a security requirement may list scopes: for `http` only since OpenAPI 3.1 (3.0.3 section 4.8.30)."""
     return security_scheme()["type"] != "http" or not spectacular_settings.OAS_VERSION.startswith("3.0")

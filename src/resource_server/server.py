@@ -1,10 +1,8 @@
-"""The settings -> the one ResourceServer of a process: its verifier, how it finds users, its realm.
+"""The settings -> the one ResourceServer of a process: its verifier, the finders of its users, its realm.
 
-Made on the first request, and again after `override_settings`. What happens to keys is told to the log and to
-receivers of signals here.
+Made on the first request, and again after `override_settings`.
 """
 
-import logging
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,27 +26,18 @@ from resource_server.keys.http import fetch
 from resource_server.shared_cache import shared_documents
 from resource_server.tokens.policy import Policy
 from resource_server.tokens.verifier import Verifier
-from resource_server.users import finders as users
-from resource_server.users.rows import UserRows
+from resource_server.users.active_user import UserFinder
+from resource_server.users.finders import UserFinders
 
-__all__ = [
-    "ResourceServer",
-    "configure",
-    "current",
-    "fetch_with",
-    "forget",
-    "realm",
-]
-
-logger = logging.getLogger("resource_server")
+__all__ = ["ResourceServer", "configure", "current", "fetch_with", "forget", "realm"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceServer:
-    """What the settings make. `finders` has, for each value of USERS, the function that finds a user, None for no database."""
+    """The parts that the settings describe. `finders` has one finder for each value of USERS, None for `token`."""
 
     verifier: Verifier
-    finders: Mapping[str, users.UserFinder | None]
+    finders: Mapping[str, UserFinder | None]
     realm: str
 
 
@@ -58,7 +47,7 @@ _configuring = threading.RLock()
 
 
 def _forked() -> None:
-    global _configuring  # noqa: PLW0603 - a thread of the parent may have held it
+    global _configuring  # noqa: PLW0603 - a thread of the parent may have held the old one
     _configuring = threading.RLock()
 
 
@@ -66,12 +55,12 @@ on_fork(_forked)
 
 
 def configure() -> tuple[ResourceServer | None, list[Problem]]:
-    """What the settings make now, and all that is wrong with them; with any problem there is no ResourceServer. Fetches nothing."""
+    """A new ResourceServer from the settings as they are now, or None and all their problems. Fetches nothing."""
     debug = bool(settings.DEBUG)
     config, problems = conf.parse(getattr(settings, "RESOURCE_SERVER", None), debug=debug, caches=settings.CACHES)
     if config is None:
         return None, problems
-    finders = _Finders(config.user_cache_seconds)
+    finders = UserFinders(config.user_cache_seconds)
     for policy in config.policies:
         problems += finders.add(policy.users)
     policy_of = None
@@ -102,27 +91,27 @@ def current() -> ResourceServer:
     global _current  # noqa: PLW0603 - one process has one resource server, and a request must not pay for finding it
     server = _current
     if server is None:
-        # Two servers would fetch the keys twice.
+        # Under a lock: two servers would fetch the keys twice.
         with _configuring:
             server = _current = _current or _configured()
     return server
 
 
 def forget() -> None:
-    """Read the settings anew at the next request, and know no keys."""
+    """Drop the resource server with its keys; the next request reads the settings anew."""
     global _current  # noqa: PLW0603 - as above
     _current = None
 
 
 def fetch_with(substitute: Fetch | None) -> None:
-    """Bring the issuers' documents in another way from now on, also after a change of settings; None is over the network again."""
+    """Fetch the issuers' documents with a substitute, also after a change of settings; None is the network again."""
     global _fetch  # noqa: PLW0603 - as above
     _fetch = substitute or fetch
     forget()
 
 
 def realm() -> str:
-    """The realm for a challenge, also where the settings cannot be used."""
+    """The realm for a challenge; the default if the settings are invalid."""
     try:
         return current().realm
     except Unavailable:
@@ -134,25 +123,6 @@ def _configured() -> ResourceServer:
     if server is None:
         raise invalid(problems)
     return server
-
-
-class _Finders(dict[str, users.UserFinder | None]):
-    """The values of USERS that are in use."""
-
-    def __init__(self, user_cache_seconds: int) -> None:
-        super().__init__()
-        self._user_cache_seconds = user_cache_seconds
-
-    def add(self, name: str) -> list[Problem]:
-        """Find what stands behind a value; the problems, if that fails."""
-        if name in self:
-            return []
-        # Each has rows of its own: one subject may be one user by name, and another by account.
-        rows = UserRows(self._user_cache_seconds) if self._user_cache_seconds else None
-        finder, problems = users.user_finder(name, rows)
-        if not problems:
-            self[name] = finder
-        return problems
 
 
 @receiver(setting_changed)

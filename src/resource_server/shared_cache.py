@@ -14,12 +14,12 @@ __all__ = ["shared_documents"]
 
 
 class _Cache:
-    """Django's cache behind an alias. Each call is made in a thread of its own, where the connection ends with it."""
+    """Django's cache behind an alias. Each call runs in its own thread, and closes that thread's connections."""
 
     def __init__(self, alias: str) -> None:
         self._alias = alias
-        # The library of the client is imported with this, which may take longer than a cache is waited for, and nothing
-        # is connected to. A library that is lacking is told of when the cache is used.
+        # Imports the client's library now, without a connection: that may take longer than a call may wait for the
+        # cache. A missing library is reported by the first call.
         with contextlib.suppress(Exception):
             getattr(caches[alias], "_cache", None)
 
@@ -41,14 +41,14 @@ class _Cache:
             return getattr(cache, method)(*arguments, **options)
         finally:
             cache.close()
-            # Those of this thread: Django leaves them to the garbage collector where the cache is a table or Redis.
+            # Django leaves the connections of this thread to the garbage collector if the cache is a table or Redis.
             connections.close_all()
             for pool in getattr(getattr(cache, "_cache", None), "_pools", {}).values():
                 pool.disconnect()
 
 
 def shared_documents(fetch: Fetch, alias: str) -> Fetch:
-    """A `Fetch` that shares documents through the cache with this alias. Raises ImproperlyConfigured without SECRET_KEY."""
-    # Sealed by the project's secret key: what another project, or somebody at the cache, has put there is ignored.
+    """Shares fetched documents through the cache with this alias. Raises ImproperlyConfigured without SECRET_KEY."""
+    # Sealed by the project's secret key: an entry of another project, or of an attacker at the cache, is ignored.
     secret = salted_hmac("resource_server.documents", "", algorithm="sha256").digest()
     return SharedDocuments(fetch, _Cache(alias), secret=secret)

@@ -1,22 +1,22 @@
-"""What happens at the door and to the issuers' keys, for audit logs and metrics.
+"""Signals for audit logs and metrics: of tokens, of users and of the issuers' keys.
 
 - `token_accepted`: `request`, `token` (AccessToken), `user`
-- `token_rejected`: `request`, `error` (an AuthorizationError: its `reason` and `status`); also where no verdict was reached
-- `user_provisioned`: `user`, `token`; the person's first request, inside the transaction that makes the user
+- `token_rejected`: `request`, `error` (an AuthorizationError: its `reason` and `status`); also without a verdict
+- `user_provisioned`: `user`, `token`; a person's first request, inside the transaction that makes the user
 
 Of keys, each with `issuer`; kids are strings, or None for a key without one:
 
 - `key_fetch_started`: an attempt to fetch the keys begins
-- `keys_refreshed`: `kids` (tuple); it has succeeded
-- `key_fetch_failed`: `reason`, `repeated` (it has failed for this reason before in this outage)
-- `keys_served_stale`: `kids`, `reason`; the life of the keys is over, the issuer is down, and they go on. Once in each outage
-- `key_added`, `key_withdrawn`: `kid`; what the last refresh has brought or no longer had
+- `keys_refreshed`: `kids` (tuple); the attempt succeeded
+- `key_fetch_failed`: `reason`, `repeated` (True if an attempt failed for this reason before in this outage)
+- `keys_served_stale`: `kids`, `reason`; the keys have expired and stay in use while the issuer is down. Once per outage
+- `key_added`, `key_withdrawn`: `kid`; a key that the last refresh brought, or no longer had
 
-What a receiver raises is logged by Django and changes no answer, but for `user_provisioned`, where it undoes the user
-and is raised: an AuthorizationError is the answer to the request, Django's PermissionDenied is 403, and the next request
-is the first again. Not undone is what the receiver wrote to another database, or before a statement that commits (DDL
-in MySQL). Signals of keys are sent in the thread that has fetched, which is seldom that of a request: a receiver
-that uses the database closes its connection.
+Django logs the exception of a receiver, and the answer stays the same. `user_provisioned` differs: the exception undoes
+the user and is raised. An AuthorizationError is the answer to the request, Django's PermissionDenied is 403, and the
+person's next request is the first again. Rows that the receiver wrote to another database, or before a statement that
+commits (DDL in MySQL), are not undone. Signals of keys are sent in the thread that fetched, which is seldom that of a
+request: a receiver that uses the database closes its connection.
 """
 
 from django.dispatch import Signal

@@ -1,6 +1,6 @@
-"""The OpenAPI description of views that are protected by access tokens, for drf-spectacular (OpenAPI 3.0.3 and 3.1, section 4.8.27).
+"""The OpenAPI description of views behind access tokens, for drf-spectacular (OpenAPI 3.0.3 and 3.1, section 4.8.27).
 
-Importing this module registers it. `describe_access` is a hook for `POSTPROCESSING_HOOKS`. Nothing is fetched.
+Importing this module registers it. `describe_access` is a hook for `POSTPROCESSING_HOOKS`. Fetches nothing.
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,7 +11,7 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
 
 import resource_server.described_views  # noqa: F401 - registers by being imported
-from resource_server.drf import AccessTokenAuthentication
+from resource_server.rest_authentication import AccessTokenAuthentication
 from resource_server.security_scheme import lists_scopes, security_scheme
 from resource_server.view_access import Access, Credentials, access_of
 
@@ -22,7 +22,7 @@ _REFUSAL = {
     "type": "object",
     "properties": {
         "detail": {"type": "string", "description": "for a person"},
-        "error": {"type": "string", "description": "error code of RFC 6750, section 3.1"},
+        "error": {"type": "string", "description": "error code of RFC 6750 section 3.1"},
         "reason": {"type": "string", "description": "stable slug"},
     },
     "required": ["detail"],
@@ -33,12 +33,12 @@ _ANSWERS: Mapping[str, tuple[str, str, str]] = {
     "503": ("Unavailable", "The keys of the access token's issuer cannot be had at the moment.", "Retry-After"),
 }
 
-# One scheme for the class and its subclasses, which drf-spectacular would take for two of the same name.
+# The class and its subclasses share one scheme; drf-spectacular would warn of two with the same name.
 set_override(AccessTokenAuthentication, "suppress_collision_warning", True)
 
 
 class _SecurityRequirement(dict[str, list[str]]):
-    """An alternative among an operation's `security`. drf-spectacular makes it a plain dict after the hooks have run."""
+    """One alternative of an operation's `security`. drf-spectacular turns it into a plain dict after the hooks ran."""
 
     def __init__(self, scopes: Iterable[str], access: Access) -> None:
         super().__init__({_NAME: list(scopes)})
@@ -46,12 +46,12 @@ class _SecurityRequirement(dict[str, list[str]]):
 
 
 class AccessTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call] # registers by being defined
-    """Describes `AccessTokenAuthentication` from the settings alone, so that the document is the same while an issuer is down.
+    """Describes `AccessTokenAuthentication` from the settings alone; the document is the same while an issuer is down.
 
-    `SPECTACULAR_SETTINGS` can pin the flow: `OAUTH2_AUTHORIZATION_URL` and `OAUTH2_TOKEN_URL`, for other flows than the
-    authorization code `OAUTH2_FLOWS`, and `OAUTH2_SCOPES` (name to description). Without them it is OpenID Connect
-    Discovery of the one issuer, or a plain bearer token where the keys are in the settings or the issuers are several.
-    Does not check whether the addresses answer, nor whether a client may use the flow.
+    `SPECTACULAR_SETTINGS` can pin the flow: `OAUTH2_AUTHORIZATION_URL` and `OAUTH2_TOKEN_URL`, `OAUTH2_FLOWS` for flows
+    other than the authorization code, and `OAUTH2_SCOPES` (name to description). Without them the scheme is OpenID
+    Connect Discovery of the one issuer; with keys in the settings, or several issuers, it is a plain bearer token. Does
+    not check whether the addresses answer, nor whether a client may use the flow.
     """
 
     target_class = "resource_server.drf.AccessTokenAuthentication"
@@ -70,10 +70,11 @@ class AccessTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-unty
 
 
 def describe_access(result: dict[str, Any], generator: object, request: object, public: object) -> dict[str, Any]:
-    """Adds the answers 401, 403 and 503 to every operation that takes an access token (RFC 6750 section 3), and the scopes to the flow.
+    """Adds the answers 401, 403 and 503 to every operation that takes an access token, and the scopes to the flow.
 
-    Where a scope is demanded, the access token is the only way in: a session has no scopes. What `security` cannot say
-    is added to the operation's description. An answer that the view describes itself stays as it is.
+    RFC 6750 section 3 defines the answers.
+    An operation that demands a scope admits nothing but an access token: a session has no scopes. Conditions that
+    `security` cannot express are added to the operation's description. An answer that the view describes itself stays.
     """
     operations = [item for path in result.get("paths", {}).values() for item in path.values() if isinstance(item, dict)]
     used: set[str] = set()
@@ -102,7 +103,7 @@ def describe_access(result: dict[str, Any], generator: object, request: object, 
 
 
 def _describe(operation: dict[str, Any], access: Access) -> None:
-    """Reduce the `security` of an operation to what admits a request, and say in words what it cannot."""
+    """Reduce the `security` of an operation to what admits a request; put the rest into words."""
     token_alone = all(way.credentials is Credentials.TOKEN for way in access.ways)
     entries = [entry for entry in operation["security"] if _NAME in entry or (entry and not token_alone)]
     unique = list({str(entry): entry for entry in entries}.values())

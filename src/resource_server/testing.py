@@ -1,4 +1,4 @@
-"""An issuer for tests that signs for real and brings its own documents: no network, no mock.
+"""An issuer for tests: it really signs, and serves its own documents without a network or a mock.
 
 ::
 
@@ -6,7 +6,7 @@
     with issuer.serving(), override_settings(RESOURCE_SERVER=issuer.settings()):
         client.get("/api/private", headers={"Authorization": f"Bearer {issuer.token(scope='read')}"})
 
-Needs nothing but what the package needs. Not for production: it signs whatever it is asked to.
+Needs only the dependencies of the package. Not for production: it signs any claims.
 """
 
 import hashlib
@@ -27,11 +27,11 @@ __all__ = ["FakeIssuer"]
 
 
 class FakeIssuer:
-    """An issuer with keys of its own. `fetch` is how a verifier gets its documents; `fetched` lists the addresses that were asked for.
+    """An issuer with its own keys. A verifier gets its documents by `fetch`; `fetched` lists the addresses requested.
 
-    Set `failure` to a reason of `Unavailable` to let fetches fail, with `retry_after` (seconds) if the issuer says when
-    to come again; `failures` does that for one address. `documents` serves other bytes at an address, `cache_control`
-    is the header of every answer. Documents have an ETag, and who has one already gets it again (304).
+    Set `failure` to a reason of `Unavailable` to let every fetch fail, with `retry_after` as the seconds until the next
+    attempt; `failures` sets the reason for one address. `documents` serves other bytes at an address; `cache_control`
+    is the header of every answer. Documents have an ETag; a fetch with that ETag gets the known document (304).
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class FakeIssuer:
         return {"ISSUER": self.issuer, "AUDIENCE": self.audience, **changes}
 
     def claims(self, **changes: Any) -> dict[str, Any]:
-        """The claims of a good access token (RFC 9068 section 2.2) of a person, with changes; None takes a claim out."""
+        """The claims of a person's valid access token (RFC 9068 section 2.2), with changes; None removes a claim."""
         now = int(self._now())
         claims = {
             "iss": self.issuer,
@@ -77,7 +77,7 @@ class FakeIssuer:
         return {name: value for name, value in claims.items() if value is not None}
 
     def token(self, *, header: Mapping[str, Any] | None = None, kid: str | None = None, **claims: Any) -> str:
-        """A signed access token: `header` and the claims change a good one, None takes a member out."""
+        """A signed access token: `header` and the claims change a valid one; None removes a member."""
         return self.keys.sign(self.claims(**claims), header=header, kid=kid)
 
     def metadata(self) -> dict[str, Any]:
@@ -85,7 +85,7 @@ class FakeIssuer:
         return {"issuer": self.issuer, "jwks_uri": self.jwks_uri}
 
     def fetch(self, url: str, /, *, seconds: float, known: Document | None = None, public: bool = False) -> Document:
-        """The document at an address of this issuer. Raises Unavailable where there is none, and where a failure is set."""
+        """The document at an address of this issuer. Raises Unavailable if there is none, or if a failure is set."""
         self.fetched.append(url)
         failure = self.failure or self.failures.get(url)
         if failure is not None:
@@ -105,7 +105,7 @@ class FakeIssuer:
 
     @contextmanager
     def serving(self, *others: "FakeIssuer") -> Iterator["FakeIssuer"]:
-        """Let this project fetch from here and from `others`, and forget what it knew of issuers, before and after."""
+        """Let this project fetch from this issuer and from `others`. It forgets all keys before and after."""
         from resource_server import server  # needs Django; the rest of this file does not
 
         def fetch(url: str, /, **options: Any) -> Document:

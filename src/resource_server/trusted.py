@@ -1,4 +1,4 @@
-"""What is trusted now, for people to read: the issuers, their keys and why a refresh has failed."""
+"""The issuers and keys that are trusted now, for people to read, and why a refresh failed."""
 
 import time
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ __all__ = ["TrustedIssuer", "TrustedKey", "trusted_issuers"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrustedKey:
-    """A key that tokens are verified with now. `since` is when this process first had it; None for one from the settings."""
+    """A key that verifies tokens now. `since` is when this process first had it; None for a key from the settings."""
 
     kid: str | None
     kty: str
@@ -27,11 +27,11 @@ class TrustedKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrustedIssuer:
-    """What is trusted of one issuer now.
+    """The keys of one issuer that are trusted now, and the policy for its tokens.
 
-    `metadata` is None where keys are not discovered; `error` is the reason of a failed refresh. The keys are current
-    until `current_until`, and should the issuer be down then, they are trusted until `trusted_until`; both are None
-    for keys from the settings, which have no end.
+    `metadata` is None if the keys are not discovered; `error` is the reason of a failed refresh. The keys are current
+    until `current_until`. If the issuer is down then, they stay trusted until `trusted_until`. Both are None for keys
+    from the settings, which do not expire.
     """
 
     issuer: str
@@ -46,10 +46,11 @@ class TrustedIssuer:
 
 
 def trusted_issuers(*others: str) -> tuple[TrustedIssuer, ...]:
-    """What is trusted now, for a person to read: the issuers that are listed, those that the project's function was asked for lately, and `others`.
+    """The issuers that are trusted now, with their keys.
 
-    Fetches keys that are not known yet. Raises Unavailable for invalid settings, and InvalidToken for one of `others`
-    that is not trusted.
+    They are those listed, those that the project's function was asked for lately, and `others`.
+    Fetches keys that are not known yet. Raises Unavailable if the settings are invalid, and InvalidToken if one of
+    `others` is not trusted. Does not check whether an issuer can be reached now.
     """
     verifier = current().verifier
     for issuer in others:

@@ -1,7 +1,7 @@
 """The ways into a view of REST framework, from its guards and permissions, for the API's description.
 
-`&`, `|` and the requirements of guards become alternatives, of which each is enough by itself. What alternatives
-cannot say (`~`, another permission beside `|`) stands in `Access.text`. Made without a request.
+`&`, `|` and the requirements of guards become alternatives; each is enough by itself. Conditions that alternatives
+cannot express (`~`, another permission beside `|`) stand in `Access.text`. Needs no request.
 """
 
 import dis
@@ -42,7 +42,7 @@ class Credentials(IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Way:
-    """One way in: all of the scopes, with these credentials. `judged` says that a permission decides beside them."""
+    """One way in: all of the scopes, with these credentials. `judged` is True if a permission decides too."""
 
     scopes: tuple[str, ...] = ()
     credentials: Credentials = Credentials.NONE
@@ -51,7 +51,7 @@ class Way:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
-    """All ways in. `exact` is False where only `text` says it all; `demands` says that a requirement of ours takes part."""
+    """All ways in. `exact` is False if only `text` is complete; `demands` is True with a requirement of ours."""
 
     ways: tuple[Way, ...]
     text: str
@@ -65,7 +65,7 @@ _ANYONE = Access(ways=(Way(),), text="anyone")
 
 
 def access_of(view: APIView, method: str, outside: Iterable[Requirement] = ()) -> Access:
-    """Who may call a method of a view. `outside` are the requirements of guards around `as_view()`."""
+    """The ways into a method of a view. `outside` are the requirements of guards around `as_view()`."""
     guards = dict.fromkeys((*outside, *noted_on_class(type(view), "dispatch", "initial"), *_of_handler(view, method)))
     permissions = [_of_permission(permission, method) for permission in view.get_permissions()]
     return reduce(_both, [*permissions, *map(_of_requirement, guards)], _ANYONE)
@@ -80,13 +80,13 @@ def _of_handler(view: APIView, method: str) -> Iterator[Requirement]:
             continue
         seen.add(handler)
         yield from noted_on_function(handler)
-        # A generic view answers by `list`, `create` and so on, and `partial_update` by `update`.
+        # A generic view calls `list`, `create` and so on, and `partial_update` calls `update`.
         if isfunction(handler) and handler.__module__.startswith(("rest_framework.", "adrf.")):
             pending += filter(isfunction, (getattr(type(view), name, None) for name in _called_on_self(handler)))
 
 
 def _called_on_self(function: FunctionType) -> Iterator[str]:
-    """The names that a method reads from `self`. The built-in `list` is not the view's action of that name."""
+    """The names that a method reads from `self`. The built-in `list` is not among them."""
     for first, second in pairwise(dis.get_instructions(function)):
         if first.argval == "self" and second.opname in {"LOAD_ATTR", "LOAD_METHOD"}:
             yield str(second.argval)
@@ -157,7 +157,7 @@ def _either(first: Access, second: Access) -> Access:
 
 
 def _neither(access: Access) -> Access:
-    # What is left may be nothing, or anyone without credentials: alternatives list only what must be there.
+    # The rest may be no request, or any without credentials: an alternative can only list what a request must have.
     return Access(ways=(Way(judged=True),), text=f"not ({access.text})", exact=False, demands=access.demands)
 
 
@@ -170,7 +170,7 @@ def _joined(one: Way, other: Way) -> Way:
 
 
 def _shortest(ways: Sequence[Way]) -> tuple[Way, ...]:
-    """The ways without those that demand more than another one does."""
+    """The ways, without any that demands more than another."""
     kept: list[Way] = []
     for way in dict.fromkeys(ways):
         if not any(_includes(other, way) for other in kept):
@@ -180,5 +180,5 @@ def _shortest(ways: Sequence[Way]) -> tuple[Way, ...]:
 
 
 def _includes(wider: Way, way: Way) -> bool:
-    """Whether each request that takes `way` could take `wider` too."""
+    """Whether every request that may take `way` may take `wider` too."""
     return not wider.judged and wider.credentials <= way.credentials and set(wider.scopes) <= set(way.scopes)

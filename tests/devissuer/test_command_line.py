@@ -43,14 +43,14 @@ def test_help_documents_every_option_client_and_address():
         (["--issuer", "http://127.0.0.1/path"], "--issuer: an issuer here is"),
         (["--redirect-uri", "/relative"], "--redirect-uri: a redirect URI is absolute"),
         (["--redirect-uri", "https://app.example/#x"], "--redirect-uri: a redirect URI is absolute"),
-        (["--redirect-uri", "javascript:alert(1)"], "--redirect-uri: a redirect URI is no script"),
+        (["--redirect-uri", "javascript:alert(1)"], "--redirect-uri: a redirect URI must not be a script"),
         (["--nonsense"], "unrecognized arguments: --nonsense"),
         (["--host", EVERY_ADDRESS], f"0.0.0.0 is not loopback; that needs {FLAG}"),
         (["--host", "::"], f":: is not loopback; that needs {FLAG}"),
         (["--host", "192.0.2.1"], f"192.0.2.1 is not loopback; that needs {FLAG}"),
         (["--host", EVERY_ADDRESS, "--let-other"], "unrecognized arguments: --let-other"),
         (["--host", EVERY_ADDRESS, FLAG], "with 0.0.0.0, give --issuer"),
-        (["--host", "999.1.1.1"], "999.1.1.1 is no address"),
+        (["--host", "999.1.1.1"], "999.1.1.1 is not an address"),
     ],
 )
 def test_a_wrong_argument_is_one_line(arguments, message):

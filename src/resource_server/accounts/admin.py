@@ -1,7 +1,7 @@
-"""Accounts in the admin: they can be searched and deleted, and their user can be changed; issuer and subject cannot be typed.
+"""Accounts in the admin: search, delete, change the user; issuer and subject are read-only.
 
-A token of an account acts as the account's user. So without being a superuser, no one can link an account to a user
-with more rights than their own, nor change or delete the account of such a user.
+A token of an account acts as the account's user. So only a superuser can link an account to a user who has more rights
+than the editor, or change or delete the account of such a user.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -47,7 +47,7 @@ class AccountAdmin(ModelAdmin):
     ) -> type[ModelForm]:
         return _limited(super().get_form(request, obj, change, **kwargs), request)
 
-    # The form of `list_editable`, where Django asks for no permission on the object.
+    # The form of `list_editable`. Django checks no permission on the object there.
     def get_changelist_form(self, request: HttpRequest, **kwargs: Any) -> type[ModelForm]:
         return _limited(super().get_changelist_form(request, **kwargs), request)
 
@@ -72,16 +72,16 @@ def _is_above(account: Account | None, request: HttpRequest) -> bool:
 
 
 def _outranks(user: Any, actor: Any) -> bool:
-    """Whether a user has, or may have, rights that the actor has not."""
+    """Whether a user has, or may have, rights that the actor lacks."""
     if getattr(actor, "is_superuser", False):
         return False
     if getattr(user, "is_superuser", False) or getattr(user, "is_staff", False):
         return True
-    # Django lists no permissions of an inactive user, who has them again once activated.
+    # Django lists no permissions for an inactive user, who regains them when activated.
     if not user.is_active:
         return True
     listed = user.get_all_permissions() if hasattr(user, "get_all_permissions") else set()
-    # A backend may grant what it does not list.
+    # A backend may grant permissions that it does not list.
     known = Permission.objects.values_list("content_type__app_label", "codename")
     held = {*listed, *(name for name in (f"{app}.{codename}" for app, codename in known) if user.has_perm(name))}
     return not all(actor.has_perm(permission) for permission in held)

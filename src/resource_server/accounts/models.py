@@ -1,4 +1,4 @@
-"""Who at an issuer is which user here. Identity is (issuer, subject) and nothing else (OpenID Connect Core section 5.7)."""
+"""Links a person of an issuer to a user. Identity is (issuer, subject) alone (OpenID Connect Core section 5.7)."""
 
 from typing import Any
 
@@ -13,10 +13,10 @@ __all__ = ["Account"]
 
 
 class Account(models.Model):
-    """One person of one issuer, and the user made for them.
+    """One person of one issuer, and the user made for this person.
 
-    `identity` is the digest of (issuer, subject) that is looked up: it tells `abc` from `ABC` under any collation,
-    and fits every index. An account is kept in the database of its user.
+    Accounts are found by `identity`, the digest of (issuer, subject): it separates `abc` from `ABC` under any
+    collation, and fits every index. An account is in the database of its user.
     """
 
     identity = models.CharField(max_length=64, unique=True, editable=False)

@@ -1,10 +1,10 @@
 """Finds the user of a token, and makes one on the person's first request.
 
-An account has a foreign key to its user, so both live in one database, the users': read where the router reads users,
-written where it writes them, in one transaction.
+An account has a foreign key to its user, so both are in one database, that of the users: read where the router reads
+users, written where it writes them, in one transaction.
 
-Race-safe: two first requests at once make one user, because `identity` is unique in the database. The user has no
-password that works and no staff rights. Its name is random: no earlier user has it, and no person can take it first.
+Two first requests at once make one user, because `identity` is unique in the database. The user has no usable password
+and no staff rights. Its name is random: an attacker cannot register the name before the person's first request.
 """
 
 import secrets
@@ -21,10 +21,11 @@ __all__ = ["provision"]
 
 
 def provision(token: AccessToken) -> Any:
-    """The user of (issuer, subject), None if the project hides the user; one query for a person who is known. Does not read names or addresses out of the token.
+    """The user of (issuer, subject), made if there is none; None if the project hides the user.
 
-    Raises what a receiver of `user_provisioned` raises; then neither the user nor the account exists, and the next
-    request of this person is the first again.
+    One query for a known person.
+    Raises the exception of a receiver of `user_provisioned`; then neither the user nor the account exists, and the
+    person's next request is the first again. Does not read names or addresses from the token.
     """
     user_model, identity = get_user_model(), token.identity
     read, write = router.db_for_read(user_model), router.db_for_write(user_model)
@@ -37,14 +38,14 @@ def provision(token: AccessToken) -> Any:
         try:
             return _create(token, identity, write)
         except IntegrityError:
-            # Another request has made the account meanwhile. Any other cause leaves no account.
+            # Another request made the account meanwhile. Any other cause leaves no account.
             if not _has_account(identity, write):
                 raise
     return _find(identity, write)  # made between two of the queries here, or hidden by the project
 
 
 def _find(identity: str, database: str) -> Any:
-    """The user of an account, if the default manager of the users shows it: one that is deleted softly is not found."""
+    """The user of an account, if the default manager of the users shows it: a softly deleted user is not found."""
     users = get_user_model()._default_manager.using(database)
     return users.filter(access_token_accounts__identity=identity).first()
 
@@ -74,10 +75,10 @@ def _create(token: AccessToken, identity: str, database: str) -> Any:
 
 
 def _delete_survivor(account: Account, database: str) -> None:
-    """Delete an account that outlived the rollback, and its user, or the next request of a vetoed person would find them.
+    """Delete an account that outlived the rollback, and its user: a refused person's next request must not find them.
 
-    Rows survive in tables without transactions (MyISAM), and a statement of a receiver that commits (DDL in MySQL). The
-    time of creation tells this account from a later one that was given the same key.
+    Rows survive in tables without transactions (MyISAM), and after a statement of a receiver that commits (DDL in
+    MySQL). The time of creation separates this account from a later one with the same key.
     """
     survivor = Account.objects.using(database).filter(
         pk=account.pk, identity=account.identity, created_at=account.created_at

@@ -1,4 +1,4 @@
-"""The command line of the development issuer: ``python -m resource_server.devissuer --help``."""
+"""The command line of the development issuer: `python -m resource_server.devissuer --help`."""
 
 import argparse
 import errno
@@ -13,15 +13,15 @@ from collections.abc import Sequence
 from typing import NoReturn
 from urllib.parse import urlsplit
 
-from .issuer import IssuerOptions
-from .signing import ALGORITHMS
+from resource_server.devissuer.issuer import IssuerOptions
+from resource_server.devissuer.signing import ALGORITHMS
 
 _ANYONE = "--let-other-machines-get-tokens"
 _MAX_PORT = 65535
 
 _DESCRIPTION = """\
 An OAuth 2.0 and OpenID issuer for development: it signs real tokens for any person you pick, asks
-for no password, keeps everything in memory and forgets it when it stops.
+for no password, and keeps everything in memory until it stops.
 """
 
 _EPILOG = """\
@@ -33,7 +33,7 @@ clients
 addresses
   /.well-known/openid-configuration, /.well-known/oauth-authorization-server, /jwks.json
   /authorize     the sign-in page; the parameter audience or resource chooses the audience
-  /token         likewise
+  /token         the parameter audience or resource chooses the audience here too
   POST /rotate   sign with a new key at once; the last five keys stay published.
                  algorithm=ES256 changes the algorithm, withdraw=older withdraws the older keys
 
@@ -56,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
         description=_DESCRIPTION,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,  # the long flag is to be written out
+        allow_abbrev=False,  # so that the long flag below is always spelled out
     )
     default = IssuerOptions(issuer="")
     add = parser.add_argument
@@ -66,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
         "--issuer",
         type=_issuer,
         metavar="URL",
-        help="the name in iss and in the addresses, without a path (default: http://HOST:PORT)",
+        help="the issuer in iss and in the addresses, without a path (default: http://HOST:PORT)",
     )
     add(
         "--audience",
@@ -82,8 +82,8 @@ def _parser() -> argparse.ArgumentParser:
         action="extend",
         nargs="+",
         metavar="NAME",
-        help=f"the scopes that can be asked for (default: {default.scopes[0]}),"
-        " beside openid, profile, email and offline_access",
+        help=f"the scopes that a client can request (default: {default.scopes[0]}),"
+        " in addition to openid, profile, email and offline_access",
     )
     add(
         "--algorithm",
@@ -103,7 +103,7 @@ def _parser() -> argparse.ArgumentParser:
         "--rotate-seconds",
         type=_seconds,
         metavar="N",
-        help="sign with a new key every N seconds (default: only when asked to)",
+        help="sign with a new key every N seconds (default: only on POST /rotate)",
     )
     add(
         "--redirect-uri",
@@ -117,8 +117,8 @@ def _parser() -> argparse.ArgumentParser:
     add(
         _ANYONE,
         action="store_true",
-        help="allow a --host that is not loopback, which needs --issuer too: whoever reaches it"
-        " can have any token, for anybody",
+        help="allow a --host that is not loopback, which needs --issuer too: any machine that"
+        " reaches it can get any token for any person",
     )
     return parser
 
@@ -148,7 +148,7 @@ def _audience(text: str) -> str:
 
 
 def _scope(text: str) -> str:
-    if not re.fullmatch(r"[!#-\[\]-~]+", text):  # RFC 6749, section 3.3
+    if not re.fullmatch(r"[!#-\[\]-~]+", text):  # RFC 6749 section 3.3
         raise argparse.ArgumentTypeError('a scope is printable ASCII without space, " and \\')
     return text
 
@@ -157,18 +157,18 @@ def _redirect_uri(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*:[!$%-;=?-Z\[\]_a-z~]+", text):
         raise argparse.ArgumentTypeError("a redirect URI is absolute and without a fragment")
     if urlsplit(text).scheme in ("javascript", "data", "vbscript"):
-        raise argparse.ArgumentTypeError("a redirect URI is no script")
+        raise argparse.ArgumentTypeError("a redirect URI must not be a script")
     return text
 
 
 def _is_loopback(host: str) -> bool:
-    """Whether everything that the name stands for is loopback. Raises ``OSError`` for no such name."""
+    """Whether all addresses of a host are loopback. Raises OSError for an unknown name."""
     found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     return all(ipaddress.ip_address(str(info[4][0]).split("%")[0]).is_loopback for info in found)
 
 
 class _Stop:
-    """Ends the program at a signal. A second one at once would be a traceback; one that comes later means it."""
+    """Ends the program at a signal. Ignores a second signal within a second, which would end it with a traceback."""
 
     def __init__(self) -> None:
         self._last = -math.inf
@@ -177,12 +177,12 @@ class _Stop:
         now = time.monotonic()
         if now - self._last > 1:
             self._last = now
-            # Where this is raised in a callback of the garbage collector, Python drops it: hence "later".
+            # Python drops an exception raised in a callback of the garbage collector: a later signal must work.
             raise KeyboardInterrupt
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run until it is told to stop. 0: told to stop. 1: cannot run. 2: wrong arguments."""
+    """Run until a signal stops it. Returns 0 after a signal, 1 if it cannot run; exits with 2 for wrong arguments."""
     parser = _parser()
     given = parser.parse_args(arguments)
     stop = _Stop()
@@ -198,13 +198,13 @@ def _run(parser: argparse.ArgumentParser, given: argparse.Namespace) -> int:
     try:
         loopback = _is_loopback(given.host)
     except (OSError, UnicodeError, ValueError):
-        parser.error(f"argument --host: {given.host} is no address of this machine")
+        parser.error(f"argument --host: {given.host} is not an address of this machine")
     if not loopback and not given.let_other_machines_get_tokens:
         parser.error(f"argument --host: {given.host} is not loopback; that needs {_ANYONE}")
     if not loopback and given.issuer is None:
-        parser.error(f"argument --host: with {given.host}, give --issuer the name to go by")
+        parser.error(f"argument --host: with {given.host}, give --issuer too")
     try:
-        from .server import bind, serve
+        from resource_server.devissuer.server import bind, serve
     except ModuleNotFoundError as missing:
         return _fail(parser, f"{str(missing.name).partition('.')[0]} is not installed; pip install Authlib")
     try:

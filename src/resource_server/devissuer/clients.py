@@ -1,4 +1,4 @@
-"""The clients and the people that the development issuer knows from the start."""
+"""The clients and the people that the development issuer starts with."""
 
 import re
 import secrets
@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 __all__ = ["IDENTITY_SCOPES", "PEOPLE", "Client", "Person", "registered_clients"]
 
-# OpenID Connect Core 1.0, section 5.4 and 11. A machine has no identity to tell of.
+# OpenID Connect Core 1.0 sections 5.4 and 11. A machine has no such identity.
 IDENTITY_SCOPES = ("openid", "profile", "email", "offline_access")
 
-# RFC 8252, section 7.3: on loopback, any port. The pattern is narrower than a URL parser, since
-# parsers disagree on what "http://127.0.0.1\@evil.example" means and the browser has the last word.
+# RFC 8252 section 7.3: on loopback, any port. The pattern is narrower than a URL parser: parsers disagree about
+# "http://127.0.0.1\@evil.example", and the browser decides where the code goes.
 _LOOPBACK_REDIRECT = re.compile(
     r"http://(?:127\.0\.0\.1|localhost|\[::1\])(?::[0-9]{1,5})?"
     r"(?:/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*)?(?:\?[A-Za-z0-9._~!$&'()*+,;=:@%/?-]*)?"
@@ -20,7 +20,7 @@ _LOOPBACK_REDIRECT = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
-    """Somebody whom the sign-in page offers."""
+    """A person that the sign-in page offers."""
 
     subject: str
     name: str
@@ -36,28 +36,28 @@ PEOPLE = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Client:
-    """A registered client, as Authlib's grants ask for it (``ClientMixin``; RFC 6749, section 2)."""
+    """A registered client, with the interface of Authlib's grants (`ClientMixin`; RFC 6749 section 2)."""
 
     client_id: str
     secret: str | None
     grant_types: frozenset[str]
     scopes: frozenset[str]
     redirect_uris: frozenset[str] = frozenset()
-    audience: str | None = None  # that of the request at hand (RFC 8707)
+    audience: str | None = None  # the audience of the current request (RFC 8707)
 
     def get_client_id(self) -> str:
         return self.client_id
 
     def get_default_redirect_uri(self) -> None:
-        return None  # RFC 9700, section 2.1: the request names it, and it is compared
+        return None  # RFC 9700 section 2.1: the request names the URI, which is then compared
 
     def get_allowed_scope(self, scope: str | None) -> str | None:
-        """The scope as asked for without repetitions; None where a part of it is not this client's."""
+        """The requested scope without repetitions; None if the client may not request a part of it."""
         asked = dict.fromkeys((scope or "").split())
         return " ".join(asked) if self.scopes.issuperset(asked) else None
 
     def check_redirect_uri(self, redirect_uri: str) -> bool:
-        """Whether it is registered, compared exactly (RFC 9700, section 2.1), or on loopback."""
+        """Whether the URI is registered, compared exactly (RFC 9700 section 2.1), or is on loopback."""
         return redirect_uri in self.redirect_uris or bool(_LOOPBACK_REDIRECT.fullmatch(redirect_uri))
 
     def check_client_secret(self, client_secret: str) -> bool:
@@ -77,7 +77,7 @@ def registered_clients(scopes: Collection[str], redirect_uris: Collection[str]) 
     """One client of each kind: a machine with a secret, and a browser application without."""
     machine = Client(
         client_id="demo-machine",
-        secret="demo-machine-secret",  # published in --help: it keeps nobody out
+        secret="demo-machine-secret",  # published in --help: it protects nothing
         grant_types=frozenset({"client_credentials"}),
         scopes=frozenset(scopes),
     )

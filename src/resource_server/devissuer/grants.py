@@ -1,9 +1,9 @@
 """Authlib's grants, bound to this issuer's clients, tokens and storage.
 
-Client credentials, authorization code and refresh token (RFC 6749), PKCE (RFC 7636), resource
-indicators (RFC 8707), the issuer in the response (RFC 9207), ID tokens (OpenID Connect Core 1.0).
-The rules of the grants are Authlib's; what stands here is where things are kept and what is
-narrower than its defaults. Authlib has no types, so this is the one module that touches it.
+Client credentials, authorization code and refresh token (RFC 6749), PKCE (RFC 7636), resource indicators (RFC 8707),
+the issuer in the response (RFC 9207), ID tokens (OpenID Connect Core 1.0). Authlib holds the rules of the grants; this
+module holds the storage, and the rules that are narrower than its defaults. Authlib has no types, so no other module
+imports it.
 """
 
 import time
@@ -30,9 +30,9 @@ from authlib.oidc.core.grants import OpenIDCode
 from authlib.oidc.core.util import create_half_hash
 from django.http import HttpRequest, HttpResponse
 
-from .clients import Client
-from .issuer import Issuer
-from .storage import AuthorizationCode, RefreshToken, SignIn, Storage
+from resource_server.devissuer.clients import Client
+from resource_server.devissuer.issuer import Issuer
+from resource_server.devissuer.storage import AuthorizationCode, RefreshToken, SignIn, Storage
 
 __all__ = ["Consent", "Grants", "RefusedError"]
 
@@ -41,7 +41,7 @@ _ANY_CLIENT = [*_CONFIDENTIAL, "none"]
 
 
 class RefusedError(Exception):
-    """An authorization request whose client cannot be told by a redirect (RFC 6749, 4.1.2.1)."""
+    """An authorization request that must not be answered by a redirect (RFC 6749 section 4.1.2.1)."""
 
     def __init__(self, error: str, description: str) -> None:
         super().__init__(f"{error}: {description}")
@@ -61,7 +61,7 @@ class Consent:
 
 
 class InvalidTargetError(OAuth2Error):  # type: ignore[misc]  # untyped base
-    """The resource is unknown, or not the one that was granted (RFC 8707, section 2)."""
+    """The resource is unknown, or not the one that was granted (RFC 8707 section 2)."""
 
     error = "invalid_target"
 
@@ -90,20 +90,20 @@ class AuthorizationCodeGrant(grants.AuthorizationCodeGrant):  # type: ignore[mis
         return found if found and found.client_id == client.client_id else None
 
     def authenticate_user(self, authorization_code: AuthorizationCode) -> SignIn:
-        # All checks have passed. Of two requests at once, one takes the code; the other is a
-        # replay, and ends the session (RFC 6749, section 4.1.2).
+        # All checks have passed. Of two requests at once, one takes the code; the other is a replay, and ends the
+        # session (RFC 6749 section 4.1.2).
         if not self.server.storage.codes.take(authorization_code.value):
             self.server.storage.end(authorization_code.sign_in.session)
             raise InvalidGrantError("The code has been used.")
         return authorization_code.sign_in
 
     def delete_authorization_code(self, authorization_code: AuthorizationCode) -> None:
-        """Nothing: a taken code is kept until it is forgotten, so that a replay is noticed."""
+        """Does nothing: a used code is kept until it expires, so that a replay is noticed."""
 
 
 class RefreshTokenGrant(grants.RefreshTokenGrant):  # type: ignore[misc]  # untyped base
     TOKEN_ENDPOINT_AUTH_METHODS = _ANY_CLIENT
-    INCLUDE_NEW_REFRESH_TOKEN = True  # RFC 9700, section 4.14.2: rotation, for public clients
+    INCLUDE_NEW_REFRESH_TOKEN = True  # RFC 9700 section 4.14.2: rotation, for public clients
 
     def authenticate_refresh_token(self, refresh_token: str) -> RefreshToken | None:
         storage: Storage = self.server.storage
@@ -117,7 +117,7 @@ class RefreshTokenGrant(grants.RefreshTokenGrant):  # type: ignore[misc]  # unty
         return refresh_token.sign_in
 
     def revoke_old_credential(self, refresh_token: RefreshToken) -> None:
-        """Nothing: it was taken when the person was looked up."""
+        """Does nothing: `authenticate_user` has taken the old refresh token."""
 
 
 class ClientCredentialsGrant(grants.ClientCredentialsGrant):  # type: ignore[misc]  # untyped base
@@ -125,7 +125,7 @@ class ClientCredentialsGrant(grants.ClientCredentialsGrant):  # type: ignore[mis
 
 
 class ProofKey(CodeChallenge):  # type: ignore[misc]  # untyped base
-    """PKCE, compulsory and with S256 only (RFC 9700, section 2.1.1)."""
+    """PKCE, compulsory and with S256 only (RFC 9700 section 2.1.1)."""
 
     SUPPORTED_CODE_CHALLENGE_METHOD: ClassVar = ["S256"]
 
@@ -137,9 +137,9 @@ class ProofKey(CodeChallenge):  # type: ignore[misc]  # untyped base
 
 
 class ResourceIndicator:
-    """Choose one audience by ``resource`` (RFC 8707) or ``audience`` (as Auth0 calls it).
+    """Choose one audience by `resource` (RFC 8707) or `audience` (as Auth0 calls it).
 
-    What was granted once stays: with a code or a refresh token another audience is refused.
+    The audience that was granted stays: another one is refused with a code or a refresh token.
     """
 
     def __call__(self, grant: Any) -> None:
@@ -168,7 +168,7 @@ class ResourceIndicator:
 
 class IdToken(OpenIDCode):  # type: ignore[misc]  # untyped base
     def exists_nonce(self, _nonce: str, _request: Any) -> bool:
-        return False  # the client compares it; an issuer need not (OpenID Connect Core, 15.5.2)
+        return False  # the client compares it; an issuer need not (OpenID Connect Core 1.0 section 15.5.2)
 
     def encode_id_token(self, token: Mapping[str, Any], request: Any) -> str:
         code: AuthorizationCode = request.authorization_code
@@ -184,7 +184,7 @@ class IdToken(OpenIDCode):  # type: ignore[misc]  # untyped base
 def _client_secret_basic(query_client: Any, request: Any) -> Client | None:
     try:
         client: Client | None = authenticate_client_secret_basic(query_client, request)
-    except ValueError:  # bytes that are no UTF-8 are no credentials either
+    except ValueError:  # the bytes are not UTF-8
         raise InvalidClientError("The credentials are malformed.", status_code=HTTPStatus.UNAUTHORIZED) from None
     return client
 
@@ -208,10 +208,10 @@ class Grants(AuthorizationServer):  # type: ignore[misc]  # untyped base
         self.register_grant(AuthorizationCodeGrant, [ProofKey(), ResourceIndicator(), IdToken()])
 
     def token(self, request: HttpRequest) -> HttpResponse:
-        """Answer a request to the token endpoint (RFC 6749, section 3.2)."""
+        """Answer a request to the token endpoint (RFC 6749 section 3.2)."""
         response: HttpResponse
         try:
-            # RFC 6749, section 2.3.1. Swagger UI repeats in the address what it added to the authorization request.
+            # RFC 6749 section 2.3.1. Swagger UI repeats its additions to the authorization request in the address.
             if request.GET.keys() - {"audience", "resource"}:
                 raise InvalidRequestError("Parameters belong in the body, not in the address.")
             for name, values in request.POST.lists():
@@ -223,9 +223,9 @@ class Grants(AuthorizationServer):  # type: ignore[misc]  # untyped base
         return response
 
     def consent(self, request: HttpRequest) -> Consent | HttpResponse:
-        """Check an authorization request: something to decide, or the answer to the client.
+        """Check an authorization request: a Consent for a person to decide, or the answer to the client.
 
-        Raises ``RefusedError`` where the client or its redirection address cannot be trusted.
+        Raises RefusedError if the client or its redirect URI is not known.
         """
         try:
             grant = self.get_consent_grant(request)
@@ -246,21 +246,21 @@ class Grants(AuthorizationServer):  # type: ignore[misc]  # untyped base
         )
 
     def decide(self, consent: Consent, subject: str | None, scopes: frozenset[str]) -> HttpResponse:
-        """Send the client a code for this person and these scopes, or ``access_denied`` for None."""
+        """Send the client a code for this person and these scopes, or `access_denied` for None."""
         person = subject and SignIn(subject=subject, scopes=scopes, auth_time=int(time.time()))
         response: HttpResponse = self.create_authorization_response(
             consent.grant.request, grant_user=person, grant=consent.grant
         )
         return response
 
-    # What Authlib calls.
+    # Authlib calls the methods below.
 
     def query_client(self, client_id: str) -> Client | None:
         return self.issuer.clients.get(client_id)
 
     def create_oauth2_request(self, request: HttpRequest) -> Any:
         made = super().create_oauth2_request(request)
-        made.issuer = self.issuer  # for IdToken, which is given the request alone
+        made.issuer = self.issuer  # for IdToken, which gets only the request
         return made
 
     def save_token(self, token: Mapping[str, Any], request: Any) -> None:
@@ -270,7 +270,7 @@ class Grants(AuthorizationServer):  # type: ignore[misc]  # untyped base
         saved = RefreshToken(
             value=token["refresh_token"],
             client_id=request.client.client_id,
-            scope=granted.scope,  # RFC 6749, section 6: identical, though a token asked for less
+            scope=granted.scope,  # RFC 6749 section 6: the same scope, also if the access token has less
             audience=granted.audience,
             sign_in=granted.sign_in,
         )
@@ -278,7 +278,7 @@ class Grants(AuthorizationServer):  # type: ignore[misc]  # untyped base
 
     def generate_token(self, **grant: Any) -> dict[str, Any]:
         token: dict[str, Any] = super().generate_token(**grant)
-        token.setdefault("scope", "")  # RFC 6749, section 5.1: said, where it is not as asked for
+        token.setdefault("scope", "")  # RFC 6749 section 5.1: required if it differs from the requested one
         return token
 
     def get_token_grant(self, request: Any) -> Any:
@@ -297,8 +297,8 @@ class Grants(AuthorizationServer):  # type: ignore[misc]  # untyped base
     def handle_response(self, status_code: int, payload: Any, headers: Any) -> HttpResponse:
         response: HttpResponse = super().handle_response(status_code, payload, headers)
         if "Location" in response:
-            response.status_code = 303  # RFC 9700, section 4.12
-            response["Location"] = add_params_to_uri(  # RFC 9207, section 2
+            response.status_code = 303  # RFC 9700 section 4.12
+            response["Location"] = add_params_to_uri(  # RFC 9207 section 2
                 response["Location"], {"iss": self.issuer.name}
             )
             response["Cache-Control"] = "no-store"

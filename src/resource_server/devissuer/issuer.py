@@ -1,7 +1,7 @@
-"""The issuer itself: what it says about itself and the tokens that it signs.
+"""The issuer itself: its metadata and the tokens that it signs.
 
-Metadata: RFC 8414 and OpenID Connect Discovery 1.0. Access tokens: RFC 9068. ID tokens: OpenID
-Connect Core 1.0, section 2.
+Metadata: RFC 8414 and OpenID Connect Discovery 1.0. Access tokens: RFC 9068. ID tokens: OpenID Connect Core 1.0
+section 2.
 """
 
 import secrets
@@ -9,19 +9,19 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from .clients import IDENTITY_SCOPES, PEOPLE, Client, registered_clients
-from .signing import SigningKeys
-from .storage import SignIn
+from resource_server.devissuer.clients import IDENTITY_SCOPES, PEOPLE, Client, registered_clients
+from resource_server.devissuer.signing import SigningKeys
+from resource_server.devissuer.storage import SignIn
 
 __all__ = ["Issuer", "IssuerOptions"]
 
-# The key that signs and its predecessors. A verifier that has seen none of these has waited long.
+# The key that signs and its predecessors, so that a verifier with an older key set still knows one of them.
 _PUBLISHED_KEYS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IssuerOptions:
-    """What the command line decides. ``issuer`` is an URL without path; lifetimes are in seconds."""
+    """The options of the command line. `issuer` is a URL without a path; lifetimes are in seconds."""
 
     issuer: str
     audiences: tuple[str, ...] = ("https://api.example.test",)  # the first is the default
@@ -42,7 +42,7 @@ class Issuer:
         self.keys = SigningKeys(options.algorithm)
 
     def metadata(self) -> dict[str, Any]:
-        """The discovery document (RFC 8414, section 2). ``issuer`` is exact; addresses follow it."""
+        """The discovery document (RFC 8414 section 2). `issuer` is as given; the addresses begin with it."""
         return {
             "issuer": self.name,
             "authorization_endpoint": f"{self.base_url}/authorize",
@@ -71,7 +71,7 @@ class Issuer:
         }
 
     def rotate(self, algorithm: str | None = None, *, withdraw_older: bool = False) -> str:
-        """Sign with a new key and return its ``kid``; publish the last few, or only the new one."""
+        """Sign with a new key and return its `kid`; keep the last few keys published, or only the new one."""
         kid = self.keys.rotate(algorithm)
         published = [key["kid"] for key in self.keys.jwks()["keys"]]
         for old in published[: -1 if withdraw_older else -_PUBLISHED_KEYS]:
@@ -79,10 +79,9 @@ class Issuer:
         return kid
 
     def access_token(self, client: Client, user: SignIn | None, scope: str) -> str:
-        """An access token (RFC 9068, section 2.2). Without a person, ``sub`` is ``<id>@clients``.
+        """An access token (RFC 9068 section 2.2). Without a person, `sub` is `<id>@clients`.
 
-        A machine's subject is spelt as Auth0 does, so that no person's is ever the same
-        (RFC 9700, section 4.15).
+        Auth0 spells the subject of a machine so. It never equals the subject of a person (RFC 9700 section 4.15).
         """
         now = int(time.time())
         claims: dict[str, Any] = {
@@ -101,7 +100,7 @@ class Issuer:
         return self.keys.sign(claims)
 
     def id_token(self, client: Client, user: SignIn, scope: str, **claims: Any) -> str:
-        """An ID token with these further claims. Only the three people have a name and an address."""
+        """An ID token with these further claims. Only the three known people have a name and an address."""
         now = int(time.time())
         identity: dict[str, Any] = {}
         for person in PEOPLE:

@@ -14,28 +14,28 @@ from django.conf import settings
 from django.core.servers.basehttp import ThreadedWSGIServer, WSGIRequestHandler
 from django.core.wsgi import get_wsgi_application
 
-from .grants import Grants
-from .issuer import Issuer, IssuerOptions
-from .storage import Storage
-from .views import Site
+from resource_server.devissuer.grants import Grants
+from resource_server.devissuer.issuer import Issuer, IssuerOptions
+from resource_server.devissuer.storage import Storage
+from resource_server.devissuer.views import Site
 
 __all__ = ["bind", "serve"]
 
 
 class Handler(WSGIRequestHandler):
-    # Headers and body are two writes; held back until the first is acknowledged, each answer on a
-    # connection that is kept takes 40 ms.
+    # Headers and body are two writes. Nagle's algorithm holds the second back until the first is acknowledged, which
+    # costs each answer on a kept connection 40 ms.
     disable_nagle_algorithm = True
 
 
 class Listener(ThreadedWSGIServer):
-    """A bound socket whose port is known, and which the application is given later."""
+    """A bound socket with a known port. It gets its application later."""
 
     request_queue_size = 128
     port: int
 
     def server_bind(self) -> None:
-        # Not HTTPServer's: that one asks the name server who we are, which may take seconds.
+        # Not HTTPServer's method: it asks the name server for our name, which may take seconds.
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.port = str(self.server_address[0]), int(self.server_address[1])
         self.server_port = self.port
@@ -43,7 +43,7 @@ class Listener(ThreadedWSGIServer):
 
 
 def bind(host: str, port: int) -> Listener:
-    """Listen on this address; port 0 is any free one. Raises ``OSError`` where that is impossible."""
+    """Listen on this address; port 0 is any free port. Raises OSError if that is impossible."""
     return Listener((host, port), Handler, ipv6=":" in host)
 
 
@@ -55,9 +55,9 @@ def serve(
     verbose: bool,
     ready: Callable[[], None],
 ) -> None:
-    """Answer requests until an exception (such as ``KeyboardInterrupt``) ends it.
+    """Answer requests until an exception, such as KeyboardInterrupt, ends it.
 
-    Configures Django for the whole process, so it can be called once in a process.
+    Configures Django for the whole process, so a process can call it only once.
     """
     _configure(options, verbose=verbose)
     issuer = Issuer(options)
@@ -83,14 +83,14 @@ def _configure(options: IssuerOptions, *, verbose: bool) -> None:
     host = urlsplit(options.issuer).hostname or ""
     loopback = ["127.0.0.1", "localhost", "[::1]"]
     if options.issuer.startswith("http:"):
-        # Authlib refuses plain http but on loopback. Whether to listen elsewhere was decided
-        # before, and where a proxy does TLS, this side of it is plain all the same.
+        # Authlib refuses plain http except on loopback. The command line has decided where to listen, and behind a
+        # proxy that terminates TLS this side is plain http too.
         os.environ["AUTHLIB_INSECURE_TRANSPORT"] = "1"
     settings.configure(
-        # Names that are not ours are refused, or a web site could rebind its own to loopback.
+        # Other host names are refused: a web site could rebind its own name to loopback (DNS rebinding).
         ALLOWED_HOSTS=[*loopback, f"[{host}]" if ":" in host else host],
         CSRF_COOKIE_HTTPONLY=True,
-        # Cookies know no port: the API on another one has a `csrftoken` too.
+        # Cookies ignore the port: the API on another port of this host has a `csrftoken` too.
         CSRF_COOKIE_NAME="devissuer_csrf",
         DATABASES={},
         INSTALLED_APPS=[],
@@ -114,7 +114,7 @@ def _configure(options: IssuerOptions, *, verbose: bool) -> None:
 
 
 def _logging(*, verbose: bool) -> dict[str, object]:
-    """Only failures of our own are reported; with ``verbose`` each request too, in one line."""
+    """Logs our own failures only; with `verbose` also one line for each request."""
     return {
         "version": 1,
         "disable_existing_loggers": False,

@@ -1,7 +1,7 @@
 """Private keys that sign JWTs and the JWK set that verifies them (RFC 7515, 7517, 7518, 8037, 9864).
 
-The development issuer and the tests sign with the same class. It therefore also signs what no
-honest issuer would: any bytes as payload, any members in the header.
+The development issuer and the tests sign with the same class. So it also signs tokens that no honest issuer would: any
+bytes as the payload, any members in the header.
 """
 
 import base64
@@ -16,7 +16,7 @@ from joserfc.jws import JWSRegistry
 
 __all__ = ["ALGORITHMS", "SigningKeys"]
 
-# An issuer that rotates every second must not grow for ever.
+# Bounds the memory of an issuer that rotates every second.
 _MAX_WITHDRAWN = 32
 
 
@@ -51,21 +51,21 @@ class _SigningKey:
     @classmethod
     def generate(cls, algorithm: str) -> "_SigningKey":
         private = _GENERATORS[algorithm]()
-        kid = private.thumbprint()  # RFC 7638: says nothing, and two keys never share one
+        kid = private.thumbprint()  # RFC 7638: reveals nothing, and differs for every key
         public = {**private.as_dict(private=False), "kid": kid, "use": "sig", "alg": algorithm}
         return cls(kid=kid, algorithm=algorithm, private=private, public=public)
 
     def signature(self, signing_input: bytes) -> bytes:
-        # The algorithm is taken as it stands, not through `jws.serialize_compact`: that one
-        # refuses the headers that a forged token needs, and warns of EdDSA (RFC 9864).
+        # Not through `jws.serialize_compact`: it refuses the headers that a forged token needs, and warns of EdDSA
+        # (RFC 9864).
         return JWSRegistry.algorithms[self.algorithm].sign(signing_input, self.private)
 
 
 class SigningKeys:
     """The private keys of one issuer: one signs, the older ones stay published.
 
-    ``algorithm`` is one of ``ALGORITHMS``; anything else raises ``ValueError``. The first key is
-    made when it is first needed. Instances share no key, and may be used from several threads.
+    `algorithm` is one of `ALGORITHMS`; another one raises ValueError. The first key is made at its first use. Instances
+    share no key, and may be used from several threads.
     """
 
     def __init__(self, algorithm: str = "RS256") -> None:
@@ -75,19 +75,19 @@ class SigningKeys:
         self._withdrawn: set[str] = set()
 
     def rotate(self, algorithm: str | None = None) -> str:
-        """Make a new key current and return its ``kid``; the older keys stay in ``jwks()``.
+        """Make a new key current and return its `kid`; the older keys stay in `jwks()`.
 
-        ``algorithm`` is that of the current key if it is not given.
+        `algorithm` defaults to that of the current key.
         """
         with self._lock:
-            self._current()  # so that there is an older key, even where none was used yet
+            self._current()  # makes the first key, so that there is an older one
             self._algorithm = _known(algorithm or self._algorithm)
             return self._add().kid
 
     def withdraw(self, kid: str) -> None:
-        """Take a key out of ``jwks()``. It can still sign, as a leaked key can.
+        """Remove a key from `jwks()`. It can still sign, as a leaked key can.
 
-        Raises ``KeyError`` where no such key is published.
+        Raises KeyError if no such key is published.
         """
         with self._lock:
             self._current()
@@ -106,12 +106,12 @@ class SigningKeys:
 
     @property
     def current_kid(self) -> str:
-        """The ``kid`` of the key that signs."""
+        """The `kid` of the key that signs."""
         with self._lock:
             return self._current().kid
 
     def jwks(self) -> dict[str, Any]:
-        """The public keys that are not withdrawn, oldest first, as a JWK set (RFC 7517, section 5)."""
+        """The public keys that are not withdrawn, oldest first, as a JWK set (RFC 7517 section 5)."""
         with self._lock:
             self._current()
             published = [key for kid, key in self._keys.items() if kid not in self._withdrawn]
@@ -124,12 +124,11 @@ class SigningKeys:
         kid: str | None = None,
         header: Mapping[str, Any] | None = None,
     ) -> str:
-        """Sign ``claims`` as a compact JWS (RFC 7515, section 7.1), by default of type ``at+jwt``.
+        """Sign `claims` as a compact JWS (RFC 7515 section 7.1), by default of type `at+jwt`.
 
-        Bytes are signed as they are. ``kid`` chooses an older key (``KeyError`` where there is
-        none). ``header`` adds members or replaces ``alg``, ``kid`` and ``typ``; None removes one.
-        The signature is always made with the key's own algorithm, whatever the header claims.
-        Does not check: anything about the claims or the header.
+        Bytes are signed as they are. `kid` selects an older key (KeyError if there is none). `header` adds members or
+        replaces `alg`, `kid` and `typ`; None removes one. The signature always uses the key's own algorithm, whatever
+        the header claims. Does not check the claims or the header.
         """
         key = self._find(kid)
         members = {"alg": key.algorithm, "kid": key.kid, "typ": "at+jwt", **(header or {})}
@@ -138,7 +137,7 @@ class SigningKeys:
         return self.sign_parts(_json(protected), payload, kid=key.kid)
 
     def sign_parts(self, header: bytes, payload: bytes, *, kid: str | None = None) -> str:
-        """Sign these exact bytes as header and payload, be they JSON or not."""
+        """Sign these exact bytes as header and payload, JSON or not."""
         key = self._find(kid)
         signing_input = _base64url(header) + b"." + _base64url(payload)
         return (signing_input + b"." + _base64url(key.signature(signing_input))).decode("ascii")
@@ -168,4 +167,4 @@ def _json(value: object) -> bytes:
 
 
 def _base64url(data: bytes) -> bytes:
-    return base64.urlsafe_b64encode(data).rstrip(b"=")  # RFC 7515, section 2
+    return base64.urlsafe_b64encode(data).rstrip(b"=")  # RFC 7515 section 2

@@ -1,4 +1,4 @@
-"""What the development issuer remembers: codes and refresh tokens, in memory, bounded."""
+"""The codes and refresh tokens of the development issuer, in bounded memory."""
 
 import secrets
 import threading
@@ -7,17 +7,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from .clients import Client
+from resource_server.devissuer.clients import Client
 
 __all__ = ["AuthorizationCode", "OneTime", "RefreshToken", "SignIn", "Storage"]
 
-CODE_SECONDS = 60  # RFC 6749, section 4.1.2: ten minutes at most
+CODE_SECONDS = 60  # RFC 6749 section 4.1.2: ten minutes at most
 REFRESH_TOKEN_SECONDS = 24 * 3600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignIn:
-    """A person who signed in and what that person agreed to; Authlib's "user"."""
+    """A person who signed in and the scopes that this person agreed to: Authlib's "user"."""
 
     subject: str
     scopes: frozenset[str]
@@ -27,7 +27,7 @@ class SignIn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthorizationCode:
-    """What a code stands for, as Authlib's grants ask for it (OpenID's ``AuthorizationCodeMixin``)."""
+    """The grant behind a code, with the interface of Authlib's grants (OpenID's `AuthorizationCodeMixin`)."""
 
     value: str
     client_id: str
@@ -48,7 +48,7 @@ class AuthorizationCode:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefreshToken:
-    """What a refresh token stands for, as Authlib's grants ask for it (``TokenMixin``)."""
+    """The grant behind a refresh token, with the interface of Authlib's grants (`TokenMixin`)."""
 
     value: str
     client_id: str
@@ -74,9 +74,9 @@ class _Entry(Generic[T]):
 
 
 class OneTime(Generic[T]):
-    """Things that are found by a secret value and may be taken once. The oldest are forgotten first.
+    """Items that are found by a secret value and can be taken once. Drops the oldest first.
 
-    ``clock`` gives seconds. A taken thing can still be found, so that its second use is noticed.
+    `clock` returns seconds. A taken item can still be found, so that its second use is noticed.
     """
 
     def __init__(self, *, limit: int, seconds: float, clock: Callable[[], float]) -> None:
@@ -98,7 +98,7 @@ class OneTime(Generic[T]):
             return entry.item if entry and self._clock() < entry.expires_at else None
 
     def take(self, value: str) -> bool:
-        """Whether this call is the first to take it; of two at once, one."""
+        """Whether this call is the first to take the item: of two calls at once, one is."""
         with self._lock:
             entry = self._entries.get(value)
             if entry is None or entry.taken:
@@ -108,16 +108,16 @@ class OneTime(Generic[T]):
 
 
 class Storage:
-    """Codes, refresh tokens, and the sessions in which one of them was used twice."""
+    """Codes, refresh tokens, and the sessions that ended because one of them was used twice."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.codes: OneTime[AuthorizationCode] = OneTime(limit=1_000, seconds=CODE_SECONDS, clock=clock)
         self.refresh_tokens: OneTime[RefreshToken] = OneTime(limit=10_000, seconds=REFRESH_TOKEN_SECONDS, clock=clock)
-        # A session outlives none of its refresh tokens, so it is remembered as long as they are.
+        # An ended session is remembered as long as the longest of its refresh tokens.
         self._ended: OneTime[str] = OneTime(limit=10_000, seconds=REFRESH_TOKEN_SECONDS, clock=clock)
 
     def end(self, session: str) -> None:
-        """Refuse every refresh token of this session (RFC 9700, section 4.14.2)."""
+        """Refuse every refresh token of this session (RFC 9700 section 4.14.2)."""
         self._ended.add(session, session)
 
     def has_ended(self, session: str) -> bool:

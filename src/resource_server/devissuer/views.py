@@ -1,8 +1,7 @@
-"""The development issuer's addresses: metadata, keys, tokens, the sign-in page, rotation.
+"""The views of the development issuer: metadata, keys, tokens, the sign-in page, rotation.
 
-Cross-origin reads (the CORS protocol of the Fetch standard) are allowed to anyone for what is
-public, and to pages on loopback for tokens: the demonstration secret is no secret, so another
-web site could otherwise fetch tokens through the browser of whoever visits it.
+Any origin may read the public documents (CORS protocol of the Fetch standard); only pages on loopback may read tokens.
+The demonstration secret is public, so another web site could otherwise fetch tokens through a visitor's browser.
 """
 
 import re
@@ -18,21 +17,21 @@ from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
-from .clients import PEOPLE
-from .grants import Consent, Grants, RefusedError
-from .issuer import Issuer
-from .signing import ALGORITHMS
+from resource_server.devissuer.clients import PEOPLE
+from resource_server.devissuer.grants import Consent, Grants, RefusedError
+from resource_server.devissuer.issuer import Issuer
+from resource_server.devissuer.signing import ALGORITHMS
 
 __all__ = ["Site"]
 
 View = Callable[[HttpRequest], HttpResponse]
 
 _LOOPBACK_ORIGIN = re.compile(r"https?://(?:127\.0\.0\.1|localhost|\[::1\])(?::[0-9]{1,5})?")
-_MAX_SUBJECT = 255  # OpenID Connect Core 1.0, section 2
+_MAX_SUBJECT = 255  # OpenID Connect Core 1.0 section 2
 
 
 class Site:
-    """The URL configuration of one issuer."""
+    """The URL configuration of one issuer, and its views."""
 
     def __init__(self, issuer: Issuer, grants: Grants) -> None:
         self.issuer = issuer
@@ -63,7 +62,7 @@ class Site:
         return self.grants.token(request)
 
     def authorize(self, request: HttpRequest) -> HttpResponse:
-        """The authorization endpoint (RFC 6749, section 3.1): a page to sign in, and its answer."""
+        """The authorization endpoint (RFC 6749 section 3.1): a page to sign in, and its answer."""
         try:
             consent = self.grants.consent(request)
         except RefusedError as refused:
@@ -80,7 +79,7 @@ class Site:
         return self.grants.decide(consent, subject, frozenset(request.POST.getlist("agreed")))
 
     def rotate(self, request: HttpRequest) -> HttpResponse:
-        """Make a new key current; ``algorithm`` and ``withdraw=older`` are optional."""
+        """Make a new key current; `algorithm` and `withdraw=older` are optional."""
         if not self._is_ours(request.headers.get("Origin")):
             return _error(403, "access_denied", "only pages on loopback may rotate the keys")
         algorithm = request.POST.get("algorithm")
@@ -97,7 +96,7 @@ class Site:
 
     def _sign_in_page(self, request: HttpRequest, consent: Consent, problem: str = "") -> HttpResponse:
         sent = request.POST if request.method == "POST" else None
-        hint = request.GET.get("login_hint", "")  # OpenID Connect Core 1.0, section 3.1.2.1
+        hint = request.GET.get("login_hint", "")  # OpenID Connect Core 1.0 section 3.1.2.1
         known = [person.subject for person in PEOPLE]
         agreed = sent.getlist("agreed") if sent else list(consent.scopes)
         context = {
@@ -112,7 +111,7 @@ class Site:
         return _page(request, "sign_in.html", context, status=400 if problem else 200)
 
     def _is_ours(self, origin: str | None) -> bool:
-        """Whether a request comes from no page at all, or from one that we trust."""
+        """Whether a request comes from a trusted page, or from no page."""
         return origin is None or origin in self._origins or bool(_LOOPBACK_ORIGIN.fullmatch(origin))
 
     def _public(self, view: View) -> View:
@@ -172,8 +171,8 @@ def _error(status: int, error: str, description: str) -> HttpResponse:
 def _page(request: HttpRequest, template: str, context: dict[str, Any], status: int = 200) -> HttpResponse:
     nonce = secrets.token_urlsafe(16)
     response = render(request, template, {**context, "nonce": nonce}, status=status)
-    # No `form-action`: browsers hold the redirect after the form to it as well, and that goes to
-    # the client. `same-origin`, since without a referrer the form's `Origin` would be null.
+    # No `form-action`: browsers apply it to the redirect after the form too, which goes to the client. `same-origin`:
+    # without a referrer the form's `Origin` would be null.
     response["Content-Security-Policy"] = (
         f"default-src 'none'; style-src 'nonce-{nonce}'; base-uri 'none'; frame-ancestors 'none'"
     )

@@ -1,1 +1,1 @@
-"""How a verified token becomes a user."""
+"""A verified token -> the user of a request: the setting's choice, the lookup, and the rows that are remembered."""

@@ -1,7 +1,7 @@
 """Rows of users that were read a moment ago, for projects that set USER_CACHE_SECONDS.
 
-A row is kept, never an instance: each request gets an instance of its own, so that what one view does to its user no
-other sees. While a row is kept, a user who was deactivated or deleted goes on, for as long as the setting says.
+Keeps rows, never instances: each request gets its own instance, so that no view sees the changes of another to its
+user. A user who is deactivated or deleted keeps access until the row expires.
 """
 
 import copy
@@ -27,7 +27,7 @@ __all__ = ["MAX_ROWS", "UserRows"]
 
 MAX_ROWS = 10_000
 
-# What else a field may hold could be changed in place, so it is copied. So is what derives from these.
+# Values of other types, subclasses of these included, may be changed in place, so they are copied.
 _UNCHANGEABLE = frozenset(
     {str, int, float, bool, bytes, date, datetime, time_of_day, timedelta, Decimal, UUID, type(None)}
 )
@@ -39,14 +39,14 @@ class _Row:
     database: str
     values: Mapping[str, Any]
     is_changeable: bool
-    is_plain: bool  # the model makes its instances as Django does
+    is_plain: bool  # the model leaves `__init__` and `from_db` to Django
     until: float
 
     def instance(self) -> Any:
         values = copy.deepcopy(self.values) if self.is_changeable else self.values
         if not self.is_plain:
             return self.model.from_db(self.database, tuple(values), tuple(values.values()))
-        # As Django makes one of a pickle: without __init__, which takes four times as long.
+        # Without `__init__`, which takes four times as long. Django does so when it loads a pickle.
         user = self.model.__new__(self.model)
         user.__dict__.update(values)
         state = user._state = ModelState()
@@ -55,7 +55,10 @@ class _Row:
 
 
 class UserRows:
-    """The rows of one process, by issuer and subject, each for some seconds. Reading takes no lock; a forked child starts with none."""
+    """The rows of one process, by issuer and subject, each for some seconds.
+
+    Reading takes no lock; a forked child starts without rows.
+    """
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -63,15 +66,15 @@ class UserRows:
         on_fork(self._reset)
 
     def get(self, issuer: str, subject: str) -> Any:
-        """An instance made of the row; None where there is none, or it is too old."""
+        """A new instance from the row; None if there is no row, or it has expired."""
         row = self._rows.get((issuer, subject))
         return row.instance() if row is not None and time.monotonic() < row.until else None
 
     def read(self, issuer: str, subject: str, find: Callable[[], Any]) -> Any:
-        """What `find` reads of the database, whose row is kept. Blocks.
+        """The user that `find` reads from the database; its row is kept. Blocks.
 
-        Not kept is what has no row, nobody, who is inactive (a refusal is not remembered), and what a transaction may
-        still undo.
+        Keeps nothing for an unknown or inactive user (a refusal is not remembered), for a user without a row, and for
+        one that a transaction may still undo.
         """
         until = time.monotonic() + self._seconds
         user = find()
@@ -95,14 +98,14 @@ class UserRows:
 
 
 def _row(user: object, until: float) -> _Row | None:
-    """The row that a user was read from; None where an instance made of it would be another user than this one."""
+    """The row that a user was read from; None if an instance made from it would differ from this user."""
     if not isinstance(user, Model) or user._state.db is None or not getattr(user, "is_active", False):
         return None
     names = tuple(field.attname for field in user._meta.concrete_fields)
     if not user.__dict__.keys() >= set(names):  # some are deferred
         return None
     values = {name: user.__dict__[name] for name in names}
-    # An expression that was saved (`F("visits") + 1`) would be saved again.
+    # An instance with an expression (`F("visits") + 1`) would apply it again when it is saved.
     if any(hasattr(value, "resolve_expression") for value in values.values()):
         return None
     try:
@@ -116,9 +119,9 @@ def _row(user: object, until: float) -> _Row | None:
             until=until,
         )
         again = row.instance()
-    except Exception:  # noqa: BLE001 - a field's value, and a project's model, may be what cannot be made twice
+    except Exception:  # noqa: BLE001 - some values of fields, and some models of projects, cannot be copied
         return None
-    # What the manager has added, such as an annotation, is in no row.
+    # Attributes that the manager added, such as an annotation, are not in the row.
     return row if user.__dict__.keys() <= again.__dict__.keys() else None
 
 

@@ -12,11 +12,11 @@ __all__ = ["TokenUser"]
 
 
 class TokenUser:
-    """The person or machine that a token speaks for, without a database row.
+    """The person or machine of a token, without a database row.
 
-    Has what Django and DRF ask of a user: `is_authenticated`, a `pk` that throttles can count by, `has_perm` (always
-    False: rights come from scopes) and the other methods of permissions, sync and async. It has no password. It cannot
-    be saved, nor be the value of a foreign key.
+    Has the interface that Django and REST framework use of a user: `is_authenticated`, a `pk` that throttles can count
+    by, `has_perm` (always False: rights come from scopes) and the other methods of permissions, sync and async. It has
+    no password. It cannot be saved or be the value of a foreign key.
     """
 
     is_active = True
@@ -30,12 +30,12 @@ class TokenUser:
 
     @property
     def username(self) -> str:
-        """The subject, unique within its issuer only; to tell people apart use `pk`."""
+        """The subject. Unique within its issuer only; `pk` is unique across issuers."""
         return self.token.subject
 
     @cached_property
     def pk(self) -> str:
-        """One value per (issuer, subject), with nothing personal in it: it ends up in cache keys."""
+        """One value per (issuer, subject). Holds nothing personal, because throttles put it into cache keys."""
         return self.token.identity
 
     @property

@@ -1,1 +1,1 @@
-"""`resource_server`: what this project trusts."""
+"""`resource_server`: the issuers and keys that this project trusts."""

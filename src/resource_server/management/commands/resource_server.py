@@ -1,4 +1,4 @@
-"""`manage.py resource_server keys`: what is trusted of each issuer, since when and until when."""
+"""`manage.py resource_server keys`: the trusted keys of each issuer, since when and until when."""
 
 from argparse import ArgumentParser
 from datetime import datetime
@@ -13,22 +13,22 @@ __all__ = ["Command"]
 
 
 class Command(BaseCommand):
-    help = "Shows what this project trusts. Fetches keys as a request would; with CACHE it shows those that the processes share."
+    help = (
+        "Shows the issuers and keys that this project trusts. Fetches keys as a request does, or shows those of CACHE."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         topics = parser.add_subparsers(dest="topic", required=True)
-        keys = topics.add_parser(
-            "keys", help="print the keys that are trusted of each issuer, since when and until when"
-        )
+        keys = topics.add_parser("keys", help="print the trusted keys of each issuer, since when and until when")
         keys.add_argument(
             "issuers",
             nargs="*",
             metavar="ISSUER",
-            help="an issuer that the function of ISSUERS knows, beside those that are listed",
+            help="an issuer that the function of ISSUERS knows, in addition to the listed ones",
         )
 
     def handle(self, *_: Any, issuers: list[str], **__: Any) -> None:
-        """Exit status 0 where every issuer has keys, else 1."""
+        """Exit status 0 if every issuer has keys, else 1."""
         try:
             trusted = trusted_issuers(*issuers)
         except Unavailable as error:

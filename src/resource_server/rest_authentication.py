@@ -1,0 +1,83 @@
+"""The authentication class of Django REST Framework, and our errors as its exceptions. Users import both from `drf`.
+
+REST framework imports this module while it defines APIView, if its settings name the class: so no import of its views.
+"""
+
+from typing import Any
+
+from django.http import HttpRequest
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.exceptions import APIException
+from rest_framework.request import Request
+
+from resource_server import authentication, server
+from resource_server.challenge import body, challenge, headers
+from resource_server.errors import AuthorizationError, Unavailable
+
+__all__ = ["AccessTokenAuthentication", "AuthorizationFailed"]
+
+# The public address of both classes. The system checks, and projects, recognise a class by it.
+_PUBLIC_MODULE = "resource_server.drf"
+
+
+class AuthorizationFailed(APIException):
+    """One of our errors as REST framework's. `error` is the AuthorizationError.
+
+    Not an AuthenticationFailed: REST framework answers that with 403 where another authentication class stands first.
+    """
+
+    __module__ = _PUBLIC_MODULE
+
+    def __init__(self, error: AuthorizationError) -> None:
+        super().__init__(body(error), code=error.reason)
+        self.error = error
+        self.status_code = error.status
+        # REST framework's exception handler makes the headers from these two.
+        self.auth_header = headers(server.realm(), error).get("WWW-Authenticate")
+        self.wait = error.retry_after if isinstance(error, Unavailable) else None
+
+
+class AccessTokenAuthentication(BaseAuthentication):
+    """Bearer access tokens (RFC 6750 section 2.1): sets `request.user`, and `request.auth` to an AccessToken.
+
+    Requests without a bearer token are left to the other authentication classes. A bad token is refused, also by
+    views that admit anyone. To migrate from another bearer scheme, set `leaves_foreign_credentials = True` in a
+    subclass: it leaves credentials that are not a JWT, or whose issuer is not listed, to the classes after it. A
+    request whose credentials no class knows is then anonymous.
+    """
+
+    __module__ = _PUBLIC_MODULE
+
+    leaves_foreign_credentials = False
+
+    def authenticate(self, request: Request | HttpRequest) -> authentication.Authenticated | None:
+        """The user and the token; None without bearer credentials. Raises AuthorizationFailed."""
+        if not isinstance(request, Request):
+            return self._authenticate(request)
+        view = request.parser_context.get("view")
+        headers = getattr(view, "headers", None)
+        if headers is not None:
+            # REST framework adds these headers to its answer. Caches key answers by `Vary` (RFC 9110 section 12.5.5).
+            headers["Vary"] = f"{headers['Vary']}, Authorization" if "Vary" in headers else "Authorization"
+        authenticated = self._authenticate(request._request)
+        if authenticated is None:
+            self._lead_the_challenge(view)
+        return authenticated
+
+    def _authenticate(self, request: HttpRequest) -> authentication.Authenticated | None:
+        try:
+            return authentication.authenticate(request, leave_foreign=self.leaves_foreign_credentials)
+        except AuthorizationError as error:
+            raise AuthorizationFailed(error) from error
+
+    def authenticate_header(self, request: Request | HttpRequest) -> str:
+        """The challenge of an answer to a request without credentials."""
+        return challenge(server.realm())
+
+    def _lead_the_challenge(self, view: Any) -> None:
+        # REST framework asks the first class for the challenge, and answers 403 if that class has none, as
+        # SessionAuthentication. This view object serves this request alone, so our class is put first on it. The
+        # authenticators of the request exist already, so the order of authentication stays.
+        classes = getattr(view, "authentication_classes", ())
+        if type(self) in classes:
+            view.authentication_classes = sorted(classes, key=lambda cls: cls is not type(self))
