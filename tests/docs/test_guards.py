@@ -102,7 +102,9 @@ def test_every_name_of_the_package_in_the_pages_exists():
 def test_every_attribute_of_a_token_is_documented_and_no_other():
     attributes = {name for name in dir(resource_server.AccessToken) if not name.startswith("_")}
 
-    assert {name.removesuffix("()") for name in table_keys(section(DOCS["views.md"], "What a view reads"))} == attributes
+    assert {
+        name.removesuffix("()") for name in table_keys(section(DOCS["views.md"], "What a view reads"))
+    } == attributes
 
 
 def test_every_signal_is_documented_and_no_other():
