@@ -14,6 +14,13 @@ def snippets() -> list[str]:
     return [text for page in PAGES for text in _SNIPPET.findall(page.read_text(encoding="utf-8"))]
 
 
+def provider_snippets() -> dict[str, str]:
+    """The settings of docs/providers.md, by the provider that they name."""
+    page = (ROOT / "docs" / "providers.md").read_text(encoding="utf-8")
+    named = [(re.search(r'"PROVIDER": "([^"]+)"', text), text) for text in _SNIPPET.findall(page)]
+    return {match[1]: text for match, text in named if match}
+
+
 @cache
 def snippet(mark: str) -> str:
     """The one snippet that has this text in it."""

@@ -1,6 +1,7 @@
 """Every Python snippet of the README and of docs/ runs, and does what the page says."""
 
 import asyncio
+import json
 import logging
 import sys
 from types import ModuleType
@@ -8,7 +9,7 @@ from types import ModuleType
 import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.core.exceptions import ObjectDoesNotExist
+from django.core.exceptions import ObjectDoesNotExist, PermissionDenied
 from django.db.models import F
 from django.http import HttpResponse
 from django.test import Client, RequestFactory, override_settings
@@ -17,9 +18,9 @@ from django.utils.module_loading import import_string
 from drf_spectacular.settings import patched_settings
 from rest_framework.authentication import TokenAuthentication
 from rest_framework.authtoken.models import Token
-from tests.docs.pages import run, snippet, snippets
+from tests.docs.pages import provider_snippets, run, snippet, snippets
 
-from resource_server import AuthorizationError, authenticate
+from resource_server import AuthorizationError, authenticate, verify
 from resource_server.conf import project as conf
 from resource_server.drf import AccessTokenAuthentication
 from resource_server.signals import token_rejected
@@ -51,6 +52,8 @@ MARKS = [
     "# views.py",
     "# tasks.py",
     "# audit.py",
+    "# deployments.py",
+    "# an issuer without a provider",
     "SPECTACULAR_SETTINGS",
     "async def latest",
     "class Orders",
@@ -62,7 +65,7 @@ MARKS = [
 
 
 def test_there_is_a_test_for_each_snippet():
-    assert sorted(snippet(mark) for mark in MARKS) == sorted(snippets())
+    assert sorted([*map(snippet, MARKS), *provider_snippets().values()]) == sorted(snippets())
 
 
 def test_the_list_of_issuers_is_valid():
@@ -244,3 +247,25 @@ def test_the_hook_for_the_api_description():
     assert hook is describe_access
     with patched_settings(names):
         assert AccessTokenScheme(AccessTokenAuthentication).get_security_definition(None)["type"] == "oauth2"
+
+
+@pytest.mark.parametrize(("repository_id", "status"), [("123456789", 200), ("987654321", 403), (None, 403)])
+def test_the_view_for_the_jobs_of_a_repository(request_with, repository_id, status):
+    deploy = run("# deployments.py")["deploy"]
+    request = request_with(repository_id=repository_id, sha="5a1e")
+
+    if status == 200:
+        assert json.loads(deploy(request).content) == {"deployed": "5a1e"}
+    else:
+        with pytest.raises(PermissionDenied):
+            deploy(request)
+
+
+def test_an_issuer_without_a_provider_may_have_other_conventions():
+    names = run("# an issuer without a provider")["RESOURCE_SERVER"]
+    issuer = FakeIssuer(names["ISSUER"], names["AUDIENCE"])
+    token = issuer.token(header={"typ": "JWT"}, client_id=None, azp="web", permissions=["read:orders"])
+
+    with issuer.serving(), override_settings(RESOURCE_SERVER=names):
+        verified = verify(token)
+    assert (verified.client_id, verified.scopes) == ("web", {"read:orders"})
