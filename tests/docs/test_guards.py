@@ -1,7 +1,7 @@
 """What exists is documented, and what is documented exists."""
 
-import ast
 import re
+import runpy
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,6 +12,7 @@ from django.utils.module_loading import import_string
 import resource_server
 from resource_server import drf, errors, middleware, signals, testing
 from resource_server.conf import project as conf
+from resource_server.conf.problems import PROBLEMS
 from resource_server.errors import reasons
 from resource_server.management.commands.resource_server import Command
 
@@ -21,7 +22,6 @@ DOCS = {path.name: path.read_text(encoding="utf-8") for path in sorted((ROOT / "
 FOR_USERS = "\n".join([README, *DOCS.values()])
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
-REASONS = (ROOT / "docs" / "reasons.md").read_text(encoding="utf-8")
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 
 
@@ -31,32 +31,18 @@ def table_keys(text):
     }
 
 
-def check_ids():
-    found = set()
-    for name in (
-        "conf/issuer.py",
-        "conf/project.py",
-        "server.py",
-        "conf/issuers_function.py",
-        "users/finders.py",
-        "checks.py",
-        "view_checks.py",
-    ):
-        source = (ROOT / "src" / "resource_server" / name).read_text(encoding="utf-8")
-        for node in ast.walk(ast.parse(source)):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                found.update(re.findall(r"^(?:resource_server\.)?([EW]\d{3})$", node.value))
-    return found
-
-
 def test_every_reason_and_every_check_is_documented_and_no_other():
-    assert table_keys(REASONS) == {*reasons(), *check_ids()}
+    assert table_keys(DOCS["reasons.md"]) == {*reasons()}
+    assert set(re.findall(r"^\| `([^`]+)` \|", DOCS["checks.md"], re.MULTILINE)) == {*PROBLEMS}
 
 
-def test_check_ids_have_no_gap():
-    numbers = sorted(int(name[1:]) for name in check_ids() if name.startswith("E"))
+def test_the_pages_that_are_made_from_tables_are_those_of_the_script():
+    script = runpy.run_path(str(ROOT / "scripts" / "reference.py"))
+    pages = script["pages"]()
 
-    assert numbers == list(range(1, len(numbers) + 1))
+    assert set(pages) == {"checks.md", "reasons.md"}
+    for name, text in pages.items():
+        assert DOCS[name] == text, "run scripts/reference.py"
 
 
 def section(page, heading):
