@@ -1,8 +1,8 @@
 #!/usr/bin/env python
-"""The quickstart on real tokens: starts the development issuer and the API, calls the endpoints, keeps serving.
+"""The quickstart with real tokens: starts the development issuer and the API, calls the endpoints, keeps serving.
 
-Environment: PORT of the API (8000), ISSUER_PORT of the issuer (9000). With ONCE=1 it checks every answer, stops
-everything, and exits with 1 if an answer was wrong. SIGINT, SIGTERM and SIGHUP stop everything.
+Environment: PORT of the API (8000), ISSUER_PORT of the issuer (9000). With ONCE=1 it checks each answer and stops; the
+exit status is 1 if an answer is wrong. SIGINT, SIGTERM and SIGHUP stop everything.
 """
 
 import base64
@@ -29,7 +29,7 @@ HOST = "127.0.0.1"
 AUDIENCE = "https://api.example.test"
 START_SECONDS = 60  # for the slowest machine; a server that died is noticed at once
 
-# What a child runs: it ends when its standard input does, so it cannot outlive this process, however this one ends.
+# The program of a child. It ends with its standard input, so it ends with this process, even if this one is killed.
 CHILD = """
 import os, runpy, sys, threading
 threading.Thread(target=lambda: os._exit(len(os.read(0, 1))), daemon=True).start()
@@ -48,7 +48,7 @@ NO_SCOPE = {"realm": "api", "error": "insufficient_scope", "scope": "example:sco
 
 
 class Failure(Exception):
-    """What the reader is told in one line."""
+    """A failure that the reader sees as one line."""
 
 
 class Stopped(Exception):
@@ -95,7 +95,7 @@ class Answer:
 def request(
     port: int, path: str, *, headers: Mapping[str, str] | None = None, form: Mapping[str, str] | None = None
 ) -> Answer:
-    # http.client and not urllib.request: a proxy in the environment must not come between us and loopback.
+    # http.client, because urllib.request would use a proxy of the environment, also for loopback.
     connection = http.client.HTTPConnection(HOST, port, timeout=30)
     try:
         if form is None:
@@ -110,7 +110,7 @@ def request(
 
 
 class Server:
-    """A child process that serves on a port, and what it printed last."""
+    """A child process that serves on a port, with its last lines of output."""
 
     def __init__(
         self, name: str, port: int, kind: str, arguments: Sequence[str], environment: Mapping[str, str]
@@ -128,7 +128,7 @@ class Server:
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-            start_new_session=True,  # Ctrl-C in the terminal comes to us alone, and we stop the children in order
+            start_new_session=True,  # Ctrl-C in the terminal reaches only this process, which stops the children in order
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -198,9 +198,9 @@ def check_free(variable: str, port: int) -> None:
 
 
 def settings_environment(issuer_port: int) -> dict[str, str]:
-    """The environment of this shell without what `.env.example` lists.
+    """The environment of this shell without the variables of `.env.example`.
 
-    The demo shows its own settings, and must neither migrate somebody's database nor call somebody's issuer.
+    The demo has its own settings. It must not migrate another database and must not call another issuer.
     """
     names = set(re.findall(r"^([A-Z0-9_]+)=", (HERE / ".env.example").read_text(encoding="utf-8"), re.MULTILINE))
     ignored = sorted(name for name in names - {"ISSUER_PORT"} if os.environ.get(name))
@@ -232,7 +232,7 @@ def prepare_database(environment: Mapping[str, str]) -> str:
 
 @contextmanager
 def signals_set(stop: threading.Event) -> Iterator[None]:
-    # The handler raises nothing, so no signal comes between the start of a child and our knowing of it.
+    # The handler raises nothing, so each child that has started is also in the list to be stopped.
     names = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = {name: signal.signal(name, lambda *_: stop.set()) for name in names}
     try:
@@ -253,7 +253,7 @@ def get_token(port: int, scope: str) -> str:
 
 
 def faults(call: Call, answer: Answer) -> list[str]:
-    """Where the answer is not what the contract says."""
+    """The differences between the answer and the contract."""
     challenge = answer.headers.get("WWW-Authenticate")
     found = []
     if answer.status != call.status:

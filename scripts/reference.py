@@ -1,4 +1,4 @@
-"""Writes the pages of docs/ that are made from tables of the package: checks.md, providers.md and reasons.md.
+"""Writes the pages of docs/ that are made from tables of the package: checks.md and reasons.md.
 
 Run `.venv/bin/python scripts/reference.py` after a change to one of these tables; a test compares the pages with them.
 """
@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from resource_server.conf.problems import PROBLEMS, ProblemText
-from resource_server.conf.providers import PROVIDERS
 from resource_server.reasons import (
     CredentialsReason,
     Reason,
@@ -34,7 +33,7 @@ REASONS = (
 
 def pages() -> dict[str, str]:
     """The text of each page, by its name."""
-    return {"checks.md": checks(), "providers.md": providers(), "reasons.md": reasons()}
+    return {"checks.md": checks(), "reasons.md": reasons()}
 
 
 def reasons() -> str:
@@ -67,27 +66,6 @@ def checks() -> str:
         table(columns, errors),
         "## Warnings",
         table(columns, warnings),
-    ])  # fmt: skip
-
-
-def providers() -> str:
-    """docs/providers.md."""
-    rows = [
-        (
-            f"[`{name}`]({provider.documentation})",
-            f"`{provider.issuer_form.example}`",
-            ", ".join("JWT" if each == "jwt" else each for each in provider.token_types),
-            provider.note,
-        )
-        for name, provider in PROVIDERS.items()
-    ]
-    return page([
-        "# Providers",
-        ("`PROVIDER` names the vendor of an issuer, so that its documented tokens pass with `ISSUER` and `AUDIENCE` alone: the "
-        "token types, the names of the claims, how to recognise a machine, and what shows that a token is of another kind. "
-        "Any setting wins over it. Without it, tokens follow RFC 9068. `manage.py check` warns of an `ISSUER` without "
-        "the vendor's form (`W002`)."),
-        table(("`PROVIDER`", "`ISSUER`, for example", "token types", "notes"), rows),
     ])  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""What the endpoints answer, for the API's description."""
+"""The answer of the endpoints, for the API's description."""
 
 from rest_framework import serializers
 

@@ -1,4 +1,4 @@
-"""The three endpoints: for anyone, for the authenticated, and for a token with a scope."""
+"""Three endpoints: for every caller, for authenticated callers, and for tokens with a scope."""
 
 from django.http import HttpRequest, JsonResponse
 from drf_spectacular.utils import extend_schema

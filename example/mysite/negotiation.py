@@ -1,4 +1,4 @@
-"""Answers in JSON whatever `Accept` says, where REST framework would answer 406."""
+"""Always answers in JSON. REST framework would answer 406 to some `Accept` headers."""
 
 from collections.abc import Sequence
 

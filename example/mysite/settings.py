@@ -20,7 +20,7 @@ def env_list(name: str) -> list[str]:
     return [item for item in (part.strip() for part in env(name).split(",")) if item]
 
 
-# Off unless asked for: a deployment that forgets the variable must not show its tracebacks.
+# Off by default: a deployment that forgets the variable must not show tracebacks.
 if env("DEBUG").lower() not in {"", "0", "1", "false", "true"}:
     raise ImproperlyConfigured("DEBUG must be 1 or 0")
 DEBUG = env("DEBUG").lower() in {"1", "true"}
@@ -29,11 +29,11 @@ SECRET_KEY = env("SECRET_KEY")
 if not SECRET_KEY:
     if not DEBUG:
         raise ImproperlyConfigured("SECRET_KEY is not set: set it, or set DEBUG=1 on a development machine")
-    SECRET_KEY = get_random_secret_key()  # each process its own, so a restart ends the admin's sessions
+    SECRET_KEY = get_random_secret_key()  # one for each process, so a restart ends the sessions of the admin
 
 ALLOWED_HOSTS = env_list("ALLOWED_HOSTS") or ["localhost", "127.0.0.1", "[::1]"]
 
-# Whom the API trusts. With neither ISSUER nor AUTH0_DOMAIN that is the development issuer on this machine.
+# The trusted issuer. Without ISSUER and AUTH0_DOMAIN it is the development issuer on this machine.
 if env("ISSUER") and env("AUTH0_DOMAIN"):
     raise ImproperlyConfigured("ISSUER and AUTH0_DOMAIN are both set: keep the one that is meant")
 DEVELOPMENT_ISSUER = not (env("ISSUER") or env("AUTH0_DOMAIN"))
@@ -57,7 +57,7 @@ RESOURCE_SERVER = {
     "AUDIENCE": env("API_IDENTIFIER") or "https://api.example.test",
     "TOKEN_TYPE": env_list("TOKEN_TYPE") or _token_types,
     **{name: value for name, value in _optional.items() if value},
-    # Processes that share a cache share the issuer's keys through it.
+    # Processes with a common cache share the issuer's keys through it.
     **({"CACHE": "default"} if env("REDIS_URL") else {}),
 }
 
@@ -141,7 +141,7 @@ LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
 USE_TZ = True
 
-# Found in the apps and served by the application itself, also without DEBUG: no collectstatic, no second server.
+# The application finds and serves its static files, also without DEBUG: no collectstatic and no second server.
 STATIC_URL = "static/"
 WHITENOISE_USE_FINDERS = True
 
@@ -149,7 +149,7 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "handlers": {"console": {"class": "logging.StreamHandler"}},
-    # The reason of every refused token is logged here, never the token.
+    # This log gets the reason of each refused token, never the token.
     "loggers": {"resource_server": {"handlers": ["console"], "level": "INFO"}},
 }
 
@@ -172,7 +172,7 @@ SPECTACULAR_SETTINGS = {
         "additionalQueryStringParams": {"audience": RESOURCE_SERVER["AUDIENCE"]},
     },
 }
-# Where Swagger UI signs in. Any other issuer is found by OpenID Connect Discovery.
+# Where Swagger UI signs in. For other issuers it uses OpenID Connect Discovery.
 if DEVELOPMENT_ISSUER or env("AUTH0_DOMAIN"):
     _token_path = "/token" if DEVELOPMENT_ISSUER else "/oauth/token"
     SPECTACULAR_SETTINGS["OAUTH2_AUTHORIZATION_URL"] = f"{_issuer.rstrip('/')}/authorize"

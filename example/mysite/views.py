@@ -1,4 +1,4 @@
-"""The page that says what this API trusts, and the page that Swagger UI's sign-in returns to."""
+"""The page that shows what this API trusts, and the page to which the sign-in of Swagger UI returns."""
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -14,7 +14,7 @@ ENDPOINTS = (
 
 
 def index(request: HttpRequest) -> HttpResponse:
-    issuers = trusted_issuers()  # asks the issuer, but also answers where it is down
+    issuers = trusted_issuers()  # fetches keys that are not known yet, and answers if the issuer is down
     issuer = issuers[0]
     context = {
         "issuers": issuers,
@@ -28,6 +28,6 @@ def index(request: HttpRequest) -> HttpResponse:
 
 def oauth2_redirect(request: HttpRequest) -> HttpResponse:
     response = render(request, "oauth2-redirect.html")
-    # This page runs in the window that /docs/ opened and must still see its opener (SecurityMiddleware cuts that link).
+    # This page is in a window that /docs/ opened, and must reach its opener. SecurityMiddleware would prevent that.
     response["Cross-Origin-Opener-Policy"] = "unsafe-none"
     return response

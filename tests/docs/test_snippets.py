@@ -1,39 +1,31 @@
-"""Every Python snippet of the README runs, and answers what the README says."""
+"""Every Python snippet of the README and of docs/ runs, and does what the page says."""
 
 import asyncio
-import re
-from pathlib import Path
+import json
+import logging
+import sys
 from types import ModuleType
 
 import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.core.exceptions import ObjectDoesNotExist
+from django.core.exceptions import ObjectDoesNotExist, PermissionDenied
 from django.db.models import F
 from django.http import HttpResponse
 from django.test import Client, RequestFactory, override_settings
 from django.urls import path
+from django.utils.module_loading import import_string
+from drf_spectacular.settings import patched_settings
 from rest_framework.authentication import TokenAuthentication
 from rest_framework.authtoken.models import Token
+from tests.docs.pages import provider_snippets, run, snippet, snippets
 
+from resource_server import AuthorizationError, authenticate, verify
 from resource_server.conf import project as conf
+from resource_server.drf import AccessTokenAuthentication
+from resource_server.signals import token_rejected
+from resource_server.spectacular import AccessTokenScheme, describe_access
 from resource_server.testing import FakeIssuer
-
-ROOT = Path(__file__).parents[2]
-SNIPPETS = re.findall(
-    r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
-)
-
-
-def snippet(mark):
-    (found,) = [text for text in SNIPPETS if mark in text]
-    return found
-
-
-def run(mark):
-    names = {"__name__": "readme", "INSTALLED_APPS": ["django.contrib.auth"]}
-    exec(compile(snippet(mark), f"README.md ({mark})", "exec"), names)  # noqa: S102 - our own text
-    return names
 
 
 @pytest.fixture
@@ -53,9 +45,16 @@ def request_with(issuer):
 
 MARKS = [
     "def settings_of",
-    '"ISSUERS"',
+    "def user_of",
+    "# scopes from Auth0",
+    '"ISSUERS": [',
     "# settings.py",
     "# views.py",
+    "# tasks.py",
+    "# audit.py",
+    "# deployments.py",
+    "# an issuer without a provider",
+    "SPECTACULAR_SETTINGS",
     "async def latest",
     "class Orders",
     "FakeIssuer",
@@ -66,11 +65,11 @@ MARKS = [
 
 
 def test_there_is_a_test_for_each_snippet():
-    assert sorted(snippet(mark) for mark in MARKS) == sorted(SNIPPETS)
+    assert sorted([*map(snippet, MARKS), *provider_snippets().values()]) == sorted(snippets())
 
 
 def test_the_list_of_issuers_is_valid():
-    config, problems = conf.parse(run('"ISSUERS"')["RESOURCE_SERVER"], debug=False)
+    config, problems = conf.parse(run('"ISSUERS": [')["RESOURCE_SERVER"], debug=False)
 
     assert problems == []
     assert [policy.audience for policy in config.policies] == [("https://api.example.com",)] * 2
@@ -78,7 +77,7 @@ def test_the_list_of_issuers_is_valid():
 
 
 def test_the_function_for_issuers_finds_tenants(db):
-    # Any model will do for the tenants that the README has.
+    # Any model will do for the tenants of the page.
     class Tenant:
         objects = User.objects.annotate(issuer=F("username"), audience=F("email"))
 
@@ -92,6 +91,28 @@ def test_the_function_for_issuers_finds_tenants(db):
     }
     with pytest.raises(ObjectDoesNotExist):
         names["settings_of"]("https://stranger.test/")
+
+
+@pytest.mark.django_db
+def test_the_function_for_users_finds_users(request_with, issuer, monkeypatch):
+    accounts = ModuleType("snippet_accounts")
+    accounts.user_of = run("def user_of")["user_of"]
+    monkeypatch.setitem(sys.modules, "snippet_accounts", accounts)
+    User.objects.create(username="https://issuer.test/|auth0|ada")
+
+    with override_settings(RESOURCE_SERVER=issuer.settings(USERS="snippet_accounts.user_of")):
+        user, _token = authenticate(request_with())
+        assert user.get_username() == "https://issuer.test/|auth0|ada"
+        with pytest.raises(AuthorizationError) as refused:
+            authenticate(request_with(sub="auth0|eve"))
+        assert refused.value.reason == "user_unknown"
+
+
+def test_the_scopes_from_permissions_are_read():
+    config, problems = conf.parse(run("# scopes from Auth0")["RESOURCE_SERVER"], debug=False)
+
+    assert problems == []
+    assert config.policies[0].claim_names.scope == ("permissions",)
 
 
 def test_the_settings_are_valid():
@@ -195,3 +216,56 @@ def test_the_class_for_migrations(issuer, django_user_model):
     for token, subject in ((key, "old"), (issuer.token(), "auth0|ada")):
         request = RequestFactory().get("/", headers={"Authorization": f"Bearer {token}"})
         assert view(request).data == {"subject": subject}
+
+
+def test_the_function_that_verifies_without_a_request(issuer):
+    scopes_of = run("# tasks.py")["scopes_of"]
+
+    assert scopes_of(issuer.token(scope="read:orders")) == {"read:orders"}
+    assert scopes_of(issuer.token(exp=0)) == "401 token_expired"
+
+
+def test_the_receiver_for_an_audit_log(issuer, caplog):
+    audit = run("# audit.py")["audit"]
+    try:
+        with caplog.at_level(logging.INFO, "audit"):
+            request = RequestFactory().get("/orders", headers={"Authorization": f"Bearer {issuer.token(exp=0)}"})
+            with pytest.raises(AuthorizationError):
+                authenticate(request)
+    finally:
+        assert token_rejected.disconnect(audit)
+
+    assert [record.getMessage() for record in caplog.records if record.name == "audit"] == [
+        "/orders refused: token_expired"
+    ]
+
+
+def test_the_hook_for_the_api_description():
+    names = run("SPECTACULAR_SETTINGS")["SPECTACULAR_SETTINGS"]
+
+    (hook,) = map(import_string, names["POSTPROCESSING_HOOKS"])
+    assert hook is describe_access
+    with patched_settings(names):
+        assert AccessTokenScheme(AccessTokenAuthentication).get_security_definition(None)["type"] == "oauth2"
+
+
+@pytest.mark.parametrize(("repository_id", "status"), [("123456789", 200), ("987654321", 403), (None, 403)])
+def test_the_view_for_the_jobs_of_a_repository(request_with, repository_id, status):
+    deploy = run("# deployments.py")["deploy"]
+    request = request_with(repository_id=repository_id, sha="5a1e")
+
+    if status == 200:
+        assert json.loads(deploy(request).content) == {"deployed": "5a1e"}
+    else:
+        with pytest.raises(PermissionDenied):
+            deploy(request)
+
+
+def test_an_issuer_without_a_provider_may_have_other_conventions():
+    names = run("# an issuer without a provider")["RESOURCE_SERVER"]
+    issuer = FakeIssuer(names["ISSUER"], names["AUDIENCE"])
+    token = issuer.token(header={"typ": "JWT"}, client_id=None, azp="web", permissions=["read:orders"])
+
+    with issuer.serving(), override_settings(RESOURCE_SERVER=names):
+        verified = verify(token)
+    assert (verified.client_id, verified.scopes) == ("web", {"read:orders"})

@@ -69,7 +69,6 @@ def test_every_provider_has_a_shape_and_its_documentation():
     for name, provider in PROVIDERS.items():
         assert provider.name == name
         assert provider.documentation.startswith("https://")
-        assert provider.note.endswith(".")
         assert provider.issuer_problem(provider.issuer_form.example) is None
 
 

@@ -1,8 +1,8 @@
 """Everything that is peculiar to one vendor's tokens, and to no other file of this package.
 
 A provider is the value of the setting PROVIDER. It says which tokens the vendor issues for APIs, by its documentation;
-a setting of the project wins over it. docs/providers.md is made from this table, and tests/providers has a recorded
-token of each.
+a setting of the project wins over it. docs/providers.md describes each for its users, and tests/providers has recorded
+tokens of each.
 """
 
 import re
@@ -34,12 +34,11 @@ class Provider:
 
     `kind_claims`, `access_token_claims` and `is_machine` are those of `Policy`. `jwks_uri` is the address of the key set
     if the issuer has no metadata; such an issuer is a name, which may begin with http. `documentation` is a page of the
-    vendor, `note` is for docs/providers.md.
+    vendor.
     """
 
     name: str
     documentation: str
-    note: str
     issuer_form: IssuerForm
     is_machine: MachineRule
     token_types: tuple[str, ...] = default_of(Policy, "token_types")
@@ -138,7 +137,7 @@ def _adfs_key_set(issuer: str) -> str | None:
 GENERIC: Final = Provider(
     name="",
     documentation="https://auth0.com/docs/secure/tokens/access-tokens",
-    note="Any issuer of RFC 9068 tokens.",
+    # Any issuer of RFC 9068 tokens.
     issuer_form=IssuerForm(
         title="an Auth0 tenant",
         example="https://tenant.eu.auth0.com/",
@@ -152,10 +151,8 @@ _ALL: Final = (
     Provider(
         name="auth0",
         documentation="https://auth0.com/docs/secure/tokens/access-tokens/access-token-profiles",
-        note=(
-            "Both access token profiles. The API needs RS256, and the client must ask for the API's `audience`, or it gets an "
-            'opaque token. With RBAC and permissions in the token, set `CLAIMS` to `{"scope": "permissions"}`.'
-        ),
+        # Both access token profiles. The API needs RS256, and the client must ask for the API's `audience`, or it gets an
+        # opaque token. With RBAC and permissions in the token, set `CLAIMS` to `{"scope": "permissions"}`.
         issuer_form=IssuerForm(
             title="an Auth0 tenant",
             example="https://tenant.eu.auth0.com/",
@@ -169,7 +166,7 @@ _ALL: Final = (
     Provider(
         name="okta",
         documentation="https://developer.okta.com/docs/reference/api/oidc/#access-token",
-        note="Custom authorization servers alone (also `default`): Okta says not to verify tokens of the org server.",
+        # Custom authorization servers alone (also `default`): Okta says not to verify tokens of the org server.
         issuer_form=IssuerForm(
             title="a custom authorization server of Okta",
             example="https://example.okta.com/oauth2/default",
@@ -183,11 +180,9 @@ _ALL: Final = (
     Provider(
         name="entra",
         documentation="https://learn.microsoft.com/en-us/entra/identity-platform/access-token-claims-reference",
-        note=(
-            "Tokens of version 2.0 (`/v2.0`, the audience is the API's client id) and 1.0 (`https://sts.windows.net/TENANT/`, "
-            "the audience is often `api://...`). Without `scp`, as in an app-only token, the application roles in `roles` "
-            "count as scopes. Not for Azure AD B2C."
-        ),
+        # Tokens of version 2.0 (`/v2.0`, the audience is the API's client id) and 1.0 (`https://sts.windows.net/TENANT/`,
+        # the audience is often `api://...`). Without `scp`, as in an app-only token, the application roles in `roles`
+        # count as scopes. Not for Azure AD B2C.
         issuer_form=IssuerForm(
             title="an Entra ID tenant",
             example="https://login.microsoftonline.com/11111111-2222-3333-4444-555555555555/v2.0",
@@ -203,10 +198,8 @@ _ALL: Final = (
     Provider(
         name="keycloak",
         documentation="https://www.keycloak.org/docs/latest/server_admin/#_audience_hardcoded",
-        note=(
-            "The client needs an audience mapper for the API. A service account is recognised by `clientHost` or "
-            "`clientAddress` (client scope `service_account`)."
-        ),
+        # The client needs an audience mapper for the API. A service account is recognised by `clientHost` or
+        # `clientAddress` (client scope `service_account`).
         issuer_form=IssuerForm(
             title="a Keycloak realm",
             example="https://login.example.com/realms/staff",
@@ -223,7 +216,7 @@ _ALL: Final = (
             "https://docs.aws.amazon.com/cognito/latest/developerguide/"
             "amazon-cognito-user-pools-using-the-access-token.html"
         ),
-        note="An access token names the app client and no API, so `AUDIENCE` is the id of the app client.",
+        # An access token names the app client and no API, so `AUDIENCE` is the id of the app client.
         issuer_form=IssuerForm(
             title="a Cognito user pool",
             example="https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_AbCdEfGhI",
@@ -238,11 +231,9 @@ _ALL: Final = (
     Provider(
         name="google",
         documentation="https://cloud.google.com/docs/authentication/token-types#id",
-        note=(
-            "Google's access tokens are opaque. These are the ID tokens that service accounts get for an audience, as for "
-            "Cloud Run, Pub/Sub push or Cloud Tasks: the machine's identity, without scopes. Sign-in tokens of persons "
-            "are refused."
-        ),
+        # Google's access tokens are opaque. These are the ID tokens that service accounts get for an audience, as for
+        # Cloud Run, Pub/Sub push or Cloud Tasks: the machine's identity, without scopes. Sign-in tokens of persons are
+        # refused.
         issuer_form=IssuerForm(
             title="Google",
             example="https://accounts.google.com",
@@ -258,10 +249,9 @@ _ALL: Final = (
     Provider(
         name="zitadel",
         documentation="https://zitadel.com/docs/apis/openidoauth/claims",
-        note=(
-            "Set the application's or the service user's token type to JWT. `AUDIENCE` is the project id or the client id. "
-            "There are no scopes in the token: read the roles from `claims`. A service user cannot be distinguished from a person."
-        ),
+        # Set the application's or the service user's token type to JWT. `AUDIENCE` is the project id or the client id.
+        # There are no scopes in the token: read the roles from `claims`. A service user cannot be distinguished from a
+        # person.
         issuer_form=IssuerForm(
             title="a ZITADEL instance",
             example="https://example.zitadel.cloud",
@@ -276,10 +266,8 @@ _ALL: Final = (
     Provider(
         name="authentik",
         documentation="https://docs.goauthentik.io/add-secure-apps/providers/oauth2/",
-        note=(
-            "`AUDIENCE` is the client id. There are scopes only if a scope mapping adds the claim `scope`. A service account "
-            "cannot be distinguished from a person."
-        ),
+        # `AUDIENCE` is the client id. There are scopes only if a scope mapping adds the claim `scope`. A service account
+        # cannot be distinguished from a person.
         issuer_form=IssuerForm(
             title="an authentik application",
             example="https://login.example.com/application/o/orders/",
@@ -293,11 +281,9 @@ _ALL: Final = (
     Provider(
         name="adfs",
         documentation="https://learn.microsoft.com/en-us/windows-server/identity/ad-fs/overview/ad-fs-openid-connect-oauth-concepts",
-        note=(
-            "The issuer of access tokens is `access_token_issuer` of the metadata, often with `http`; it is a name, and keys "
-            "are fetched from `https://HOST/adfs/discovery/keys`. A token needs a subject: issue `sub` by a claim rule, or "
-            'set `CLAIMS` to `{"subject": "upn"}`. Not for the function of `ISSUERS` if the issuer has `http`.'
-        ),
+        # The issuer of access tokens is `access_token_issuer` of the metadata, often with `http`; it is a name, and keys
+        # are fetched from `https://HOST/adfs/discovery/keys`. A token needs a subject: issue `sub` by a claim rule, or
+        # set `CLAIMS` to `{"subject": "upn"}`. Not for the function of `ISSUERS` if the issuer has `http`.
         issuer_form=IssuerForm(
             title="the issuer of AD FS access tokens",
             example="http://adfs.example.com/adfs/services/trust",
@@ -312,10 +298,8 @@ _ALL: Final = (
     Provider(
         name="django-oauth-toolkit",
         documentation="https://django-oauth-toolkit.readthedocs.io/en/latest/settings.html#access-token-generator",
-        note=(
-            "Its access tokens are opaque, unless `ACCESS_TOKEN_GENERATOR` names a function of your own that signs a JWT with "
-            "the OIDC key, with `iss`, `aud`, `sub`, `exp`, and `client_id` or `scope`. Its ID tokens are refused."
-        ),
+        # Its access tokens are opaque, unless `ACCESS_TOKEN_GENERATOR` names a function of your own that signs a JWT with
+        # the OIDC key, with `iss`, `aud`, `sub`, `exp`, and `client_id` or `scope`. Its ID tokens are refused.
         issuer_form=IssuerForm(
             title="an issuer of django-oauth-toolkit",
             example="https://login.example.com/o",
@@ -328,10 +312,8 @@ _ALL: Final = (
     Provider(
         name="github-actions",
         documentation="https://docs.github.com/en/actions/reference/security/oidc",
-        note=(
-            "The tokens of workflow jobs, always machines, without scopes. Any repository can get one for any audience: check "
-            "`repository_owner_id` or `repository_id` in `claims`."
-        ),
+        # The tokens of workflow jobs, always machines, without scopes. Any repository can get one for any audience: check
+        # `repository_owner_id` or `repository_id` in `claims`.
         issuer_form=IssuerForm(
             title="GitHub Actions",
             example="https://token.actions.githubusercontent.com",
@@ -348,10 +330,8 @@ _ALL: Final = (
     Provider(
         name="gitlab-ci",
         documentation="https://docs.gitlab.com/ci/secrets/id_token_authentication/",
-        note=(
-            "The `id_tokens` of CI jobs, always machines, without scopes. Any project can get one for any audience: check "
-            "`project_id` or `namespace_id` in `claims`. Tokens that sign persons in at GitLab are refused."
-        ),
+        # The `id_tokens` of CI jobs, always machines, without scopes. Any project can get one for any audience: check
+        # `project_id` or `namespace_id` in `claims`. Tokens that sign persons in at GitLab are refused.
         issuer_form=IssuerForm(
             title="a GitLab instance",
             example="https://gitlab.com",
@@ -365,10 +345,8 @@ _ALL: Final = (
     Provider(
         name="kubernetes",
         documentation="https://kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin/",
-        note=(
-            "Projected service account tokens, always machines, without scopes. The metadata of a cluster is often readable "
-            "inside alone: then save `kubectl get --raw /openid/v1/jwks` as `KEY_FILE`."
-        ),
+        # Projected service account tokens, always machines, without scopes. The metadata of a cluster is often readable
+        # inside alone: then save `kubectl get --raw /openid/v1/jwks` as `KEY_FILE`.
         issuer_form=IssuerForm(
             title="the issuer of a Kubernetes cluster",
             example="https://kubernetes.default.svc.cluster.local",
