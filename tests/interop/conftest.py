@@ -7,6 +7,7 @@ import pytest
 from asgiref.sync import async_to_sync
 from django.http import HttpResponse
 from django.test import AsyncClient, Client
+from pytest_django import Settings
 from tests.interop.oidc_provider import OidcProvider, install, resource, running
 from tests.interop.views import EDGES
 
@@ -34,7 +35,7 @@ def own_issuer(node_modules: None, free_port: Callable[[], int]) -> Iterator[Oid
 
 
 @pytest.fixture
-def trust(settings: Any) -> Trust:
+def trust(settings: Settings) -> Trust:
     """Trust an issuer with the tokens of one algorithm's API, by settings that are the defaults but for `changes`."""
 
     def configure(issuer: OidcProvider, algorithm: str = "RS256", **changes: Any) -> None:

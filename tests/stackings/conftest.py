@@ -8,8 +8,10 @@ import pytest
 from asgiref.sync import async_to_sync, iscoroutinefunction
 from django.conf import settings as django_settings
 from django.contrib.auth.models import AnonymousUser, User
+from django.http import HttpRequest, HttpResponse
 from django.test import AsyncClient, Client, override_settings
 from django.utils.decorators import sync_and_async_middleware
+from pytest_django import Settings
 from tests.stackings import neighbours, views
 from tests.stackings.views import Routes
 
@@ -83,23 +85,23 @@ def tokens() -> Iterator[Tokens]:
 def person_of_session(get_response: Any) -> Any:
     """Django's two middlewares of sessions without their cookie and their threads: the header is the session."""
 
-    def find(request: Any) -> None:
+    def find(request: HttpRequest) -> None:
         user = _people.get(request.headers.get("X-Session"), AnonymousUser())
 
-        async def auser() -> Any:
+        async def auser() -> User | AnonymousUser:
             return user
 
         request.user, request.auser = user, auser
 
     if iscoroutinefunction(get_response):
 
-        async def middleware(request: Any) -> Any:
+        async def middleware(request: HttpRequest) -> HttpResponse:
             find(request)
             return await get_response(request)
 
     else:
 
-        def middleware(request: Any) -> Any:
+        def middleware(request: HttpRequest) -> HttpResponse:
             find(request)
             return get_response(request)
 
@@ -127,7 +129,7 @@ class Outcome:
     """An answer, and what happened on the way to it: the subjects for whom the body ran, and the gates that were asked."""
 
     call: Call
-    response: Any
+    response: HttpResponse
     ran: tuple[str | None, ...]
     asked: tuple[str, ...]
     transactions: tuple[int, ...]
@@ -136,7 +138,7 @@ class Outcome:
 class Sender:
     """Sends calls to the view under test, by WSGI to a sync and by ASGI to an async one. Who has a session brings its CSRF token."""
 
-    def __init__(self, tokens: Tokens, settings: Any) -> None:
+    def __init__(self, tokens: Tokens, settings: Settings) -> None:
         self._tokens = tokens
         self._settings = settings
 
@@ -171,12 +173,12 @@ class Sender:
             headers |= {"X-Session": call.caller.session, "X-CSRFToken": CSRF_TOKEN}
         return headers
 
-    def _outcome(self, call: Call, response: Any) -> Outcome:
+    def _outcome(self, call: Call, response: HttpResponse) -> Outcome:
         return Outcome(call, response, *map(tuple, RECORDS))
 
 
 @pytest.fixture
-def send(tokens: Tokens, settings: Any, db: None, caplog: pytest.LogCaptureFixture) -> Sender:
+def send(tokens: Tokens, settings: Settings, db: None, caplog: pytest.LogCaptureFixture) -> Sender:
     caplog.set_level("CRITICAL", "django.request")  # a line for each refusal takes longer than to refuse
     _people["staff"] = User.objects.create_user("staff", is_staff=True, is_superuser=True)
     settings.MIDDLEWARE = ["tests.stackings.conftest.person_of_session"]

@@ -104,7 +104,7 @@ def api() -> Api:
 
 
 @pytest.fixture(scope="session")
-def new_api() -> Callable[..., Api]:
+def new_api() -> type[Api]:
     """Makes an API with another algorithm, other rules or keys of its own."""
     return Api
 
