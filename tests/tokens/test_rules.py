@@ -13,13 +13,13 @@ from tests.tokens.conftest import Api
 from resource_server.errors import InvalidToken
 from resource_server.flow import run
 from resource_server.reasons import TokenReason
+from resource_server.testing import FakeIssuer
 from resource_server.tokens import rules
 from resource_server.tokens.authority import Verdict
 from resource_server.tokens.credentials import Credentials
 from resource_server.tokens.jws import parse
 from resource_server.tokens.rules import RULES, Rule
 
-NOW = 1_800_000_000
 OTHER_ISSUER = "https://other.test/"
 LONG_KID = "k" * 513
 REASONS = (Path(__file__).parents[2] / "docs" / "reasons.md").read_text(encoding="utf-8")
@@ -39,13 +39,18 @@ def find_wrong_issuer(api: Api) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """A change to a good token, the policy that it is judged by, and the reason of the refusal."""
+    """A change to a good token, the policy that it is judged by, and the reason of the refusal. Dates are seconds from now."""
 
     reason: TokenReason
     header: Mapping[str, Any] = field(default_factory=dict)
     claims: Mapping[str, Any] = field(default_factory=dict)
+    dates: Mapping[str, int] = field(default_factory=dict)
     policy: Mapping[str, Any] = field(default_factory=dict)
     prepare: Callable[[Api], None] = lambda api: None
+
+    def token(self, issuer: FakeIssuer, now: float) -> str:
+        dates: dict[str, Any] = {name: int(now) + seconds for name, seconds in self.dates.items()}
+        return issuer.token(header=self.header, **self.claims, **dates)
 
 
 ROWS = {
@@ -54,9 +59,9 @@ ROWS = {
     "token type": Row(reason=TokenReason.TYP_NOT_ACCEPTED, header={"typ": "JWT"}),
     "key identifier": Row(reason=TokenReason.KID_MALFORMED, header={"kid": LONG_KID}, prepare=publish_long_kid),
     "issuer": Row(reason=TokenReason.ISSUER_NOT_TRUSTED, claims={"iss": OTHER_ISSUER}, prepare=find_wrong_issuer),
-    "expiry": Row(reason=TokenReason.TOKEN_EXPIRED, claims={"exp": NOW - 60}),
-    "not before": Row(reason=TokenReason.TOKEN_NOT_YET_VALID, claims={"nbf": NOW + 60}),
-    "issued at": Row(reason=TokenReason.TOKEN_ISSUED_IN_FUTURE, claims={"iat": NOW + 60}),
+    "expiry": Row(reason=TokenReason.TOKEN_EXPIRED, dates={"exp": -60}),
+    "not before": Row(reason=TokenReason.TOKEN_NOT_YET_VALID, dates={"nbf": 60}),
+    "issued at": Row(reason=TokenReason.TOKEN_ISSUED_IN_FUTURE, dates={"iat": 60}),
     "audience": Row(reason=TokenReason.AUDIENCE_NOT_ACCEPTED, claims={"aud": "https://other.test/"}),
     "subject": Row(reason=TokenReason.SUB_MALFORMED, claims={"sub": ""}),
     "client": Row(reason=TokenReason.CLIENT_ID_MALFORMED, claims={"client_id": ""}),
@@ -93,7 +98,7 @@ def api(new_api: type[Api], row: Row) -> Api:
 
 @pytest.fixture
 def token(api: Api, row: Row) -> str:
-    return api.token(header=row.header, **row.claims)
+    return row.token(api.issuer, api.now)
 
 
 def verdict(api: Api, token: str) -> Verdict:
@@ -103,7 +108,7 @@ def verdict(api: Api, token: str) -> Verdict:
 
 def refused_by(api: Api, token: str) -> dict[str, str]:
     """The name of each rule that refuses the token, and its reason."""
-    found = {}
+    found: dict[str, str] = {}
     for rule in RULES:
         try:
             rule.check(parse(token), api.verifier.issuers[0].policy, api.now)
