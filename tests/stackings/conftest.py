@@ -23,7 +23,7 @@ RECORDS = (views.ran, neighbours.asked, views.transactions)
 
 @dataclass(frozen=True)
 class Caller:
-    """Who calls: with a token of an "other" person or of a "staff" member, or a "forged" one; with a session; with both."""
+    """A caller with a token (of an "other" person, of a "staff" member, or "forged"), with a session, or with both."""
 
     name: str
     token: str | None = None
@@ -51,7 +51,7 @@ CALLERS = {
 
 @dataclass
 class Tokens:
-    """Headers of the callers. Staff are of an issuer whose users are looked up in the database."""
+    """The headers of the callers. The issuer of staff has `USERS` = `lookup`."""
 
     people: FakeIssuer
     staff: FakeIssuer
@@ -83,7 +83,7 @@ def tokens() -> Iterator[Tokens]:
 
 @sync_and_async_middleware
 def person_of_session(get_response: Any) -> Any:
-    """Django's two middlewares of sessions without their cookie and their threads: the header is the session."""
+    """Stands for Django's session and authentication middleware, without cookie and threads: a header names the session."""
 
     def find(request: HttpRequest) -> None:
         user = _people.get(request.headers.get("X-Session"), AnonymousUser())
@@ -113,7 +113,7 @@ _people: dict[str, User] = {}
 
 @dataclass(frozen=True)
 class Call:
-    """A request: who calls, how, and from where."""
+    """A request: its caller, its method and its address."""
 
     caller: Caller
     method: str = "GET"
@@ -126,7 +126,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Outcome:
-    """An answer, and what happened on the way to it: the subjects for whom the body ran, and the gates that were asked."""
+    """An answer, the subjects for which the body ran, and the gates that were asked."""
 
     call: Call
     response: HttpResponse
@@ -136,7 +136,7 @@ class Outcome:
 
 
 class Sender:
-    """Sends calls to the view under test, by WSGI to a sync and by ASGI to an async one. Who has a session brings its CSRF token."""
+    """Sends calls to the view under test, by WSGI or by ASGI. A caller with a session sends its CSRF token."""
 
     def __init__(self, tokens: Tokens, settings: Settings) -> None:
         self._tokens = tokens

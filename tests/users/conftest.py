@@ -19,7 +19,7 @@ from resource_server.accounts.models import Account
 from resource_server.signals import user_provisioned
 from resource_server.testing import FakeIssuer
 
-# A request with a token of the given claims.
+# Sends a request with a token of the given claims.
 Request: TypeAlias = Callable[..., HttpResponse]
 Receiver: TypeAlias = Callable[..., object]
 
