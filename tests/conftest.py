@@ -31,13 +31,13 @@ def _is_local(address: Any) -> bool:
         return True
     try:
         return ipaddress.ip_address(host).is_loopback
-    except ValueError:  # a name, which only a name server could resolve
+    except ValueError:  # a name, which needs a name server
         return False
 
 
 def _refuse_remote_addresses(event: str, arguments: tuple[Any, ...]) -> None:
-    # An audit hook sees what every Python socket does, asyncio's too, and nothing can patch it away. It is no OSError
-    # that is raised, so that code which takes an unreachable server in its stride does not hide the attempt.
+    # An audit hook sees what every Python socket does, asyncio's too, and nothing can patch it away. The error is not an
+    # OSError, because code that handles an unreachable server would hide the attempt.
     if event in {"socket.connect", "socket.sendto", "socket.sendmsg"}:
         address = arguments[1]
     elif event in {"socket.getaddrinfo", "socket.gethostbyname"}:
@@ -54,7 +54,7 @@ sys.addaudithook(_refuse_remote_addresses)
 
 @pytest.fixture
 def refused_connections() -> list[str]:
-    """What this test reached for beyond this machine; a test that means to empties it, or fails."""
+    """The attempts of this test to leave this machine. A test that makes one on purpose must empty the list, or it fails."""
     return _refused_connections
 
 
@@ -85,8 +85,8 @@ def postgres_url() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def redis_url() -> Iterator[str]:
-    """URL of a Redis database that was empty and that nobody else's tests use, flushed after the module."""
-    # Who uses which number is kept in database 0; only an empty database is taken, so no data of anybody is flushed.
+    """URL of a Redis database that was empty and that no other test uses, flushed after the module."""
+    # Database 0 records which numbers are in use. Only an empty database is taken, so no other data is flushed.
     with redis.Redis.from_url(REDIS_URL, db=0, socket_connect_timeout=5) as server:
         try:
             server.ping()
@@ -109,7 +109,7 @@ def redis_url() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def chromium() -> str:
-    """Path of a Chromium that is installed here; none is ever downloaded."""
+    """Path of a Chromium that is installed here. None is downloaded."""
     found = filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome")))
     return next(found, None) or lacking("no Chromium on PATH (Debian: apt install chromium)")
 

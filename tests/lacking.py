@@ -1,4 +1,4 @@
-"""What becomes of a test whose service or program this machine lacks."""
+"""Skips a test if this machine lacks its service or program."""
 
 import os
 from typing import NoReturn
@@ -7,7 +7,7 @@ import pytest
 
 
 def lacking(reason: str) -> NoReturn:
-    """Skip for want of a service, but never in CI, where its absence is a fault."""
+    """Skip the test with this reason. In CI it fails, because there the service must exist."""
     if os.environ.get("CI"):
         pytest.fail(reason, pytrace=False)
     pytest.skip(reason)

@@ -2,14 +2,11 @@
 
 import asyncio
 import socket
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).parent.parent
+from tests.processes import run_pytest
 
 
 def _connect() -> None:
@@ -55,17 +52,7 @@ def test_an_attempt_that_is_swallowed_fails_the_test_all_the_same(tmp_path: Path
         "    with contextlib.suppress(BaseException):\n"
         "        socket.create_connection(('192.0.2.1', 443), timeout=1)\n"
     )
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-p",
-        "tests.conftest",
-        "-c",
-        str(ROOT / "pyproject.toml"),
-        str(tmp_path),
-    ]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    done = run_pytest(tmp_path)
     assert done.returncode == 1, done.stdout + done.stderr
     assert "the test reached for the network" in done.stdout
 

@@ -42,6 +42,7 @@ NAMES = {
         "Unavailable",
         "reasons",
     ],
+    "resource_server.explain": ["Explanation", "Fact", "Step", "explain"],
     "resource_server.signals": [
         "key_added",
         "key_fetch_failed",

@@ -1,16 +1,13 @@
 """The fixtures of tests/conftest.py give real services, each test's own."""
 
-import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
 import pytest
 import redis
-
-ROOT = Path(__file__).parent.parent
+from tests.processes import run_pytest
 
 
 def test_postgres_url_is_a_fresh_database(postgres_url: str) -> None:
@@ -43,20 +40,10 @@ def test_an_absent_service_is_skipped_but_in_ci(
     tmp_path: Path, free_port: Callable[[], int], ci: str | None, outcome: str
 ) -> None:
     (tmp_path / "test_database.py").write_text("def test_database(postgres_url): pass\n")
-    environment = {name: value for name, value in os.environ.items() if name != "CI"}
-    environment["POSTGRES_URL"] = f"postgresql://postgres@127.0.0.1:{free_port()}/postgres"
-    if ci is not None:
-        environment["CI"] = ci
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-p",
-        "tests.conftest",
-        "-c",
-        str(ROOT / "pyproject.toml"),
-        str(tmp_path),
-    ]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    done = run_pytest(
+        tmp_path,
+        POSTGRES_URL=f"postgresql://postgres@127.0.0.1:{free_port()}/postgres",
+        **({} if ci is None else {"CI": ci}),
+    )
     assert outcome in done.stdout.splitlines()[-1]
     assert "no PostgreSQL answers" in done.stdout

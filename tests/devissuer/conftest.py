@@ -29,7 +29,7 @@ Answer = urllib3.BaseHTTPResponse
 
 @dataclass(kw_only=True)
 class SignInPage:
-    """The sign-in page as a browser holds it: where it was shown, its form and its cookie."""
+    """The sign-in page in a browser: its address, its form and its cookie."""
 
     url: str
     answer: Answer
@@ -90,7 +90,7 @@ class RunningIssuer:
         return self.post(page.url, sent, {"Cookie": page.cookie, "Origin": self.address})
 
     def redirected(self, answer: Answer) -> dict[str, str]:
-        """The parameters with which the browser is sent back to the client."""
+        """The parameters of the redirect to the client."""
         assert answer.status == 303, answer.data
         location = urlsplit(answer.headers["Location"])
         assert f"{location.scheme}://{location.netloc}{location.path}" == REDIRECT_URI
@@ -127,7 +127,7 @@ class RunningIssuer:
 
 
 def stopped(process: "subprocess.Popen[str]") -> str:
-    """What a process said on its error channel, which it was told to end; more than once, should it not have heard."""
+    """The error output of a process that is asked to end, up to three times, and then killed."""
     for _ in range(3):
         process.terminate()
         try:
@@ -152,13 +152,13 @@ def running(*arguments: str) -> Iterator[RunningIssuer]:
             yield RunningIssuer(address=line.rpartition(" ")[2], process=process)
         finally:
             said = stopped(process)
-    # A failure of its own would have been reported here, whatever the client made of the answer.
+    # The process reports its own failures here.
     assert said == ""
 
 
 @pytest.fixture(scope="session")
 def issuer() -> Iterator[RunningIssuer]:
-    """The issuer as it comes, shared: for tests that leave its keys alone."""
+    """The default issuer, shared by tests that do not change its keys."""
     with running() as started:
         yield started
 

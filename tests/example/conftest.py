@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests.example.servers import (
+from tests.processes import (
     AUDIENCE,
-    SigningIssuer,
     api,
     call,
     copy_of_example,
@@ -16,13 +15,14 @@ from tests.example.servers import (
     manage,
     request_token,
 )
+from tests.servers import LiveIssuer
 
 USERNAME, PASSWORD = "reader", "reads-only-this"
 
 
 @pytest.fixture(scope="session")
 def database_url(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A migrated SQLite database with one user, who may enter the admin."""
+    """A migrated SQLite database with one user, who may use the admin."""
     url = f"sqlite:///{tmp_path_factory.mktemp('database') / 'db.sqlite3'}"
     variables = {"DEBUG": "1", "DATABASE_URL": url}
     for command in (
@@ -50,7 +50,7 @@ def example(free_port: Callable[[], int], issuer: str, database_url: str) -> Ite
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tokens:
-    """What the development issuer gave a machine."""
+    """Tokens that the development issuer gave a machine."""
 
     none: str
     other: str
@@ -69,13 +69,13 @@ def tokens(issuer: str) -> Tokens:
 
 
 @pytest.fixture(scope="session")
-def signing_issuer(free_port: Callable[[], int]) -> Iterator[SigningIssuer]:
-    with SigningIssuer(free_port()) as running:
+def signing_issuer(free_port: Callable[[], int]) -> Iterator[LiveIssuer]:
+    with LiveIssuer(audience=AUDIENCE, algorithm="RS256") as running:
         yield running
 
 
 @pytest.fixture(scope="session")
-def other_example(free_port: Callable[[], int], signing_issuer: SigningIssuer, database_url: str) -> Iterator[str]:
+def other_example(free_port: Callable[[], int], signing_issuer: LiveIssuer, database_url: str) -> Iterator[str]:
     """Address of the example that trusts `signing_issuer`."""
     variables = {"ISSUER": signing_issuer.address, "API_IDENTIFIER": AUDIENCE, "DATABASE_URL": database_url}
     with api(free_port(), **variables) as address:
@@ -84,7 +84,7 @@ def other_example(free_port: Callable[[], int], signing_issuer: SigningIssuer, d
 
 @pytest.fixture(scope="session")
 def session(example: str) -> Mapping[str, str]:
-    """The cookies of a person who signed in through the form of the admin."""
+    """The cookies of a person who signed in at the admin."""
     path = "/admin/login/?next=/admin/"
     form = call(example, path)
     field = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', form.text)

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, Request, expect, sync_playwright
-from tests.example.servers import AUDIENCE, ROOT
+from tests.processes import AUDIENCE, ROOT
 
 SCREENSHOT = ROOT / "docs" / "quickstart.png"
 ARGUMENTS = [

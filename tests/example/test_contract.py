@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 from tests.example.conftest import PASSWORD, USERNAME, Tokens
-from tests.example.servers import Answer, SigningIssuer, call, request_token
+from tests.processes import Answer, call, request_token
+from tests.servers import LiveIssuer
 
 from resource_server.devissuer.signing import SigningKeys
 from resource_server.reasons import ScopeReason, TokenReason
@@ -153,27 +154,27 @@ def test_blank_authorization(example: str, endpoint: str, slash: str, authorizat
         assert_anonymous(answer)
 
 
-def _another_key(issuer: SigningIssuer) -> str:
+def _another_key(issuer: LiveIssuer) -> str:
     header = {"kid": issuer.keys.current_kid}
     return SigningKeys().sign(issuer.claims(scope="example:scope"), header=header)
 
 
-def _changed_payload(issuer: SigningIssuer) -> str:
+def _changed_payload(issuer: LiveIssuer) -> str:
     header, _, signature = issuer.token().split(".")
     payload = json.dumps(issuer.claims(scope="example:scope")).encode()
     return f"{header}.{base64.urlsafe_b64encode(payload).rstrip(b'=').decode()}.{signature}"
 
 
-def _unsigned(issuer: SigningIssuer) -> str:
+def _unsigned(issuer: LiveIssuer) -> str:
     token = issuer.token(header={"alg": "none"}, scope="example:scope")
     return token.rpartition(".")[0] + "."
 
 
-def _changed(header: Mapping[str, Any] | None = None, **claims: Any) -> Callable[[SigningIssuer], str]:
+def _changed(header: Mapping[str, Any] | None = None, **claims: Any) -> Callable[[LiveIssuer], str]:
     return lambda issuer: issuer.token(header=header, **{"scope": "example:scope", **claims})
 
 
-WRONG: dict[str, tuple[Callable[[SigningIssuer], str], str]] = {
+WRONG: dict[str, tuple[Callable[[LiveIssuer], str], str]] = {
     "signed-by-another-key": (_another_key, "signature_invalid"),
     "payload-changed": (_changed_payload, "signature_invalid"),
     "algorithm-none": (_unsigned, "alg_not_allowed"),
@@ -198,10 +199,10 @@ WRONG: dict[str, tuple[Callable[[SigningIssuer], str], str]] = {
 @pytest.mark.parametrize(("forge", "reason"), WRONG.values(), ids=WRONG)
 def test_wrong_token(
     other_example: str,
-    signing_issuer: SigningIssuer,
+    signing_issuer: LiveIssuer,
     endpoint: str,
     slash: str,
-    forge: Callable[[SigningIssuer], str],
+    forge: Callable[[LiveIssuer], str],
     reason: str,
 ) -> None:
     # That the same issuer's good token passes shows that it is the change which is refused.
@@ -243,7 +244,7 @@ SCOPES = {
 
 @pytest.mark.parametrize(("scope", "enough"), SCOPES.values(), ids=SCOPES)
 def test_scope_claim(
-    other_example: str, signing_issuer: SigningIssuer, slash: str, scope: str | list[str], enough: bool
+    other_example: str, signing_issuer: LiveIssuer, slash: str, scope: str | list[str], enough: bool
 ) -> None:
     authorization = f"Bearer {signing_issuer.token(scope=scope)}"
     answer = call(other_example, "/api/private-scoped" + slash, authorization=authorization)
@@ -300,7 +301,7 @@ def test_session_and_a_forged_token_in_another_scheme(
 
 
 def test_session_and_a_forged_token(
-    other_example: str, signing_issuer: SigningIssuer, session: Mapping[str, str], endpoint: str, slash: str
+    other_example: str, signing_issuer: LiveIssuer, session: Mapping[str, str], endpoint: str, slash: str
 ) -> None:
     # Both examples have the same database and secret key, so the session alone is good here too.
     assert_good(call(other_example, "/api/private", cookies=session), "/api/private")
@@ -335,7 +336,7 @@ SUBJECTS = {"bar-and-at": "auth0|some|one@example.test", "255-characters": "s" *
 
 
 @pytest.mark.parametrize("subject", SUBJECTS.values(), ids=SUBJECTS)
-def test_subject(other_example: str, signing_issuer: SigningIssuer, slash: str, subject: str) -> None:
+def test_subject(other_example: str, signing_issuer: LiveIssuer, slash: str, subject: str) -> None:
     authorization = f"Bearer {signing_issuer.token(sub=subject)}"
     assert_good(call(other_example, "/api/private" + slash, authorization=authorization), "/api/private")
 

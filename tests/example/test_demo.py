@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from tests.example.servers import call, environment
+from tests.processes import call, environment
 
 
 @pytest.fixture

@@ -9,11 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg
 import pytest
 import redis
-from tests.example.servers import AUDIENCE, EXAMPLE, SigningIssuer, api, call, environment, manage
+from tests.processes import AUDIENCE, EXAMPLE, api, call, environment, manage
+from tests.servers import LiveIssuer
 
 
 def test_twenty_first_requests_make_one_user(
-    free_port: Callable[[], int], signing_issuer: SigningIssuer, postgres_url: str
+    free_port: Callable[[], int], signing_issuer: LiveIssuer, postgres_url: str
 ) -> None:
     variables = {"ISSUER": signing_issuer.address, "API_IDENTIFIER": AUDIENCE, "DATABASE_URL": postgres_url}
     migrated = manage("migrate", DEBUG="1", **variables)
@@ -32,7 +33,7 @@ def test_twenty_first_requests_make_one_user(
         assert rows == [(False, False, True)] * 2
 
 
-def test_redis_is_the_cache(free_port: Callable[[], int], signing_issuer: SigningIssuer, redis_url: str) -> None:
+def test_redis_is_the_cache(free_port: Callable[[], int], signing_issuer: LiveIssuer, redis_url: str) -> None:
     variables = {"ISSUER": signing_issuer.address, "API_IDENTIFIER": AUDIENCE, "REDIS_URL": redis_url}
     script = "from django.core.cache import cache; cache.set('from the example', 1)"
     done = manage("shell", "--no-imports", "-c", script, DEBUG="1", **variables)
@@ -68,7 +69,7 @@ print(json.dumps(asyncio.run(main())))
 """
 
 
-def test_asgi(signing_issuer: SigningIssuer, database_url: str) -> None:
+def test_asgi(signing_issuer: LiveIssuer, database_url: str) -> None:
     variables = {"ISSUER": signing_issuer.address, "API_IDENTIFIER": AUDIENCE, "DATABASE_URL": database_url}
     done = subprocess.run(
         [sys.executable, "-c", ASGI, signing_issuer.token()],

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from subprocess import Popen
 
 import pytest
-from tests.example.servers import api, call, development_issuer, request_token
+from tests.processes import api, call, development_issuer, request_token
 
 from resource_server.reasons import UnavailableReason
 

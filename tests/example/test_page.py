@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.example.servers import AUDIENCE, call, manage
+from tests.processes import AUDIENCE, call, manage
 
 
 @pytest.fixture(scope="module")

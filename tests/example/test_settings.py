@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 import pytest
-from tests.example.servers import EXAMPLE, manage
+from tests.processes import EXAMPLE, manage
 
 READ = "import json; from django.conf import settings; print(json.dumps(settings.RESOURCE_SERVER))"
 

@@ -1,4 +1,4 @@
-"""An issuer that nobody here wrote, an API that trusts it over real HTTP, and a call to any edge of that API."""
+"""An issuer of another project, an API that trusts it over real HTTP, and a call to any edge of that API."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
@@ -7,6 +7,7 @@ import pytest
 from asgiref.sync import async_to_sync
 from django.http import HttpResponse
 from django.test import AsyncClient, Client
+from pytest_django import Settings
 from tests.interop.oidc_provider import OidcProvider, install, resource, running
 from tests.interop.views import EDGES
 
@@ -34,8 +35,8 @@ def own_issuer(node_modules: None, free_port: Callable[[], int]) -> Iterator[Oid
 
 
 @pytest.fixture
-def trust(settings: Any) -> Trust:
-    """Trust an issuer with the tokens of one algorithm's API, by settings that are the defaults but for `changes`."""
+def trust(settings: Settings) -> Trust:
+    """Trust an issuer for the API of one algorithm, with default settings except for `changes`."""
 
     def configure(issuer: OidcProvider, algorithm: str = "RS256", **changes: Any) -> None:
         settings.ROOT_URLCONF = "tests.interop.views"

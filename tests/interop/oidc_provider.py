@@ -1,4 +1,4 @@
-"""oidc-provider (npm) as it runs anywhere: a process of Node.js, asked for tokens over HTTP, told by signals to rotate its keys."""
+"""oidc-provider (npm) as a process of Node.js: it gives tokens over HTTP and rotates its keys on a signal."""
 
 import re
 import shutil
@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.example.servers import call, process
 from tests.lacking import lacking
+from tests.processes import call, process
 
 HERE = Path(__file__).parent
 ALGORITHMS = ("RS256", "PS256", "ES256", "EdDSA", "Ed25519")
 CLIENT = {"client_id": "machine", "client_secret": "of-the-tests-guards-nothing-at-all"}
 ROTATION_SECONDS = 30
-# Why npm may install nothing though the project is in order; anything else, such as a wrong hash, is a fault everywhere.
+# Faults of the machine that keep npm from installing. Any other, such as a wrong hash, fails the tests.
 _UNREACHABLE = "npm cannot reach its registry"
 LACKING = {
     "EAI_AGAIN": _UNREACHABLE,
@@ -34,12 +34,12 @@ LACKING = {
 
 
 def resource(algorithm: str, host: str = "api.test") -> str:
-    """The identifier of an API whose tokens are signed so."""
+    """The identifier of the API whose tokens are signed with this algorithm."""
     return f"https://{host}/{algorithm}"
 
 
 def install(folder: Path = HERE) -> None:
-    """Install what package-lock.json pins, unless that is done. Skips where this machine cannot, and fails there in CI."""
+    """Install what package-lock.json pins, once. Skips if this machine cannot, and fails in CI."""
     if shutil.which("node") is None or shutil.which("npm") is None:
         lacking("no Node.js and npm on PATH (Debian: apt install nodejs npm)")
     installed = folder / "node_modules" / ".package-lock.json"  # npm writes it last
@@ -66,11 +66,11 @@ class OidcProvider:
         return self._token(scope=scope, resource=resource(algorithm, host))
 
     def opaque_token(self) -> str:
-        """What a client gets that names no API."""
+        """The token of a client that names no API."""
         return self._token(scope="read")
 
     def introspection_answer(self) -> str:
-        """A JWT under the same keys that is no access token: what is known of a token (RFC 9701)."""
+        """A JWT of the same keys that is not an access token: the answer of introspection (RFC 9701)."""
         answer = call(
             self.address,
             "/token/introspection",
@@ -86,11 +86,11 @@ class OidcProvider:
         return keys
 
     def rotate(self) -> None:
-        """From now on sign with new keys; those before are still published."""
+        """Sign with new keys from now on; the older ones stay published."""
         self._tell(signal.SIGHUP)
 
     def withdraw(self) -> None:
-        """From now on publish no keys but the newest."""
+        """Publish only the newest keys from now on."""
         self._tell(signal.SIGUSR2)
 
     def stop(self) -> None:

@@ -4,7 +4,6 @@ import gc
 import threading
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
@@ -117,11 +116,11 @@ def test_a_call_waits_for_a_thread_that_cannot_be_had_now(monkeypatch: pytest.Mo
     background.later(3600, caller.call)  # so that the thread that waits is there
     start = threading.Thread.start
 
-    def refuse_twice(thread: threading.Thread) -> Any:
+    def refuse_twice(thread: threading.Thread) -> None:
         if len(refused) < 2:
             refused.append(thread.name)
             raise RuntimeError("can't start new thread")
-        return start(thread)
+        start(thread)
 
     monkeypatch.setattr(threading.Thread, "start", refuse_twice)
     background.later(0, caller.call)

@@ -9,7 +9,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import example, given
 from hypothesis import strategies as st
+from tests.servers import Handler, serving, until_shut
 
 from resource_server.errors import Unavailable
 from resource_server.keys import http
@@ -27,66 +28,7 @@ from resource_server.keys.deadline import within
 from resource_server.keys.document import MAX_DOCUMENT_BYTES, Document
 from resource_server.keys.http import fetch
 
-Handler = Callable[[socket.socket], None]
 SHORT = 0.3
-
-
-class Server:
-    """A TCP server on loopback that hands each connection to a function, in a thread."""
-
-    def __init__(self, handler: Handler, context: ssl.SSLContext | None = None) -> None:
-        self.requests: list[bytes] = []
-        self.connections = 0
-        self._handler = handler
-        self._context = context
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._socket.getsockname()[1]
-        self._threads = [threading.Thread(target=self._accept, daemon=True)]
-        self._threads[0].start()
-
-    def url(self, path: str = "/jwks.json") -> str:
-        return f"http{'s' if self._context else ''}://127.0.0.1:{self.port}{path}"
-
-    def close(self) -> None:
-        self._socket.shutdown(socket.SHUT_RDWR)
-        self._socket.close()
-        for thread in self._threads:
-            thread.join(10)
-            assert not thread.is_alive()
-
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                connection, _ = self._socket.accept()
-                self.connections += 1
-                thread = threading.Thread(target=self._serve, args=(connection,), daemon=True)
-                self._threads.append(thread)
-                thread.start()
-
-    def _serve(self, connection: socket.socket) -> None:
-        connection.settimeout(10)
-        with connection, suppress(OSError):
-            if self._context:
-                connection = self._context.wrap_socket(connection, server_side=True)
-            with connection:
-                self.requests.append(self._request(connection))
-                self._handler(connection)
-
-    @staticmethod
-    def _request(connection: socket.socket) -> bytes:
-        request = b""
-        while b"\r\n\r\n" not in request and (received := connection.recv(65536)):
-            request += received
-        return request
-
-
-@contextmanager
-def serving(handler: Handler, context: ssl.SSLContext | None = None) -> Iterator[Server]:
-    server = Server(handler, context)
-    try:
-        yield server
-    finally:
-        server.close()
 
 
 @pytest.fixture(autouse=True)
@@ -100,13 +42,6 @@ def _no_thread_is_left_behind() -> Iterator[None]:
 
 def sends(answer: bytes) -> Handler:
     return lambda connection: connection.sendall(answer)
-
-
-def until_shut(connection: socket.socket) -> None:
-    """Hold a connection open until the other side ends it."""
-    with suppress(OSError):
-        while connection.recv(65536):
-            pass
 
 
 def drips(start: bytes, drop: bytes) -> Handler:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.tokens.conftest import Api
 
 from resource_server.devissuer.signing import SigningKeys
 from resource_server.errors import InvalidToken, Unavailable
@@ -28,7 +29,7 @@ JWKS = "https://issuer.test/jwks.json"
 
 
 @pytest.fixture
-def api(new_api: Any) -> Any:
+def api(new_api: type[Api]) -> Api:
     """An API whose issuer has a key of its own, which may be rotated and withdrawn."""
     return new_api("ES256", own_keys=True)
 
@@ -78,13 +79,13 @@ def forget(issuer: FakeIssuer) -> list[str]:
 # Where the keys are found
 
 
-def test_nothing_is_fetched_before_the_first_token(api: Any) -> None:
+def test_nothing_is_fetched_before_the_first_token(api: Api) -> None:
     assert api.issuer.fetched == []
     api.verify(api.token())
     assert api.issuer.fetched == [OPENID, JWKS]
 
 
-def test_a_known_key_is_not_fetched_again(api: Any) -> None:
+def test_a_known_key_is_not_fetched_again(api: Api) -> None:
     for _ in range(100):
         api.verify(api.token())
     assert api.issuer.fetched == [OPENID, JWKS]
@@ -98,7 +99,7 @@ def test_metadata_addresses_of_an_issuer_with_a_path() -> None:
     )
 
 
-def test_rfc_8414_metadata_are_asked_for_where_openid_answers_another_status(api: Any) -> None:
+def test_rfc_8414_metadata_are_asked_for_where_openid_answers_another_status(api: Api) -> None:
     def fetch(url: str, /, *, seconds: float, **_: Any) -> Document:
         document = api.issuer.fetch(url, seconds=seconds)
         if url == OPENID:
@@ -111,20 +112,20 @@ def test_rfc_8414_metadata_are_asked_for_where_openid_answers_another_status(api
 
 
 @pytest.mark.parametrize("reason", ["fetch_failed", "fetch_timeout", "document_too_large"])
-def test_rfc_8414_metadata_are_not_asked_of_a_server_that_does_not_answer(api: Any, reason: str) -> None:
+def test_rfc_8414_metadata_are_not_asked_of_a_server_that_does_not_answer(api: Api, reason: str) -> None:
     api.issuer.failure = reason
     assert api.refusal(api.token()) == reason
     assert api.issuer.fetched == [OPENID]
 
 
-def test_an_explicit_jwks_uri_is_the_only_address(new_api: Any) -> None:
+def test_an_explicit_jwks_uri_is_the_only_address(new_api: type[Api]) -> None:
     api = new_api("ES256", jwks_uri=JWKS)
     api.verify(api.token())
     assert api.issuer.fetched == [JWKS]
     assert api.keys.trusted.metadata is None
 
 
-def test_a_static_key_set_is_never_fetched_and_never_grows_old(new_api: Any) -> None:
+def test_a_static_key_set_is_never_fetched_and_never_grows_old(new_api: type[Api]) -> None:
     keys = SigningKeys("ES256")
     api = new_api("ES256", key_set=parse_key_set(keys.jwks()))
     api.issuer.keys = keys
@@ -135,7 +136,7 @@ def test_a_static_key_set_is_never_fetched_and_never_grows_old(new_api: Any) -> 
     assert api.issuer.fetched == []
 
 
-def test_an_empty_static_key_set_accepts_no_token(new_api: Any) -> None:
+def test_an_empty_static_key_set_accepts_no_token(new_api: type[Api]) -> None:
     api = new_api("ES256", key_set=parse_key_set({"keys": []}))
     assert api.refusal(api.token()) == "key_unknown"
     assert api.issuer.fetched == []
@@ -171,7 +172,7 @@ def test_parse_metadata_gives_the_whole_document() -> None:
         ("max-age=7200, no-store", MINUTE),
     ],
 )
-def test_a_key_set_lives_as_long_as_the_issuer_says_within_bounds(api: Any, cache_control: str, life: int) -> None:
+def test_a_key_set_lives_as_long_as_the_issuer_says_within_bounds(api: Api, cache_control: str, life: int) -> None:
     def fetch(url: str, /, *, seconds: float, **_: Any) -> Document:
         return Document(body=api.issuer.fetch(url, seconds=seconds).body, cache_control=cache_control)
 
@@ -209,7 +210,7 @@ def test_any_cache_control_gives_a_life_within_bounds(cache_control: str) -> Non
 KEYS = SigningKeys("ES256")
 
 
-def test_a_new_key_is_found_at_its_first_token(api: Any) -> None:
+def test_a_new_key_is_found_at_its_first_token(api: Api) -> None:
     api.verify(api.token())
     old, new = api.issuer.keys.current_kid, api.issuer.keys.rotate()
     assert api.issuer.keys.current_kid == new
@@ -221,7 +222,7 @@ def test_a_new_key_is_found_at_its_first_token(api: Any) -> None:
 # While the issuer is down
 
 
-def test_an_unknown_kid_while_the_issuer_is_down_is_no_verdict(api: Any) -> None:
+def test_an_unknown_kid_while_the_issuer_is_down_is_no_verdict(api: Api) -> None:
     api.verify(api.token())
     api.issuer.failure = "fetch_failed"
     api.issuer.keys.rotate()
@@ -232,7 +233,7 @@ def test_an_unknown_kid_while_the_issuer_is_down_is_no_verdict(api: Any) -> None
     assert api.issuer.fetched == [OPENID, JWKS, JWKS]
 
 
-def test_attempts_at_an_issuer_that_is_down_back_off(api: Any) -> None:
+def test_attempts_at_an_issuer_that_is_down_back_off(api: Api) -> None:
     api.issuer.failure = "fetch_failed"
     pauses = []
     for _ in range(12):
@@ -271,7 +272,7 @@ def test_the_pauses_of_processes_differ() -> None:
     assert len({pause() for _ in range(5)}) > 1
 
 
-def test_all_fetches_of_a_refresh_share_one_deadline(api: Any) -> None:
+def test_all_fetches_of_a_refresh_share_one_deadline(api: Api) -> None:
     budgets = []
 
     def fetch(url: str, /, *, seconds: float, **_: Any) -> Document:
@@ -283,7 +284,7 @@ def test_all_fetches_of_a_refresh_share_one_deadline(api: Any) -> None:
     assert budgets == [5, 3]
 
 
-def test_current_is_fetched_once_and_says_why_it_cannot_be(api: Any) -> None:
+def test_current_is_fetched_once_and_says_why_it_cannot_be(api: Api) -> None:
     assert len(run(api.keys.current()).keys.keys) == 1
     run(api.keys.current())
     assert api.issuer.fetched == [OPENID, JWKS]
@@ -303,7 +304,7 @@ def stepped(flow: Any) -> Any:
 
 
 @pytest.mark.parametrize("failure", [None, "fetch_failed"], ids=["it succeeds", "it fails"])
-def test_fifty_first_requests_that_come_together_cause_one_refresh(new_api: Any, failure: str | None) -> None:
+def test_fifty_first_requests_that_come_together_cause_one_refresh(new_api: type[Api], failure: str | None) -> None:
     api = new_api("ES256", own_keys=True)
     gate = Gate(api.issuer.fetch)
     keys = keys_of(api.issuer, gate, lambda: api.clock)
@@ -324,7 +325,9 @@ def test_fifty_first_requests_that_come_together_cause_one_refresh(new_api: Any,
 
 
 @pytest.mark.parametrize("failure", [None, "fetch_failed"], ids=["it succeeds", "it fails"])
-def test_requests_that_come_while_the_first_refresh_is_in_flight_join_it(new_api: Any, failure: str | None) -> None:
+def test_requests_that_come_while_the_first_refresh_is_in_flight_join_it(
+    new_api: type[Api], failure: str | None
+) -> None:
     api = new_api("ES256", own_keys=True)
     gate = Gate(api.issuer.fetch)
     gate.closed = True
@@ -357,7 +360,7 @@ def test_requests_that_come_while_the_first_refresh_is_in_flight_join_it(new_api
     assert gate.calls == ([OPENID] if failure else [OPENID, JWKS])
 
 
-def test_requests_with_a_new_key_join_the_refresh_that_brings_it(new_api: Any) -> None:
+def test_requests_with_a_new_key_join_the_refresh_that_brings_it(new_api: type[Api]) -> None:
     # After a rotation each request brings the new kid: none of them may get "invalid token".
     api = new_api("ES256", own_keys=True)
     gate = Gate(api.issuer.fetch)
@@ -383,7 +386,7 @@ def test_requests_with_a_new_key_join_the_refresh_that_brings_it(new_api: Any) -
     assert gate.calls == [JWKS]
 
 
-def test_unknown_kids_that_join_a_refresh_cost_none_of_their_own(new_api: Any) -> None:
+def test_unknown_kids_that_join_a_refresh_cost_none_of_their_own(new_api: type[Api]) -> None:
     api = new_api("ES256", own_keys=True)
     gate = Gate(api.issuer.fetch)
     keys = keys_of(api.issuer, gate, lambda: api.clock)
@@ -406,7 +409,7 @@ def test_unknown_kids_that_join_a_refresh_cost_none_of_their_own(new_api: Any) -
     assert gate.calls == [JWKS]
 
 
-def test_a_known_key_never_waits_for_a_refresh_that_hangs(new_api: Any) -> None:
+def test_a_known_key_never_waits_for_a_refresh_that_hangs(new_api: type[Api]) -> None:
     api = new_api("ES256", own_keys=True)
     gate = Gate(api.issuer.fetch)
     keys = keys_of(api.issuer, gate, lambda: api.clock)
@@ -427,7 +430,7 @@ def test_a_known_key_never_waits_for_a_refresh_that_hangs(new_api: Any) -> None:
             assert (hanging.exception(30) is None) == (other == kid)
 
 
-def test_two_requests_that_find_the_set_aged_at_once_do_not_wait_for_one_another(new_api: Any) -> None:
+def test_two_requests_that_find_the_set_aged_at_once_do_not_wait_for_one_another(new_api: type[Api]) -> None:
     # Both have seen that no attempt is in flight; the second must not wait for the first.
     api = new_api("ES256", own_keys=True)
     gate = Gate(api.issuer.fetch)
@@ -451,7 +454,7 @@ def test_two_requests_that_find_the_set_aged_at_once_do_not_wait_for_one_another
     assert stop.value.value[0].kid == kid
 
 
-def test_a_known_key_is_not_lost_when_another_request_fails_to_renew_the_set_just_before(new_api: Any) -> None:
+def test_a_known_key_is_not_lost_when_another_request_fails_to_renew_the_set_just_before(new_api: type[Api]) -> None:
     # The other attempt ends after we have read the count, so ours is not made.
     api = new_api("ES256", own_keys=True)
     kid = api.issuer.keys.current_kid

@@ -11,6 +11,7 @@ from tests.keys.simulation import DAY, HOUR, JWKS, MINUTE, NOW, OAUTH, OPENID, F
 
 from resource_server.devissuer.signing import SigningKeys
 from resource_server.keys.document import Document
+from resource_server.keys.events import KeyEvent
 from resource_server.reasons import UnavailableReason
 
 # Three names for six keys, so that a key may be replaced under its name.
@@ -77,7 +78,7 @@ class KeyStates(RuleBasedStateMachine):
             self.last = Success(numbers=numbers, at=self.simulation.clock, life=LIVES[document.cache_control])
         return document
 
-    def observe(self, event: Any) -> None:
+    def observe(self, event: KeyEvent) -> None:
         if event.kind == "started":
             self.attempts_now = self.attempts_now + 1 if self.attempted_at == self.simulation.clock else 1
             self.attempted_at = self.simulation.clock

@@ -3,6 +3,7 @@
 import itertools
 import math
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -100,7 +101,7 @@ def test_the_next_outage_is_reported_anew(simulation: Simulation) -> None:
 def test_receivers_hear_what_happens_to_keys() -> None:
     heard: list[tuple[str, dict[str, Any]]] = []
 
-    def receiver(name: str) -> Any:
+    def receiver(name: str) -> Callable[..., None]:
         def receive(sender: object, signal: object, **arguments: Any) -> None:
             assert sender is ResourceServer
             heard.append((name, arguments))

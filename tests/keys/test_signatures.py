@@ -1,6 +1,6 @@
 """A signature is checked as RFC 7518 lays down: hash, padding, salt and form are the algorithm's, never the signature's."""
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 from cryptography.hazmat.primitives import hashes
@@ -16,6 +16,8 @@ MESSAGE = b"header.payload"
 HASHES = {"256": hashes.SHA256(), "384": hashes.SHA384(), "512": hashes.SHA512()}
 CURVES = {"ES256": (ec.SECP256R1, 32), "ES384": (ec.SECP384R1, 48), "ES512": (ec.SECP521R1, 66)}
 
+RSAPair: TypeAlias = tuple[rsa.RSAPrivateKey, VerificationKey]
+
 
 def pair(algorithm: str) -> tuple[Any, VerificationKey]:
     """A private key and the key that verifies what it signs, for all algorithms of its type."""
@@ -26,7 +28,7 @@ def pair(algorithm: str) -> tuple[Any, VerificationKey]:
 
 
 @pytest.fixture(scope="module")
-def rsa_pair() -> tuple[rsa.RSAPrivateKey, VerificationKey]:
+def rsa_pair() -> RSAPair:
     private, key = pair("RS256")
     return private.private_key, key
 
@@ -54,7 +56,7 @@ def test_what_joserfc_signs_we_verify(algorithm: str) -> None:
 
 
 @pytest.mark.parametrize("salt", [0, 1, 20, 31, 33, 64, "maximum"])
-def test_a_pss_salt_of_another_length_than_the_digest_is_refused(rsa_pair: Any, salt: int | str) -> None:
+def test_a_pss_salt_of_another_length_than_the_digest_is_refused(rsa_pair: RSAPair, salt: int | str) -> None:
     # RFC 7518 section 3.5.
     private, key = rsa_pair
     length = padding.PSS.MAX_LENGTH if salt == "maximum" else salt
@@ -64,7 +66,7 @@ def test_a_pss_salt_of_another_length_than_the_digest_is_refused(rsa_pair: Any, 
         assert accepted(key, f"PS{bits}", signature) == (salt == digest.digest_size)
 
 
-def test_pss_with_another_hash_for_its_mask_is_refused(rsa_pair: Any) -> None:
+def test_pss_with_another_hash_for_its_mask_is_refused(rsa_pair: RSAPair) -> None:
     private, key = rsa_pair
     for bits, digest in HASHES.items():
         for mask in HASHES.values():
@@ -72,7 +74,7 @@ def test_pss_with_another_hash_for_its_mask_is_refused(rsa_pair: Any) -> None:
             assert accepted(key, f"PS{bits}", private.sign(MESSAGE, pss, digest)) == (mask is digest)
 
 
-def test_pkcs1_and_pss_signatures_are_told_apart_and_so_are_the_hashes(rsa_pair: Any) -> None:
+def test_pkcs1_and_pss_signatures_are_told_apart_and_so_are_the_hashes(rsa_pair: RSAPair) -> None:
     private, key = rsa_pair
     for bits, digest in HASHES.items():
         pss = padding.PSS(mgf=padding.MGF1(digest), salt_length=digest.digest_size)
@@ -84,7 +86,7 @@ def test_pkcs1_and_pss_signatures_are_told_apart_and_so_are_the_hashes(rsa_pair:
             assert passed == {f"{kind}{bits}"}
 
 
-def test_a_pkcs1_signature_with_sha1_is_refused(rsa_pair: Any) -> None:
+def test_a_pkcs1_signature_with_sha1_is_refused(rsa_pair: RSAPair) -> None:
     private, key = rsa_pair
     signature = private.sign(MESSAGE, padding.PKCS1v15(), hashes.SHA1())  # noqa: S303 - to be refused
     assert not any(accepted(key, algorithm, signature) for algorithm in key.algorithms)

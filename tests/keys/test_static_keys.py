@@ -5,7 +5,6 @@ import datetime
 import hmac
 import json
 import warnings
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -15,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa, x
 from cryptography.x509.oid import NameOID
 from hypothesis import example, given
 from hypothesis import strategies as st
+from tests.tokens.conftest import Api
 
 from resource_server.devissuer.signing import ALGORITHMS, SigningKeys
 from resource_server.keys.issuer_keys import IssuerKeys
@@ -59,7 +59,7 @@ def mac_token(secret: bytes, claims: dict[str, Any], alg: str = "HS256", **heade
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_a_public_key_in_pem_verifies_whatever_the_kid(new_api: Callable[..., Any], algorithm: str) -> None:
+def test_a_public_key_in_pem_verifies_whatever_the_kid(new_api: type[Api], algorithm: str) -> None:
     api = new_api(algorithm)
     static = new_api(algorithm, key_set=parse_pem(pem_of(public_key(api.issuer.keys))))
     for kid in (api.issuer.keys.current_kid, "another", None):
@@ -68,7 +68,7 @@ def test_a_public_key_in_pem_verifies_whatever_the_kid(new_api: Callable[..., An
     assert static.issuer.fetched == []
 
 
-def test_a_certificate_gives_its_public_key_and_nothing_else(new_api: Callable[..., Any]) -> None:
+def test_a_certificate_gives_its_public_key_and_nothing_else(new_api: type[Api]) -> None:
     keys = parse_pem(certificate().decode())
     assert keys.keys[0].thumbprint == parse_pem(pem_of(RSA_PRIVATE.public_key())).keys[0].thumbprint
     assert keys.any_kid
@@ -76,7 +76,7 @@ def test_a_certificate_gives_its_public_key_and_nothing_else(new_api: Callable[.
     assert new_api("RS256", key_set=keys).refusal(api.token()) == "signature_invalid"
 
 
-def test_all_keys_of_a_text_are_tried_also_without_a_kid(new_api: Callable[..., Any]) -> None:
+def test_all_keys_of_a_text_are_tried_also_without_a_kid(new_api: type[Api]) -> None:
     api = new_api("ES256")
     other = ec.generate_private_key(ec.SECP256R1()).public_key()
     text = f"the old one:\n{pem_of(other)}\nthe new one:\r\n{pem_of(public_key(api.issuer.keys))}".replace("\n", "\r\n")
@@ -297,7 +297,7 @@ def test_anything_is_a_secret_or_a_value_error(secret: str | bytes) -> None:
 
 
 @pytest.mark.parametrize("alg", SYMMETRIC_ALGORITHMS)
-def test_a_token_with_the_secrets_mac_is_accepted(new_api: Callable[..., Any], alg: str) -> None:
+def test_a_token_with_the_secrets_mac_is_accepted(new_api: type[Api], alg: str) -> None:
     api = new_api("ES256", key_set=parse_secret(SECRET), algorithms=(alg,))
     claims = api.issuer.claims(scope="read")
     for header in ({}, {"kid": "any"}):
@@ -314,7 +314,7 @@ def test_a_token_with_the_secrets_mac_is_accepted(new_api: Callable[..., Any], a
 
 
 def test_a_secret_that_is_too_short_for_an_allowed_algorithm_does_not_serve_for_it(
-    new_api: Callable[..., Any],
+    new_api: type[Api],
 ) -> None:
     secret = SECRET[:32]
     api = new_api("ES256", key_set=parse_secret(secret), algorithms=SYMMETRIC_ALGORITHMS)
@@ -325,7 +325,7 @@ def test_a_secret_that_is_too_short_for_an_allowed_algorithm_does_not_serve_for_
 
 @pytest.mark.parametrize("algorithm", ["RS256", "ES256", "Ed25519"])
 @pytest.mark.parametrize("alg", SYMMETRIC_ALGORITHMS)
-def test_an_asymmetric_key_never_verifies_a_mac(new_api: Callable[..., Any], algorithm: str, alg: str) -> None:
+def test_an_asymmetric_key_never_verifies_a_mac(new_api: type[Api], algorithm: str, alg: str) -> None:
     # Even a policy that allows both, which the settings do not make: the key is bound to its algorithms.
     issuer = new_api(algorithm).issuer
     pem = pem_of(public_key(issuer.keys))
@@ -350,14 +350,14 @@ def test_an_asymmetric_key_never_verifies_a_mac(new_api: Callable[..., Any], alg
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_a_secret_never_verifies_a_signature(new_api: Callable[..., Any], algorithm: str) -> None:
+def test_a_secret_never_verifies_a_signature(new_api: type[Api], algorithm: str) -> None:
     api = new_api(algorithm, key_set=parse_secret(SECRET), algorithms=(algorithm, *SYMMETRIC_ALGORITHMS))
     assert api.refusal(api.token()) == "key_unknown"
     api = new_api(algorithm, key_set=parse_secret(SECRET), algorithms=SYMMETRIC_ALGORITHMS)
     assert api.refusal(api.token()) == "alg_not_allowed"
 
 
-def test_a_fetched_key_set_yields_no_secret(new_api: Callable[..., Any]) -> None:
+def test_a_fetched_key_set_yields_no_secret(new_api: type[Api]) -> None:
     member = {"kty": "oct", "k": b64(SECRET.encode()), "kid": "k", "alg": "HS256", "use": "sig"}
     assert parse_key_set({"keys": [member]}).keys == ()
     api = new_api("ES256", algorithms=("ES256", "HS256"))
@@ -375,7 +375,7 @@ def test_the_keys_of_a_set_with_names_are_found_by_name_alone() -> None:
     assert KeySet((), any_kid=True).candidates("any", "HS256") == ()
 
 
-def test_static_keys_are_what_an_issuer_trusts_from_the_start(new_api: Callable[..., Any]) -> None:
+def test_static_keys_are_what_an_issuer_trusts_from_the_start(new_api: type[Api]) -> None:
     keys = parse_secret(SECRET)
     issuer_keys: IssuerKeys = new_api("ES256", key_set=keys, algorithms=("HS256",)).keys
     assert issuer_keys.trusted is not None

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import pytest
-from tests.live.issuer_server import AUDIENCE, LiveIssuer
 from tests.policies import policy as make_policy
+from tests.servers import AUDIENCE, LiveIssuer
 
 from resource_server.errors import AuthorizationError
 from resource_server.flow import run
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What became of one token: `accepted` or the reason; what Retry-After would say; how long it took."""
+    """The outcome for one token: `accepted` or the reason, the value of Retry-After, and the time that it took."""
 
     reason: str
     retry_after: int | None
@@ -32,7 +32,7 @@ class Verdict:
 
 
 class Api:
-    """What verifies in one process, without Django, over real sockets and with its real threads."""
+    """A verifier in this process, without Django, with real sockets and threads."""
 
     def __init__(self, issuer: LiveIssuer, *, fetch: Fetch = fetch, **policy: Any) -> None:
         self.verifier = Verifier(
@@ -64,7 +64,7 @@ def new_api() -> type[Api]:
 
 
 def at_once(number: int, call: Callable[[int], T]) -> list[T]:
-    """The results of a call in so many threads that all begin together."""
+    """The results of a call in this many threads, which begin together."""
     barrier = threading.Barrier(number)
 
     def begin(position: int) -> T:
@@ -76,7 +76,7 @@ def at_once(number: int, call: Callable[[int], T]) -> list[T]:
 
 
 def until(condition: Callable[[], object], seconds: float = 20, *, what: str = "what was waited for") -> None:
-    """Wait until something is true of another thread or process."""
+    """Wait until a condition of another thread or process is true."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"{what} did not happen in {seconds} s"

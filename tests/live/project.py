@@ -1,6 +1,6 @@
 """The smallest project that trusts an issuer, configured by its environment; for gunicorn, for scripts and for ASGI.
 
-BRISK shortens what is minutes in earnest, so that a test sees many lives of a key set: it sets constants of the product.
+BRISK shortens the minutes of the product's constants, so that a test sees many lives of a key set.
 """
 
 import os
@@ -15,7 +15,7 @@ from django.core.asgi import get_asgi_application
 from django.core.wsgi import get_wsgi_application
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import path
-from tests.live.issuer_server import AUDIENCE
+from tests.servers import AUDIENCE
 
 from resource_server.keys import discovery, document, refresh_schedule
 from resource_server.keys import issuer_keys as issuer
@@ -45,12 +45,12 @@ settings.configure(
         "version": 1,
         "disable_existing_loggers": False,
         "handlers": {"nowhere": {"class": "logging.NullHandler"}},
-        # Of what is refused and withdrawn the tests are told otherwise; what a program prints is a fault.
+        # The tests read reasons from answers, and output on stderr fails them.
         "loggers": {"resource_server": {"handlers": ["nowhere"], "propagate": False}},
     },
 )
 
-# A machine that is busy with other tests is no cache that hangs.
+# A machine that is busy with other tests must not look like a cache that hangs.
 documents.STORE_SECONDS = 5.0
 
 if env("BRISK"):
@@ -69,7 +69,7 @@ from resource_server.server import current  # noqa: E402
 
 
 def worker_named(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Every answer says which process gave it, after so long a nap as was asked for: others get the next request."""
+    """Name the process in each answer, after a nap of `?nap=` seconds, so that another process gets the next request."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
@@ -91,7 +91,7 @@ async def private_async(request: HttpRequest) -> HttpResponse:
 
 
 def state(request: HttpRequest) -> HttpResponse:
-    """What this process remembers, without having been asked to verify anything."""
+    """The contents of this process's memory. Verifies nothing."""
     verifier = current().verifier
     seen, trusted = verifier._seen, verifier.issuers[0].keys.trusted
     return JsonResponse(
@@ -107,7 +107,7 @@ urlpatterns = [path("private", private), path("private-async", private_async), p
 
 
 def verdict(token: str) -> dict[str, Any]:
-    """What a request with this token would be answered, and how long that took."""
+    """The outcome of a request with this token, and the time that it took."""
     request = HttpRequest()
     request.META["HTTP_AUTHORIZATION"] = f"Bearer {token}"
     started, reason = time.monotonic(), "accepted"
@@ -120,7 +120,7 @@ def verdict(token: str) -> dict[str, Any]:
 
 
 if env("FIRST_TOKEN"):
-    # A parent that preloads the application and has use for it before it forks.
+    # A parent that loads the application and verifies a token before it forks.
     assert verdict(os.environ["FIRST_TOKEN"])["reason"] == "accepted"
 
 application = get_wsgi_application()

@@ -7,8 +7,8 @@ import time
 from typing import Any
 
 import pytest
-from tests.example.servers import ROOT, environment
-from tests.live.issuer_server import FAULTS, KEYS, METADATA, LiveIssuer
+from tests.processes import ROOT, environment
+from tests.servers import FAULTS, KEYS, METADATA, LiveIssuer
 
 # An interpreter that has nothing to wait for ends at once; a fetch that hangs would hold it for five seconds.
 PROMPT_SECONDS = 2.5

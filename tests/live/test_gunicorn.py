@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 
 import pytest
 import redis
-from tests.example.servers import ROOT, Answer, call, process
 from tests.live.conftest import until
-from tests.live.issuer_server import FAULTS, KEYS, METADATA, LiveIssuer
+from tests.processes import ROOT, Answer, call, process
+from tests.servers import FAULTS, KEYS, METADATA, LiveIssuer
 
 WORKERS = 4
 # The deadline of a fetch, and what a machine that is busy with other things may add.

@@ -3,13 +3,12 @@
 import hmac
 import json
 import pickle
-import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +16,9 @@ import pytest
 import redis
 from django.core.cache import caches
 from django.test import override_settings
-from tests.example.servers import ROOT, environment
 from tests.live.conftest import Api, at_once, until
-from tests.live.issuer_server import AUDIENCE, FAULTS, HTML, KEYS, METADATA, LiveIssuer
+from tests.processes import ROOT, environment
+from tests.servers import AUDIENCE, FAULTS, HTML, KEYS, METADATA, LiveIssuer, serving, until_shut
 
 from resource_server import server
 from resource_server.devissuer.signing import SigningKeys
@@ -724,28 +723,6 @@ def with_a_table(issuer: LiveIssuer, folder: Path, *statements: str) -> subproce
     )
 
 
-@contextmanager
-def silent_server() -> Iterator[tuple[int, list[socket.socket]]]:
-    """A server that accepts and never says a word."""
-    with ExitStack() as stack, socket.create_server(("127.0.0.1", 0)) as listening:
-        accepted: list[socket.socket] = []
-
-        def accept() -> None:
-            while True:
-                try:
-                    connection, _ = listening.accept()
-                except OSError:
-                    return
-                stack.enter_context(closing(connection))
-                accepted.append(connection)
-
-        thread = threading.Thread(target=accept, daemon=True)
-        thread.start()
-        yield listening.getsockname()[1], accepted
-        listening.shutdown(socket.SHUT_RDWR)
-        thread.join(10)
-
-
 def redis_at(port: int) -> dict[str, Any]:
     return {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": f"redis://127.0.0.1:{port}/1"}
 
@@ -759,12 +736,12 @@ def test_redis_that_is_not_there(issuer: LiveIssuer, free_port: Callable[[], int
 
 
 def test_redis_that_accepts_and_says_nothing(issuer: LiveIssuer) -> None:
-    with silent_server() as (port, accepted), trusting(issuer, **redis_at(port)):
+    with serving(until_shut) as silent, trusting(issuer, **redis_at(silent.port)):
         started = time.monotonic()
         verdicts = at_once(20, lambda _: _reason(issuer.token()))
         assert set(verdicts) == {"accepted"}
         assert time.monotonic() - started < STORE_SECONDS + SLACK_SECONDS
-        assert len(accepted) == 1
+        assert silent.connections == 1
     assert issuer.counts == {METADATA: 1, KEYS: 1}
     until(lambda: not any(thread.name == "resource-server-fetch" for thread in threading.enumerate()))
 

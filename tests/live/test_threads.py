@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from tests.live.conftest import Api, Verdict, at_once, until
-from tests.live.issuer_server import FAST_FAULTS, FAULTS, HANGING_FAULTS, HTML, KEYS, METADATA, Fault, LiveIssuer
+from tests.servers import FAST_FAULTS, FAULTS, HANGING_FAULTS, HTML, KEYS, METADATA, Fault, LiveIssuer
 
 from resource_server.keys import discovery, document, refresh_schedule
 from resource_server.keys import issuer_keys as issuer_module

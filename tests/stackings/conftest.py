@@ -8,8 +8,10 @@ import pytest
 from asgiref.sync import async_to_sync, iscoroutinefunction
 from django.conf import settings as django_settings
 from django.contrib.auth.models import AnonymousUser, User
+from django.http import HttpRequest, HttpResponse
 from django.test import AsyncClient, Client, override_settings
 from django.utils.decorators import sync_and_async_middleware
+from pytest_django import Settings
 from tests.stackings import neighbours, views
 from tests.stackings.views import Routes
 
@@ -21,7 +23,7 @@ RECORDS = (views.ran, neighbours.asked, views.transactions)
 
 @dataclass(frozen=True)
 class Caller:
-    """Who calls: with a token of an "other" person or of a "staff" member, or a "forged" one; with a session; with both."""
+    """A caller with a token (of an "other" person, of a "staff" member, or "forged"), with a session, or with both."""
 
     name: str
     token: str | None = None
@@ -49,7 +51,7 @@ CALLERS = {
 
 @dataclass
 class Tokens:
-    """Headers of the callers. Staff are of an issuer whose users are looked up in the database."""
+    """The headers of the callers. The issuer of staff has `USERS` = `lookup`."""
 
     people: FakeIssuer
     staff: FakeIssuer
@@ -81,25 +83,25 @@ def tokens() -> Iterator[Tokens]:
 
 @sync_and_async_middleware
 def person_of_session(get_response: Any) -> Any:
-    """Django's two middlewares of sessions without their cookie and their threads: the header is the session."""
+    """Stands for Django's session and authentication middleware, without cookie and threads: a header names the session."""
 
-    def find(request: Any) -> None:
+    def find(request: HttpRequest) -> None:
         user = _people.get(request.headers.get("X-Session"), AnonymousUser())
 
-        async def auser() -> Any:
+        async def auser() -> User | AnonymousUser:
             return user
 
         request.user, request.auser = user, auser
 
     if iscoroutinefunction(get_response):
 
-        async def middleware(request: Any) -> Any:
+        async def middleware(request: HttpRequest) -> HttpResponse:
             find(request)
             return await get_response(request)
 
     else:
 
-        def middleware(request: Any) -> Any:
+        def middleware(request: HttpRequest) -> HttpResponse:
             find(request)
             return get_response(request)
 
@@ -111,7 +113,7 @@ _people: dict[str, User] = {}
 
 @dataclass(frozen=True)
 class Call:
-    """A request: who calls, how, and from where."""
+    """A request: its caller, its method and its address."""
 
     caller: Caller
     method: str = "GET"
@@ -124,19 +126,19 @@ class Call:
 
 @dataclass(frozen=True)
 class Outcome:
-    """An answer, and what happened on the way to it: the subjects for whom the body ran, and the gates that were asked."""
+    """An answer, the subjects for which the body ran, and the gates that were asked."""
 
     call: Call
-    response: Any
+    response: HttpResponse
     ran: tuple[str | None, ...]
     asked: tuple[str, ...]
     transactions: tuple[int, ...]
 
 
 class Sender:
-    """Sends calls to the view under test, by WSGI to a sync and by ASGI to an async one. Who has a session brings its CSRF token."""
+    """Sends calls to the view under test, by WSGI or by ASGI. A caller with a session sends its CSRF token."""
 
-    def __init__(self, tokens: Tokens, settings: Any) -> None:
+    def __init__(self, tokens: Tokens, settings: Settings) -> None:
         self._tokens = tokens
         self._settings = settings
 
@@ -171,12 +173,12 @@ class Sender:
             headers |= {"X-Session": call.caller.session, "X-CSRFToken": CSRF_TOKEN}
         return headers
 
-    def _outcome(self, call: Call, response: Any) -> Outcome:
+    def _outcome(self, call: Call, response: HttpResponse) -> Outcome:
         return Outcome(call, response, *map(tuple, RECORDS))
 
 
 @pytest.fixture
-def send(tokens: Tokens, settings: Any, db: None, caplog: pytest.LogCaptureFixture) -> Sender:
+def send(tokens: Tokens, settings: Settings, db: None, caplog: pytest.LogCaptureFixture) -> Sender:
     caplog.set_level("CRITICAL", "django.request")  # a line for each refusal takes longer than to refuse
     _people["staff"] = User.objects.create_user("staff", is_staff=True, is_superuser=True)
     settings.MIDDLEWARE = ["tests.stackings.conftest.person_of_session"]

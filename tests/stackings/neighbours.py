@@ -25,7 +25,7 @@ BLOCKED_ADDRESS = "203.0.113.9"
 
 @dataclass(frozen=True)
 class Neighbour:
-    """`refuses` gives the status of the refusal that a call meets here, or None; "staff" or "other" is the user that is seen."""
+    """`refuses` returns the status with which a call is refused here, or None; the user is "staff" or "other"."""
 
     name: str
     decorator: Callable[[bool], Callable[[Any], Any]]

@@ -19,6 +19,7 @@ from rest_framework.authentication import SessionAuthentication
 from rest_framework.decorators import action, api_view, authentication_classes, permission_classes, throttle_classes
 from rest_framework.generics import ListCreateAPIView
 from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.routers import SimpleRouter
 from rest_framework.serializers import Serializer
@@ -48,13 +49,13 @@ def body(request: Any) -> dict[str, Any]:
 
 
 class Throttle(BaseThrottle):
-    def allow_request(self, request: Any, view: Any) -> bool:
+    def allow_request(self, request: Request, view: APIView) -> bool:
         return "X-Busy" not in request.headers
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a decorator may stand. A smaller depth runs first; `takes` makes of a decorator what Python writes there."""
+    """A place for a decorator. A smaller depth runs first; `takes` turns the decorator into what Python needs there."""
 
     name: str
     depth: float
@@ -97,7 +98,7 @@ class Kind:
 
 
 def apply(decorators: Sequence[Decorator], view: Any) -> Any:
-    """The view under decorators, of which the first stands on top."""
+    """The view below the decorators; the first one stands on top."""
     for decorator in reversed(decorators):
         view = decorator(view)
     return view
@@ -374,7 +375,7 @@ def spot(place: Place) -> Place:
 
 
 def build(kind: Kind, layers: Sequence[Layer]) -> Routes:
-    """The routes of a view with these layers; of two at one spot the first stands above."""
+    """The routes of a view with these layers. Of two at one spot the first is the outer one."""
     at: Mapping[Place, list[Decorator]] = {}
     for layer in layers:
         at.setdefault(spot(layer.place), []).append(layer.decorate)

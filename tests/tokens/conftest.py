@@ -21,7 +21,7 @@ from resource_server.tokens.access_token import AccessToken
 from resource_server.tokens.credentials import Credentials, parse_authorization
 from resource_server.tokens.verifier import Verifier
 
-# A slow machine is no defect of a parser.
+# A parser may be slow on a busy machine, so Hypothesis sets no deadline.
 settings.register_profile("tokens", deadline=None, max_examples=150)
 settings.load_profile("tokens")
 
@@ -34,10 +34,10 @@ def _signing_keys(algorithm: str) -> SigningKeys:
 
 
 class Api:
-    """A resource server that trusts one issuer (or several), as far down as tokens go.
+    """A resource server without Django that trusts one issuer or several.
 
-    `now` is the time of day and `clock` the monotonic one, both in seconds. The keys are shared by all tests that do not ask for `own_keys`, for an RSA
-    key takes long to make; only tests with keys of their own may rotate.
+    `now` is the time of day and `clock` the monotonic one, both in seconds. Tests share the keys, because an RSA key
+    takes long to make. A test that rotates or withdraws keys asks for `own_keys`.
     """
 
     def __init__(
@@ -82,12 +82,12 @@ class Api:
         return run(self.verifier.verify(Credentials(unverified_token=token))).token
 
     def answer(self, header: str) -> AccessToken | None:
-        """What the whole way from the Authorization header on gives."""
+        """The token in an Authorization header after verification; None without a bearer token."""
         credentials = parse_authorization(header)
         return run(self.verifier.verify(credentials)).token if credentials else None
 
     def refusal(self, token: str) -> str:
-        """The reason why a token is refused; whatever it is, the error does not repeat the token."""
+        """The reason why a token is refused. The error must not repeat the token."""
         with pytest.raises(AuthorizationError) as caught:
             self.answer(f"Bearer {token}")
         error = caught.value
@@ -104,14 +104,14 @@ def api() -> Api:
 
 
 @pytest.fixture(scope="session")
-def new_api() -> Callable[..., Api]:
+def new_api() -> type[Api]:
     """Makes an API with another algorithm, other rules or keys of its own."""
     return Api
 
 
 @pytest.fixture
 def fork(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """Does here what is done in a child just forked; only the background of this process, whose thread lives on, is left alone."""
+    """Does what a forked child does first, except for the background, whose thread lives on in this process."""
 
     def child() -> None:
         methods = {

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import pytest
 from tests.policies import policy as make_policy
+from tests.tokens.conftest import Api
 
 from resource_server.devissuer.signing import SigningKeys
 from resource_server.errors import InvalidToken
@@ -30,19 +31,19 @@ SKEW = 30
 
 
 @pytest.fixture
-def api(new_api: Callable[..., Any]) -> Any:
+def api(new_api: type[Api]) -> Api:
     """An API whose issuer has a key of its own, which may be rotated and withdrawn."""
     return new_api("ES256", own_keys=True)
 
 
-def refresh(api: Any) -> None:
+def refresh(api: Api) -> None:
     """Have the issuer's keys fetched anew, as a token with an unknown kid does."""
     fetched = len(api.issuer.fetched)
     assert api.refusal(api.token(header={"kid": f"unknown {fetched}"})) == "key_unknown"
     assert len(api.issuer.fetched) > fetched
 
 
-def kept(api: Any) -> int:
+def kept(api: Api) -> int:
     return len(api.verifier._seen)
 
 
@@ -50,7 +51,7 @@ def verify(verifier: Verifier, token: str) -> Any:
     return run(verifier.verify(Credentials(unverified_token=token))).token
 
 
-def verifier_beside(api: Any, **options: Any) -> Verifier:
+def verifier_beside(api: Api, **options: Any) -> Verifier:
     """Another verifier of the same issuer."""
     policy = {"issuer": api.issuer.issuer, "audience": (options.pop("audience", api.issuer.audience),)}
     return Verifier(
@@ -63,13 +64,13 @@ def verifier_beside(api: Any, **options: Any) -> Verifier:
     )
 
 
-def test_a_token_that_comes_again_is_the_same(api: Any) -> None:
+def test_a_token_that_comes_again_is_the_same(api: Api) -> None:
     token = api.token()
     assert api.verify(token) is api.verify(token)
     assert api.verify(api.token()) is not api.verify(token)
 
 
-def test_one_other_character_in_the_signature_is_another_token(api: Any) -> None:
+def test_one_other_character_in_the_signature_is_another_token(api: Api) -> None:
     token = api.token()
     api.verify(token)
     start = token.rindex(".") + 1
@@ -78,7 +79,7 @@ def test_one_other_character_in_the_signature_is_another_token(api: Any) -> None
         assert api.refusal(token[:position] + other + token[position + 1 :]) == "signature_invalid"
 
 
-def test_another_spelling_of_the_signature_is_another_token(api: Any) -> None:
+def test_another_spelling_of_the_signature_is_another_token(api: Api) -> None:
     # 64 bytes are 85 characters and two bits: in the last character four bits are to spare.
     alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
     token = api.token()
@@ -93,7 +94,7 @@ def test_another_spelling_of_the_signature_is_another_token(api: Any) -> None:
 
 
 @pytest.mark.parametrize("segment", [0, 1])
-def test_one_other_character_in_header_or_payload_is_another_token(api: Any, segment: int) -> None:
+def test_one_other_character_in_header_or_payload_is_another_token(api: Api, segment: int) -> None:
     token = api.token()
     api.verify(token)
     segments = token.split(".")
@@ -105,7 +106,7 @@ def test_one_other_character_in_header_or_payload_is_another_token(api: Any, seg
         api.refusal(".".join(changed))
 
 
-def test_a_token_without_a_signature_is_refused_beside_its_signed_twin(api: Any) -> None:
+def test_a_token_without_a_signature_is_refused_beside_its_signed_twin(api: Api) -> None:
     token = api.token()
     api.verify(token)
     _header, payload, signature = token.split(".")
@@ -134,7 +135,7 @@ FAILURES: dict[str, tuple[Callable[[Any], str], Callable[[Any, str], None], str]
 
 
 @pytest.mark.parametrize(("make", "mend", "reason"), FAILURES.values(), ids=FAILURES)
-def test_a_refusal_is_never_kept(api: Any, make: Any, mend: Any, reason: str) -> None:
+def test_a_refusal_is_never_kept(api: Api, make: Any, mend: Any, reason: str) -> None:
     api.verify(api.token())
     token, before = make(api), kept(api)
     assert [api.refusal(token), api.refusal(token), kept(api)] == [reason, reason, before]
@@ -142,7 +143,7 @@ def test_a_refusal_is_never_kept(api: Any, make: Any, mend: Any, reason: str) ->
     assert api.verify(token).subject == "auth0|ada"
 
 
-def test_an_unknown_key_is_judged_anew_when_the_issuer_has_it(api: Any) -> None:
+def test_an_unknown_key_is_judged_anew_when_the_issuer_has_it(api: Api) -> None:
     api.verify(api.token())
     documents, token = dict(api.issuer.documents), api.token(kid=api.issuer.keys.rotate())
     api.issuer.documents[api.issuer.jwks_uri] = json.dumps({"keys": api.issuer.keys.jwks()["keys"][:1]}).encode()
@@ -152,7 +153,7 @@ def test_an_unknown_key_is_judged_anew_when_the_issuer_has_it(api: Any) -> None:
     assert api.verify(token) is api.verify(token)
 
 
-def test_a_wrong_signature_is_judged_anew_when_the_key_is_another(api: Any) -> None:
+def test_a_wrong_signature_is_judged_anew_when_the_key_is_another(api: Api) -> None:
     api.verify(api.token())
     stranger = FakeIssuer(algorithm="ES256", now=lambda: api.now)
     kid = api.issuer.keys.current_kid
@@ -164,7 +165,7 @@ def test_a_wrong_signature_is_judged_anew_when_the_key_is_another(api: Any) -> N
     assert api.verify(token).subject == "auth0|ada"
 
 
-def test_no_verdict_is_not_kept_either(api: Any) -> None:
+def test_no_verdict_is_not_kept_either(api: Api) -> None:
     api.issuer.failure = "fetch_timeout"
     token = api.token()
     assert api.refusal(token) == "fetch_timeout"
@@ -173,7 +174,7 @@ def test_no_verdict_is_not_kept_either(api: Any) -> None:
     assert api.verify(token) is api.verify(token)
 
 
-def test_a_token_of_a_withdrawn_key_is_refused_at_once(api: Any) -> None:
+def test_a_token_of_a_withdrawn_key_is_refused_at_once(api: Api) -> None:
     token, kid = api.token(), api.issuer.keys.current_kid
     api.verify(token)
     api.issuer.keys.rotate()
@@ -183,7 +184,7 @@ def test_a_token_of_a_withdrawn_key_is_refused_at_once(api: Any) -> None:
     assert api.refusal(token) == "key_unknown"
 
 
-def test_a_token_is_refused_when_its_kid_names_another_key(api: Any) -> None:
+def test_a_token_is_refused_when_its_kid_names_another_key(api: Api) -> None:
     token, kid = api.token(), api.issuer.keys.current_kid
     api.verify(token)
     (key,) = SigningKeys("ES256").jwks()["keys"]
@@ -193,7 +194,7 @@ def test_a_token_is_refused_when_its_kid_names_another_key(api: Any) -> None:
 
 
 def test_a_key_set_that_is_replaced_during_verification_is_not_credited_with_the_verdict(
-    api: Any, monkeypatch: pytest.MonkeyPatch
+    api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     api.verify(api.token())
     token, kid = api.token(), api.issuer.keys.current_kid
@@ -211,7 +212,7 @@ def test_a_key_set_that_is_replaced_during_verification_is_not_credited_with_the
     assert api.refusal(token) == "key_unknown"
 
 
-def test_a_token_that_ends_between_two_requests_is_refused_at_the_second(api: Any) -> None:
+def test_a_token_that_ends_between_two_requests_is_refused_at_the_second(api: Api) -> None:
     token = api.token(exp=api.now + 10)
     first = api.verify(token)
     api.now += 10 + SKEW - 0.5
@@ -220,7 +221,7 @@ def test_a_token_that_ends_between_two_requests_is_refused_at_the_second(api: An
     assert api.refusal(token) == "token_expired"
 
 
-def test_a_token_is_verified_again_after_a_minute(api: Any) -> None:
+def test_a_token_is_verified_again_after_a_minute(api: Api) -> None:
     token = api.token(exp=api.now + 3600)
     first = api.verify(token)
     api.clock += 59.5
@@ -231,7 +232,7 @@ def test_a_token_is_verified_again_after_a_minute(api: Any) -> None:
     assert api.verify(token) is second
 
 
-def test_hits_do_not_make_the_minute_longer(api: Any) -> None:
+def test_hits_do_not_make_the_minute_longer(api: Api) -> None:
     token = api.token(exp=api.now + 3600)
     first = api.verify(token)
     for _ in range(5):
@@ -241,7 +242,7 @@ def test_hits_do_not_make_the_minute_longer(api: Any) -> None:
     assert api.verify(token) is not first
 
 
-def test_a_clock_that_was_set_back_is_no_reason_to_believe_what_was_decided_in_its_future(api: Any) -> None:
+def test_a_clock_that_was_set_back_is_no_reason_to_believe_what_was_decided_in_its_future(api: Api) -> None:
     token = api.token(nbf=api.now)
     first = api.verify(token)
     api.now -= SKEW
@@ -250,7 +251,7 @@ def test_a_clock_that_was_set_back_is_no_reason_to_believe_what_was_decided_in_i
     assert api.refusal(token) == "token_not_yet_valid"
 
 
-def test_a_token_is_not_believed_longer_than_keys_serve_in_an_outage(new_api: Callable[..., Any]) -> None:
+def test_a_token_is_not_believed_longer_than_keys_serve_in_an_outage(new_api: type[Api]) -> None:
     api = new_api("ES256", stale_seconds=20)
     token = api.token(exp=api.now + 3600)
     api.verify(token)
@@ -264,7 +265,7 @@ def test_a_token_is_not_believed_longer_than_keys_serve_in_an_outage(new_api: Ca
 
 
 def test_keys_that_end_during_verification_leave_a_verdict_that_is_not_kept(
-    new_api: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    new_api: type[Api], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     api = new_api("ES256", stale_seconds=20)
     token = api.token(exp=api.now + 3600)
@@ -282,7 +283,7 @@ def test_keys_that_end_during_verification_leave_a_verdict_that_is_not_kept(
     assert api.refusal(token) == "fetch_timeout"
 
 
-def test_a_tenant_that_was_removed_is_refused_when_its_minute_is_over(api: Any) -> None:
+def test_a_tenant_that_was_removed_is_refused_when_its_minute_is_over(api: Api) -> None:
     tenants = {api.issuer.issuer: make_policy(issuer=api.issuer.issuer, audience=(api.issuer.audience,))}
     verifier = verifier_beside(api, policy_of=tenants.get)
     verify(verifier, api.token())
@@ -297,7 +298,7 @@ def test_a_tenant_that_was_removed_is_refused_when_its_minute_is_over(api: Any) 
         verify(verifier, token)
 
 
-def test_two_verifiers_do_not_share_what_they_have_seen(api: Any) -> None:
+def test_two_verifiers_do_not_share_what_they_have_seen(api: Api) -> None:
     token = api.token()
     api.verify(token)
     other = verifier_beside(api, audience="https://other.test/")
@@ -306,12 +307,12 @@ def test_two_verifiers_do_not_share_what_they_have_seen(api: Any) -> None:
     assert verify(verifier_beside(api), token) is not api.verify(token)
 
 
-def test_a_cache_of_size_0_keeps_nothing(api: Any) -> None:
+def test_a_cache_of_size_0_keeps_nothing(api: Api) -> None:
     verifier, token = verifier_beside(api, token_cache=0), api.token()
     assert verify(verifier, token) is not verify(verifier, token)
 
 
-def test_a_cache_of_size_1_keeps_the_last(api: Any) -> None:
+def test_a_cache_of_size_1_keeps_the_last(api: Api) -> None:
     verifier = verifier_beside(api, token_cache=1)
     first, second = api.token(), api.token()
     verdict = verify(verifier, first)
@@ -320,14 +321,14 @@ def test_a_cache_of_size_1_keeps_the_last(api: Any) -> None:
     assert verify(verifier, first) is not verdict
 
 
-def test_a_bound_token_never_gets_in(api: Any) -> None:
+def test_a_bound_token_never_gets_in(api: Api) -> None:
     # RFC 7800: its proof would have to be looked at on every request.
     token = api.token(cnf={"jkt": "thumbprint"})
     api.verify(api.token())
     assert [api.refusal(token), api.refusal(token), kept(api)] == ["proof_not_supported", "proof_not_supported", 1]
 
 
-def test_a_bound_token_is_refused_beside_its_twin_without_the_binding(api: Any) -> None:
+def test_a_bound_token_is_refused_beside_its_twin_without_the_binding(api: Api) -> None:
     api.verify(api.token(jti="twin"))
     assert api.refusal(api.token(jti="twin", cnf={"x5t#S256": "thumbprint"})) == "proof_not_supported"
 
@@ -354,7 +355,7 @@ def test_a_rule_of_the_header_reads_nothing_but_header_and_policy() -> None:
         rule.check(token, policy, cast("Any", Untouchable()))
 
 
-def test_a_header_that_one_policy_admits_is_judged_by_the_next(api: Any) -> None:
+def test_a_header_that_one_policy_admits_is_judged_by_the_next(api: Api) -> None:
     answers = {"policy": make_policy(issuer=api.issuer.issuer, audience=(api.issuer.audience,))}
     verifier = verifier_beside(api, policy_of=lambda _issuer: answers["policy"])
     for _ in range(3):  # the second reads the header that the first made known
@@ -368,7 +369,7 @@ def test_a_header_that_one_policy_admits_is_judged_by_the_next(api: Any) -> None
 
 
 def test_a_bound_token_is_asked_for_its_proof_though_it_is_remembered(
-    api: Any, monkeypatch: pytest.MonkeyPatch
+    api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(proofs, "CONFIRMATION_METHODS", frozenset({"jkt"}))
     monkeypatch.setattr(rules, "CONFIRMATION_METHODS", frozenset({"jkt"}))

@@ -1,11 +1,11 @@
 """Each claim is compulsory or typed as its RFC says, and a token of another kind is never an access token."""
 
 import json
-from collections.abc import Callable
 from types import MappingProxyType
 from typing import Any
 
 import pytest
+from tests.tokens.conftest import Api
 
 from resource_server.errors import AuthorizationError
 from resource_server.testing import FakeIssuer
@@ -18,11 +18,11 @@ END_OF_9999 = 253_402_300_799
 
 
 @pytest.fixture
-def api(new_api: Callable[..., Any]) -> Any:
+def api(new_api: type[Api]) -> Api:
     return new_api("ES256")
 
 
-def raw_token(api: Any, name: str, value: str) -> str:
+def raw_token(api: Api, name: str, value: str) -> str:
     """A good token with one claim written as these very characters, be they JSON or not."""
     claims = api.issuer.claims()
     claims.pop(name, None)
@@ -32,7 +32,7 @@ def raw_token(api: Any, name: str, value: str) -> str:
     return token
 
 
-def outcome(api: Any, token: str) -> str | None:
+def outcome(api: Api, token: str) -> str | None:
     """None where the token is accepted, or the reason."""
     try:
         api.verify(token)
@@ -67,12 +67,12 @@ ISSUERS = {
 
 
 @pytest.mark.parametrize(("value", "reason"), ISSUERS.values(), ids=ISSUERS)
-def test_the_issuer_is_compared_exactly(api: Any, value: str, reason: str) -> None:
+def test_the_issuer_is_compared_exactly(api: Api, value: str, reason: str) -> None:
     assert api.refusal(raw_token(api, "iss", value)) == reason
     assert api.issuer.fetched == []
 
 
-def test_an_issuer_that_is_trusted_with_a_slash_is_not_the_one_without(new_api: Callable[..., Any]) -> None:
+def test_an_issuer_that_is_trusted_with_a_slash_is_not_the_one_without(new_api: type[Api]) -> None:
     other = FakeIssuer("https://issuer.test", algorithm="ES256")
     api = new_api("ES256", others=[other])
     assert len(api.verifier.issuers) == 2
@@ -111,11 +111,11 @@ AUDIENCES = {
 
 
 @pytest.mark.parametrize(("value", "reason"), AUDIENCES.values(), ids=AUDIENCES)
-def test_the_audience_has_to_name_this_api(api: Any, value: str, reason: str | None) -> None:
+def test_the_audience_has_to_name_this_api(api: Api, value: str, reason: str | None) -> None:
     assert outcome(api, raw_token(api, "aud", value)) == reason
 
 
-def test_any_one_of_several_audiences_is_enough(new_api: Callable[..., Any]) -> None:
+def test_any_one_of_several_audiences_is_enough(new_api: type[Api]) -> None:
     api = new_api("ES256", audience=("a", "b"))
     assert api.verify(api.token(aud="b")).audience == ("b",)
     assert api.verify(api.token(aud=["c", "a"])).audience == ("c", "a")
@@ -124,12 +124,12 @@ def test_any_one_of_several_audiences_is_enough(new_api: Callable[..., Any]) -> 
 
 
 @pytest.mark.parametrize("claim", ["iss", "aud", "exp", "sub"])
-def test_a_compulsory_claim_is_missed(api: Any, claim: str) -> None:
+def test_a_compulsory_claim_is_missed(api: Api, claim: str) -> None:
     assert api.refusal(api.token(**{claim: None})) == f"{claim}_missing"
 
 
 @pytest.mark.parametrize("claim", ["iat", "nbf", "jti", "client_id", "scope"])
-def test_an_optional_claim_is_not_missed(api: Any, claim: str) -> None:
+def test_an_optional_claim_is_not_missed(api: Api, claim: str) -> None:
     api.verify(api.token(**{claim: None}))
 
 
@@ -163,14 +163,14 @@ NO_NUMBERS = {
 
 @pytest.mark.parametrize("value", NO_DATES.values(), ids=NO_DATES)
 @pytest.mark.parametrize("claim", ["exp", "nbf", "iat"])
-def test_a_date_that_is_none_is_refused(api: Any, claim: str, value: str) -> None:
+def test_a_date_that_is_none_is_refused(api: Api, claim: str, value: str) -> None:
     assert api.refusal(raw_token(api, claim, value)) == f"{claim}_malformed"
     assert api.issuer.fetched == []
 
 
 @pytest.mark.parametrize("value", NO_NUMBERS.values(), ids=NO_NUMBERS)
 @pytest.mark.parametrize("claim", ["exp", "nbf", "iat", "anything"])
-def test_a_number_that_is_none_spoils_the_payload(api: Any, claim: str, value: str) -> None:
+def test_a_number_that_is_none_spoils_the_payload(api: Api, claim: str, value: str) -> None:
     assert api.refusal(raw_token(api, claim, value)) == "payload_malformed"
 
 
@@ -198,13 +198,13 @@ MOMENTS = {
 
 @pytest.mark.parametrize(("claim", "value", "reason"), MOMENTS.values(), ids=MOMENTS)
 def test_a_token_is_good_for_its_time_and_the_skew_to_the_second(
-    api: Any, claim: str, value: float, reason: str | None
+    api: Api, claim: str, value: float, reason: str | None
 ) -> None:
     assert outcome(api, api.token(**{claim: value})) == reason
 
 
 @pytest.mark.parametrize("skew", [0, 300])
-def test_the_skew_is_the_policys(new_api: Callable[..., Any], skew: int) -> None:
+def test_the_skew_is_the_policys(new_api: type[Api], skew: int) -> None:
     api = new_api("ES256", clock_skew_seconds=skew)
     assert outcome(api, api.token(exp=NOW - skew)) == "token_expired"
     assert outcome(api, api.token(exp=NOW - skew + 1)) is None
@@ -212,7 +212,7 @@ def test_the_skew_is_the_policys(new_api: Callable[..., Any], skew: int) -> None
     assert outcome(api, api.token(nbf=NOW + skew + 1)) == "token_not_yet_valid"
 
 
-def test_a_token_expires_while_its_key_is_known(api: Any) -> None:
+def test_a_token_expires_while_its_key_is_known(api: Api) -> None:
     token = api.token(exp=NOW + 10)
     api.verify(token)
     api.now += 10 + SKEW
@@ -246,7 +246,7 @@ SUBJECTS = {
 
 
 @pytest.mark.parametrize(("value", "reason"), SUBJECTS.values(), ids=SUBJECTS)
-def test_the_subject_is_a_printable_name(api: Any, value: str, reason: str | None) -> None:
+def test_the_subject_is_a_printable_name(api: Api, value: str, reason: str | None) -> None:
     assert outcome(api, raw_token(api, "sub", value)) == reason
     if reason is None:
         assert api.verify(raw_token(api, "sub", value)).subject == json.loads(value)
@@ -263,11 +263,11 @@ def test_the_subject_is_a_printable_name(api: Any, value: str, reason: str | Non
         ("jti", "jti_malformed"),
     ],
 )
-def test_other_names_are_printable_strings_too(api: Any, claim: str, reason: str, value: str) -> None:
+def test_other_names_are_printable_strings_too(api: Api, claim: str, reason: str, value: str) -> None:
     assert api.refusal(raw_token(api, claim, value)) == reason
 
 
-def test_the_client_is_the_first_that_is_named(api: Any) -> None:
+def test_the_client_is_the_first_that_is_named(api: Api) -> None:
     names = ("client_id", "azp", "cid", "appid")
     for number, name in enumerate(names):
         claims = dict.fromkeys(names[:number]) | {later: later for later in names[number:]}
@@ -301,24 +301,24 @@ SCOPES: dict[str, tuple[dict[str, Any], set[str]]] = {
 
 
 @pytest.mark.parametrize(("claims", "scopes"), SCOPES.values(), ids=SCOPES)
-def test_scopes_are_separated_by_a_space_and_by_nothing_else(api: Any, claims: Any, scopes: set[str]) -> None:
+def test_scopes_are_separated_by_a_space_and_by_nothing_else(api: Api, claims: Any, scopes: set[str]) -> None:
     assert api.verify(api.token(**claims)).scopes == scopes
 
 
 @pytest.mark.parametrize("value", ["null", "1", "true", "{}", '{"read":true}', '["read",1]', '[["read"]]', "[null]"])
 @pytest.mark.parametrize("claim", ["scope", "scp"])
-def test_a_scope_of_another_kind_is_refused(api: Any, claim: str, value: str) -> None:
+def test_a_scope_of_another_kind_is_refused(api: Api, claim: str, value: str) -> None:
     assert api.refusal(raw_token(api, claim, value)) == "scope_malformed"
 
 
-def test_a_malformed_scp_beside_a_good_scope_is_refused(api: Any) -> None:
+def test_a_malformed_scp_beside_a_good_scope_is_refused(api: Api) -> None:
     assert api.refusal(api.token(scope="read", scp=1)) == "scope_malformed"
 
 
 @pytest.mark.parametrize(
     "value", ["null", "{}", "[]", '""', "false", "0", '{"jkt":"x"}', '{"x5t#S256":"x"}', '{"kid":"x"}']
 )
-def test_a_bound_token_is_refused_whatever_it_is_bound_to(api: Any, value: str) -> None:
+def test_a_bound_token_is_refused_whatever_it_is_bound_to(api: Api, value: str) -> None:
     assert api.refusal(raw_token(api, "cnf", value)) == "proof_not_supported"
 
 
@@ -346,27 +346,27 @@ OTHER_TOKENS = {
 @pytest.mark.parametrize("header", [{"typ": "JWT"}, {"typ": None}, {"typ": "application/JWT"}], ids=str)
 @pytest.mark.parametrize("token_types", [("jwt",), ("at+jwt", "jwt")], ids=str)
 def test_a_token_of_another_kind_is_no_access_token(
-    new_api: Callable[..., Any], token_types: tuple[str, ...], header: dict[str, Any], claims: dict[str, Any]
+    new_api: type[Api], token_types: tuple[str, ...], header: dict[str, Any], claims: dict[str, Any]
 ) -> None:
     api = new_api("ES256", token_types=token_types)
     assert api.refusal(api.token(header=header, **claims)) == "not_an_access_token"
 
 
 @pytest.mark.parametrize("claim", ["nonce", "at_hash", "events", "token_use", "typ"])
-def test_null_betrays_another_kind_as_well(new_api: Callable[..., Any], claim: str) -> None:
+def test_null_betrays_another_kind_as_well(new_api: type[Api], claim: str) -> None:
     api = new_api("ES256", token_types=("jwt",))
     claims = json.dumps({**api.issuer.claims(), claim: None}).encode()
     header = json.dumps({"alg": "ES256", "kid": api.issuer.keys.current_kid}).encode()
     assert api.refusal(api.issuer.keys.sign_parts(header, claims)) == "not_an_access_token"
 
 
-def test_the_access_tokens_of_issuers_that_say_jwt_are_accepted(new_api: Callable[..., Any]) -> None:
+def test_the_access_tokens_of_issuers_that_say_jwt_are_accepted(new_api: type[Api]) -> None:
     api = new_api("ES256", token_types=("jwt",))
     for claims in ({}, {"token_use": "access"}, {"typ": "Bearer"}, {"auth_time": NOW, "acr": "1", "azp": "client"}):
         api.verify(api.token(header={"typ": "JWT"}, **claims))
 
 
-def test_the_explicit_type_speaks_for_itself(api: Any) -> None:
+def test_the_explicit_type_speaks_for_itself(api: Api) -> None:
     # RFC 9068 section 2.1: at+jwt is no ID token, whatever claims the issuer adds.
     api.verify(api.token(nonce="n", token_use="id"))
 
@@ -374,7 +374,7 @@ def test_the_explicit_type_speaks_for_itself(api: Any) -> None:
 # What a permission reads
 
 
-def test_the_access_token_is_what_was_signed(api: Any) -> None:
+def test_the_access_token_is_what_was_signed(api: Api) -> None:
     token = api.verify(
         api.token(scope="read", aud=["https://api.test/", "b"], nbf=NOW, roles=[{"name": "a", "n": [1]}])
     )
@@ -387,7 +387,7 @@ def test_the_access_token_is_what_was_signed(api: Any) -> None:
     assert token.claims["roles"] == (MappingProxyType({"name": "a", "n": (1,)}),)
 
 
-def test_the_claims_cannot_be_changed_at_any_depth(api: Any) -> None:
+def test_the_claims_cannot_be_changed_at_any_depth(api: Api) -> None:
     claims = api.verify(api.token(roles=[{"names": ["a"]}])).claims
     with pytest.raises(TypeError):
         claims["sub"] = "admin"
@@ -399,7 +399,7 @@ def test_the_claims_cannot_be_changed_at_any_depth(api: Any) -> None:
         api.verify(api.token()).subject = "admin"
 
 
-def test_a_shared_token_is_the_same_for_all_who_read_it(api: Any) -> None:
+def test_a_shared_token_is_the_same_for_all_who_read_it(api: Api) -> None:
     token = api.verify(api.token(roles=[{"names": ["a"], "deep": [[{"b": {}}]]}], address={"lines": ["x"]}))
     claims = token.claims
     assert token.claims is claims  # made once
@@ -418,13 +418,13 @@ def test_a_shared_token_is_the_same_for_all_who_read_it(api: Any) -> None:
     assert (token.subject, token.claims) == ("auth0|ada", claims)
 
 
-def test_neither_token_nor_person_is_in_a_repr(api: Any) -> None:
+def test_neither_token_nor_person_is_in_a_repr(api: Api) -> None:
     token = api.token(email="ada@example.test")
     text = repr(api.verify(token))
     assert text == "<AccessToken of https://issuer.test/>"
 
 
-def test_identities_are_told_apart(api: Any) -> None:
+def test_identities_are_told_apart(api: Api) -> None:
     # Where the one ends and the other begins is part of it, and so is every character.
     def token(issuer: str, subject: str) -> AccessToken:
         return AccessToken(
@@ -478,7 +478,7 @@ MACHINES: dict[str, tuple[dict[str, Any], bool]] = {
 
 
 @pytest.mark.parametrize(("claims", "machine"), MACHINES.values(), ids=MACHINES)
-def test_a_machine_is_told_from_a_person(api: Any, claims: dict[str, Any], machine: bool) -> None:
+def test_a_machine_is_told_from_a_person(api: Api, claims: dict[str, Any], machine: bool) -> None:
     assert api.verify(api.token(**claims)).is_machine is machine
 
 
@@ -489,7 +489,7 @@ ENTRA = ClaimNames(subject="oid", scope=("roles", "scp"), client_id=("appid",))
 AUTH0 = ClaimNames(scope=("permissions",))
 
 
-def test_each_claim_is_read_under_the_policys_name(new_api: Callable[..., Any]) -> None:
+def test_each_claim_is_read_under_the_policys_name(new_api: type[Api]) -> None:
     names = ClaimNames(subject="uid", audience="for", scope=("may",), client_id=("by",))
     api = new_api("ES256", claim_names=names)
     claims = {"uid": "ada", "for": ["https://api.test/", "b"], "may": ["read"], "by": "app"}
@@ -536,13 +536,13 @@ RENAMED: dict[str, tuple[ClaimNames, dict[str, Any], str | None]] = {
 
 @pytest.mark.parametrize(("names", "claims", "reason"), RENAMED.values(), ids=RENAMED)
 def test_a_renamed_claim_is_as_compulsory_and_as_typed(
-    new_api: Callable[..., Any], names: ClaimNames, claims: dict[str, Any], reason: str | None
+    new_api: type[Api], names: ClaimNames, claims: dict[str, Any], reason: str | None
 ) -> None:
     api = new_api("ES256", claim_names=names)
     assert outcome(api, api.token(**claims)) == reason
 
 
-def test_the_first_name_that_is_there_counts(new_api: Callable[..., Any]) -> None:
+def test_the_first_name_that_is_there_counts(new_api: type[Api]) -> None:
     api = new_api("ES256", claim_names=ENTRA)
     assert api.verify(api.token(oid="ada", roles=["a"], scp="b c")).scopes == {"a"}
     assert api.verify(api.token(oid="ada", scp="b c")).scopes == {"b", "c"}
@@ -566,12 +566,12 @@ def test_the_first_name_that_is_there_counts(new_api: Callable[..., Any]) -> Non
     ],
 )
 def test_a_machine_is_told_from_a_person_under_other_names(
-    new_api: Callable[..., Any], names: ClaimNames, claims: dict[str, Any], machine: bool
+    new_api: type[Api], names: ClaimNames, claims: dict[str, Any], machine: bool
 ) -> None:
     api = new_api("ES256", claim_names=names)
     assert api.verify(api.token(**claims)).is_machine is machine
 
 
-def test_an_access_token_takes_the_standard_names_where_none_are_given(api: Any) -> None:
+def test_an_access_token_takes_the_standard_names_where_none_are_given(api: Api) -> None:
     token = access_token(api.issuer.claims(scope="read", uid="x"))
     assert (token.subject, token.scopes) == ("auth0|ada", {"read"})

@@ -3,14 +3,17 @@
 import asyncio
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
+from tests.tokens.conftest import Api
 
 from resource_server.errors import InvalidToken
 from resource_server.flow import Blocking, Flow, arun, run
 from resource_server.keys.document import Document
 from resource_server.tokens.credentials import Credentials
+
+Runner: TypeAlias = Callable[[Flow[Any]], Any]
 
 
 def sync_runner(flow: Flow[Any]) -> Any:
@@ -22,8 +25,8 @@ def async_runner(flow: Flow[Any]) -> Any:
 
 
 @pytest.fixture(params=[sync_runner, async_runner], ids=["sync", "async"])
-def runner(request: pytest.FixtureRequest) -> Callable[[Flow[Any]], Any]:
-    runner: Callable[[Flow[Any]], Any] = request.param
+def runner(request: pytest.FixtureRequest) -> Runner:
+    runner: Runner = request.param
     return runner
 
 
@@ -42,15 +45,15 @@ def fails(error: Exception) -> Callable[[], Any]:
     return call
 
 
-def test_a_flow_gets_the_values_of_its_calls_in_order(runner: Any) -> None:
+def test_a_flow_gets_the_values_of_its_calls_in_order(runner: Runner) -> None:
     assert runner(calls(1, None, "three")) == [1, None, "three"]
 
 
-def test_a_flow_without_calls_gives_its_value(runner: Any) -> None:
+def test_a_flow_without_calls_gives_its_value(runner: Runner) -> None:
     assert runner(calls()) == []
 
 
-def test_a_flow_within_a_flow(runner: Any) -> None:
+def test_a_flow_within_a_flow(runner: Runner) -> None:
     def outer() -> Flow[Any]:
         inner = yield from calls(1, 2)
         last = yield Blocking(call=lambda: 3)
@@ -59,7 +62,7 @@ def test_a_flow_within_a_flow(runner: Any) -> None:
     assert runner(outer()) == [1, 2, 3]
 
 
-def test_an_exception_of_a_call_is_thrown_into_the_flow(runner: Any) -> None:
+def test_an_exception_of_a_call_is_thrown_into_the_flow(runner: Runner) -> None:
     def flow() -> Flow[Any]:
         try:
             yield Blocking(call=fails(KeyError("k")))
@@ -70,7 +73,7 @@ def test_an_exception_of_a_call_is_thrown_into_the_flow(runner: Any) -> None:
     assert runner(flow()) == ("k",)
 
 
-def test_an_exception_that_the_flow_does_not_catch_is_the_callers(runner: Any) -> None:
+def test_an_exception_that_the_flow_does_not_catch_is_the_callers(runner: Runner) -> None:
     closed = []
 
     def flow() -> Flow[Any]:
@@ -85,7 +88,7 @@ def test_an_exception_that_the_flow_does_not_catch_is_the_callers(runner: Any) -
 
 
 @pytest.mark.parametrize("steps", [0, 1, 2])
-def test_what_the_flow_raises_is_the_callers(runner: Any, steps: int) -> None:
+def test_what_the_flow_raises_is_the_callers(runner: Runner, steps: int) -> None:
     def flow() -> Flow[Any]:
         yield from calls(*range(steps))
         raise InvalidToken("signature_invalid")
@@ -94,7 +97,7 @@ def test_what_the_flow_raises_is_the_callers(runner: Any, steps: int) -> None:
         runner(flow())
 
 
-def test_an_exit_is_not_handed_to_the_flow(runner: Any) -> None:
+def test_an_exit_is_not_handed_to_the_flow(runner: Runner) -> None:
     def flow() -> Flow[Any]:
         try:
             yield Blocking(call=fails(KeyboardInterrupt()))  # type: ignore[arg-type]
@@ -146,7 +149,7 @@ def test_an_async_caller_goes_on_while_a_call_blocks() -> None:
     assert asyncio.run(caller()) is True
 
 
-def test_a_token_whose_key_is_known_yields_nothing(new_api: Callable[..., Any]) -> None:
+def test_a_token_whose_key_is_known_yields_nothing(new_api: type[Api]) -> None:
     # No thread, no lock, no round trip: the flow ends before its first step.
     api = new_api("ES256")
     credentials = Credentials(unverified_token=api.token())
@@ -159,13 +162,13 @@ def test_a_token_whose_key_is_known_yields_nothing(new_api: Callable[..., Any]) 
     assert stop.value.value.token.subject == "auth0|ada"
 
 
-def test_a_token_that_is_refused_without_its_key_yields_nothing(new_api: Callable[..., Any]) -> None:
+def test_a_token_that_is_refused_without_its_key_yields_nothing(new_api: type[Api]) -> None:
     api = new_api("ES256")
     with pytest.raises(InvalidToken):
         next(api.verifier.verify(Credentials(unverified_token=api.token(exp=1))))
 
 
-def test_the_verdict_is_the_same_for_sync_and_async_callers(new_api: Callable[..., Any], runner: Any) -> None:
+def test_the_verdict_is_the_same_for_sync_and_async_callers(new_api: type[Api], runner: Runner) -> None:
     api = new_api("ES256")
     token = runner(api.verifier.verify(Credentials(unverified_token=api.token(scope="read")))).token
     assert token.scopes == {"read"}
@@ -176,7 +179,7 @@ def test_the_verdict_is_the_same_for_sync_and_async_callers(new_api: Callable[..
         runner(api.verifier.verify(Credentials(unverified_token=api.token(header={"kid": "new"}))))
 
 
-def test_a_token_that_expires_while_its_key_is_fetched_is_refused(new_api: Callable[..., Any]) -> None:
+def test_a_token_that_expires_while_its_key_is_fetched_is_refused(new_api: type[Api]) -> None:
     def fetch(url: str, /, *, seconds: float, **_: Any) -> Document:
         api.now += 2
         return api.issuer.fetch(url, seconds=seconds)

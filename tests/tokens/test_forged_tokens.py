@@ -4,13 +4,13 @@ import base64
 import hashlib
 import hmac
 import json
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
 from joserfc.jws import JWSRegistry
+from tests.tokens.conftest import Api
 
 from resource_server.devissuer.signing import ALGORITHMS, SigningKeys
 from resource_server.errors import InvalidToken
@@ -39,12 +39,12 @@ def private_key(keys: SigningKeys) -> Any:
 
 
 @pytest.fixture
-def es256(new_api: Callable[..., Any]) -> Any:
+def es256(new_api: type[Api]) -> Api:
     return new_api("ES256")
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_a_good_token_of_each_algorithm_is_accepted(new_api: Callable[..., Any], algorithm: str) -> None:
+def test_a_good_token_of_each_algorithm_is_accepted(new_api: type[Api], algorithm: str) -> None:
     # Without this, all the refusals below could come from a verifier that refuses everything.
     api = new_api(algorithm)
     token = api.verify(api.token(scope="read write"))
@@ -54,7 +54,7 @@ def test_a_good_token_of_each_algorithm_is_accepted(new_api: Callable[..., Any],
 
 @pytest.mark.parametrize("pinned", [True, False], ids=["the key names its alg", "the key names none"])
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_no_algorithm_passes_for_another(new_api: Callable[..., Any], algorithm: str, pinned: bool) -> None:
+def test_no_algorithm_passes_for_another(new_api: type[Api], algorithm: str, pinned: bool) -> None:
     api = new_api(algorithm)
     (key,) = api.issuer.keys.jwks()["keys"]
     if not pinned:
@@ -72,9 +72,7 @@ def test_no_algorithm_passes_for_another(new_api: Callable[..., Any], algorithm:
 
 
 @pytest.mark.parametrize("pinned", ["RS256", "PS256"])
-def test_a_key_pinned_to_one_rsa_algorithm_serves_no_other_even_if_it_signed(
-    new_api: Callable[..., Any], pinned: str
-) -> None:
+def test_a_key_pinned_to_one_rsa_algorithm_serves_no_other_even_if_it_signed(new_api: type[Api], pinned: str) -> None:
     api = new_api(pinned)
     other = {"RS256": "PS256", "PS256": "RS256"}[pinned]
     kid = api.issuer.keys.current_kid
@@ -84,7 +82,7 @@ def test_a_key_pinned_to_one_rsa_algorithm_serves_no_other_even_if_it_signed(
     assert api.refusal(f"{signing_input}.{b64(signature)}") == "key_unknown"
 
 
-def test_the_allowed_algorithms_are_the_policys(new_api: Callable[..., Any]) -> None:
+def test_the_allowed_algorithms_are_the_policys(new_api: type[Api]) -> None:
     api = new_api("ES256", algorithms=("RS256",))
     assert api.refusal(api.token()) == "alg_not_allowed"
     assert api.issuer.fetched == []
@@ -95,7 +93,7 @@ def test_the_allowed_algorithms_are_the_policys(new_api: Callable[..., Any]) -> 
 
 @pytest.mark.parametrize("signature", ["", "good"])
 @pytest.mark.parametrize("alg", ["none", "None", "NONE", "nOnE", " none", "none\x00", "ɴone"])
-def test_alg_none_is_refused_in_any_spelling(api: Any, alg: str, signature: str) -> None:
+def test_alg_none_is_refused_in_any_spelling(api: Api, alg: str, signature: str) -> None:
     for kid in ({"kid": api.issuer.keys.current_kid}, {}):
         token = api.token(header={"alg": alg, "kid": None, **kid})
         if not signature:
@@ -107,7 +105,7 @@ def test_alg_none_is_refused_in_any_spelling(api: Any, alg: str, signature: str)
 @pytest.mark.parametrize(
     "alg", [None, "", 0, True, [], ["RS256"], {"RS256": 1}, "rs256", "RS256 ", "RS1", "ES256K", "dir"]
 )
-def test_an_alg_that_is_not_one_of_ours_is_refused(api: Any, alg: Any) -> None:
+def test_an_alg_that_is_not_one_of_ours_is_refused(api: Api, alg: Any) -> None:
     good = json.dumps({"alg": alg, "kid": api.issuer.keys.current_kid, "typ": "at+jwt"}).encode()
     token = api.issuer.keys.sign_parts(good, json.dumps(api.issuer.claims()).encode())
     assert api.refusal(token) == "alg_not_allowed"
@@ -145,7 +143,7 @@ def public_forms(keys: SigningKeys) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("typ", ["HS256", "HS384", "HS512"])
 @pytest.mark.parametrize("algorithm", ["RS256", "ES256"])
-def test_a_public_key_is_no_secret(new_api: Callable[..., Any], algorithm: str, typ: str) -> None:
+def test_a_public_key_is_no_secret(new_api: type[Api], algorithm: str, typ: str) -> None:
     api = new_api(algorithm)
     api.verify(api.token())
     for secret in public_forms(api.issuer.keys).values():
@@ -159,7 +157,7 @@ def test_a_public_key_is_no_secret(new_api: Callable[..., Any], algorithm: str, 
 
 
 @pytest.mark.parametrize("algorithm", ["RS256", "ES256"])
-def test_a_mac_with_the_public_key_is_no_signature(new_api: Callable[..., Any], algorithm: str) -> None:
+def test_a_mac_with_the_public_key_is_no_signature(new_api: type[Api], algorithm: str) -> None:
     # The same MAC under the right alg: a verifier that takes the key for a secret whatever the alg would accept it.
     api = new_api(algorithm)
     for secret in public_forms(api.issuer.keys).values():
@@ -168,7 +166,7 @@ def test_a_mac_with_the_public_key_is_no_signature(new_api: Callable[..., Any], 
         assert api.refusal(f"{signing_input}.{b64(signature)}") == "signature_invalid"
 
 
-def test_a_symmetric_key_in_the_key_set_is_no_key(es256: Any) -> None:
+def test_a_symmetric_key_in_the_key_set_is_no_key(es256: Api) -> None:
     secret = b"an issuer that publishes its secret"
     members = [{"kty": "oct", "k": b64(secret), "kid": "shared", "alg": "HS256"}, *es256.issuer.keys.jwks()["keys"]]
     es256.issuer.documents[es256.issuer.jwks_uri] = json.dumps({"keys": members}).encode()
@@ -202,7 +200,7 @@ def test_a_symmetric_key_in_the_key_set_is_no_key(es256: Any) -> None:
     ],
     ids=["jwk", "jku", "jku below the issuer", "x5u", "x5c", "all"],
 )
-def test_a_key_in_the_token_is_never_followed(es256: Any, pointer: dict[str, Any]) -> None:
+def test_a_key_in_the_token_is_never_followed(es256: Api, pointer: dict[str, Any]) -> None:
     claims = es256.issuer.claims()
     ours = es256.issuer.keys.current_kid
     metadata = list(es256.issuer.fetched)
@@ -219,7 +217,7 @@ def test_a_key_in_the_token_is_never_followed(es256: Any, pointer: dict[str, Any
     es256.verify(es256.token(header=pointer))
 
 
-def test_another_key_of_the_set_under_this_kid(new_api: Callable[..., Any]) -> None:
+def test_another_key_of_the_set_under_this_kid(new_api: type[Api]) -> None:
     api = new_api("ES256", own_keys=True)
     old, new = api.issuer.keys.current_kid, api.issuer.keys.rotate()
     api.verify(api.token(kid=old))
@@ -230,7 +228,7 @@ def test_another_key_of_the_set_under_this_kid(new_api: Callable[..., Any]) -> N
 class TwoIssuers:
     """Two issuers, and one fetcher that brings the documents of both."""
 
-    def __init__(self, new_api: Callable[..., Any], *, kid: str | None = None) -> None:
+    def __init__(self, new_api: type[Api], *, kid: str | None = None) -> None:
         self.other = FakeIssuer("https://other.test/", "https://api.test/", algorithm="ES256", now=lambda: self.api.now)
         self.api = new_api("ES256", own_keys=True, others=[self.other], fetch=self.fetch)
         if kid is not None:
@@ -243,7 +241,7 @@ class TwoIssuers:
         return issuer.fetch(url, seconds=seconds)
 
 
-def test_the_same_kid_of_another_issuer_is_another_key(new_api: Callable[..., Any]) -> None:
+def test_the_same_kid_of_another_issuer_is_another_key(new_api: type[Api]) -> None:
     two = TwoIssuers(new_api, kid="1")
     ours, other = two.api.issuer, two.other
     for issuer in (ours, other):
@@ -254,7 +252,7 @@ def test_the_same_kid_of_another_issuer_is_another_key(new_api: Callable[..., An
         assert two.api.refusal(forged) == "signature_invalid"
 
 
-def test_keys_of_one_issuer_serve_no_other(new_api: Callable[..., Any]) -> None:
+def test_keys_of_one_issuer_serve_no_other(new_api: type[Api]) -> None:
     two = TwoIssuers(new_api)
     for issuer in (two.api.issuer, two.other):
         two.api.verify(issuer.token())
@@ -262,7 +260,7 @@ def test_keys_of_one_issuer_serve_no_other(new_api: Callable[..., Any]) -> None:
     assert two.api.refusal(two.other.token(iss=two.api.issuer.issuer, header={"kid": None})) == "signature_invalid"
 
 
-def test_the_same_subject_of_two_issuers_is_two_identities(new_api: Callable[..., Any]) -> None:
+def test_the_same_subject_of_two_issuers_is_two_identities(new_api: type[Api]) -> None:
     two = TwoIssuers(new_api)
     assert two.api.verify(two.api.token()).identity != two.api.verify(two.other.token()).identity
 
@@ -272,14 +270,14 @@ def test_the_same_subject_of_two_issuers_is_two_identities(new_api: Callable[...
 
 @pytest.mark.parametrize("value", [[], ["b64"], ["exp"], None, "b64", {}, 0])
 @pytest.mark.parametrize("name", ["crit", "b64", "zip"])
-def test_extensions_are_refused_by_their_mere_name(api: Any, name: str, value: Any) -> None:
+def test_extensions_are_refused_by_their_mere_name(api: Api, name: str, value: Any) -> None:
     header = {"alg": "RS256", "kid": api.issuer.keys.current_kid, "typ": "at+jwt", name: value}
     token = api.issuer.keys.sign_parts(json.dumps(header).encode(), json.dumps(api.issuer.claims()).encode())
     assert api.refusal(token) == "header_not_supported"
     assert api.issuer.fetched == []
 
 
-def test_an_unencoded_payload_is_refused(api: Any) -> None:
+def test_an_unencoded_payload_is_refused(api: Api) -> None:
     # RFC 7797: really signed over the bare payload.
     header = b64(
         json.dumps({"alg": "RS256", "kid": api.issuer.keys.current_kid, "b64": False, "crit": ["b64"]}).encode()
@@ -312,20 +310,22 @@ REFUSED = [(setting, typ) for setting, (_, refused) in TYPES.items() for typ in 
 
 
 @pytest.mark.parametrize(("setting", "typ"), ACCEPTED)
-def test_a_type_that_the_setting_names_is_accepted(new_api: Callable[..., Any], setting: Any, typ: str | None) -> None:
+def test_a_type_that_the_setting_names_is_accepted(
+    new_api: type[Api], setting: tuple[str, ...], typ: str | None
+) -> None:
     api = new_api("ES256", token_types=setting)
     api.verify(api.token(header={"typ": typ}))
 
 
 @pytest.mark.parametrize(("setting", "typ"), REFUSED)
-def test_any_other_type_is_refused(new_api: Callable[..., Any], setting: Any, typ: str | None) -> None:
+def test_any_other_type_is_refused(new_api: type[Api], setting: tuple[str, ...], typ: str | None) -> None:
     api = new_api("ES256", token_types=setting)
     assert api.refusal(api.token(header={"typ": typ})) == "typ_not_accepted"
     assert api.issuer.fetched == []
 
 
 @pytest.mark.parametrize("typ", [None, 0, True, ["at+jwt"], {"typ": "at+jwt"}])
-def test_a_type_that_is_no_string_is_refused(new_api: Callable[..., Any], typ: Any) -> None:
+def test_a_type_that_is_no_string_is_refused(new_api: type[Api], typ: Any) -> None:
     api = new_api("ES256", token_types=("at+jwt", "jwt"))
     header = {"alg": "ES256", "kid": api.issuer.keys.current_kid, "typ": typ}
     token = api.issuer.keys.sign_parts(json.dumps(header).encode(), json.dumps(api.issuer.claims()).encode())
@@ -333,7 +333,7 @@ def test_a_type_that_is_no_string_is_refused(new_api: Callable[..., Any], typ: A
 
 
 @pytest.mark.parametrize("kid", [None, "", 0, 1, True, [], ["kid"], {}, "k" * 513])
-def test_a_kid_that_is_no_short_string_is_refused(api: Any, kid: Any) -> None:
+def test_a_kid_that_is_no_short_string_is_refused(api: Api, kid: Any) -> None:
     header = {"alg": "RS256", "kid": kid, "typ": "at+jwt"}
     token = api.issuer.keys.sign_parts(json.dumps(header).encode(), json.dumps(api.issuer.claims()).encode())
     assert api.refusal(token) == "kid_malformed"
@@ -341,11 +341,11 @@ def test_a_kid_that_is_no_short_string_is_refused(api: Any, kid: Any) -> None:
 
 
 @pytest.mark.parametrize("kid", ["k" * 512, "../../../dev/null", "' OR 1=1 --", "\x00", "unknown", " "])
-def test_an_unknown_kid_is_only_a_name(es256: Any, kid: str) -> None:
+def test_an_unknown_kid_is_only_a_name(es256: Api, kid: str) -> None:
     assert es256.refusal(es256.token(header={"kid": kid})) == "key_unknown"
 
 
-def test_a_token_without_kid_is_verified_where_one_key_fits(new_api: Callable[..., Any]) -> None:
+def test_a_token_without_kid_is_verified_where_one_key_fits(new_api: type[Api]) -> None:
     api = new_api("ES256", own_keys=True)
     api.verify(api.token(header={"kid": None}))
     api.issuer.keys.rotate("RS256")
@@ -389,7 +389,7 @@ def respelled(segment: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("position", [0, 1, 2], ids=["header", "payload", "signature"])
-def test_only_canonical_base64url_is_a_token(es256: Any, position: int) -> None:
+def test_only_canonical_base64url_is_a_token(es256: Api, position: int) -> None:
     es256.verify(es256.token())
     seen = set()
     # Lengths of all kinds, and enough text for - and _ to turn up in each segment.
@@ -415,7 +415,7 @@ def test_only_canonical_base64url_is_a_token(es256: Any, position: int) -> None:
     assert position != 2 or "unused bits 15" in seen
 
 
-def test_a_length_that_base64_cannot_have_is_refused(es256: Any) -> None:
+def test_a_length_that_base64_cannot_have_is_refused(es256: Api) -> None:
     for segments in ("e.e30.e30", "e30.e.e30", "e30.e30.e", "eyJhb.e30.e30"):
         assert es256.refusal(segments) == "token_malformed"
 
@@ -435,7 +435,7 @@ FORMS = {
 
 
 @pytest.mark.parametrize(("token", "reason"), FORMS.values(), ids=FORMS)
-def test_what_is_no_compact_jws_is_refused(es256: Any, token: str, reason: str) -> None:
+def test_what_is_no_compact_jws_is_refused(es256: Api, token: str, reason: str) -> None:
     assert es256.refusal(token) == reason
     if token:
         with pytest.raises(InvalidToken):
@@ -443,7 +443,7 @@ def test_what_is_no_compact_jws_is_refused(es256: Any, token: str, reason: str) 
     assert es256.issuer.fetched == []
 
 
-def test_json_serialisation_of_a_good_token_is_refused(es256: Any) -> None:
+def test_json_serialisation_of_a_good_token_is_refused(es256: Api) -> None:
     header, payload, signature = es256.token().split(".")
     flattened = {"payload": payload, "protected": header, "signature": signature}
     general = {"payload": payload, "signatures": [{"protected": header, "signature": signature}]}
@@ -457,7 +457,7 @@ def test_json_serialisation_of_a_good_token_is_refused(es256: Any) -> None:
 @pytest.mark.parametrize(
     ("position", "reason"), [(0, "header_malformed"), (1, "payload_malformed"), (2, "signature_invalid")]
 )
-def test_an_empty_part_is_refused(es256: Any, position: int, reason: str) -> None:
+def test_an_empty_part_is_refused(es256: Api, position: int, reason: str) -> None:
     segments = es256.token().split(".")
     segments[position] = ""
     assert es256.refusal(".".join(segments)) == reason
@@ -502,7 +502,7 @@ DOCUMENTS = {
 
 
 @pytest.mark.parametrize("document", DOCUMENTS.values(), ids=DOCUMENTS)
-def test_a_header_or_payload_that_is_not_one_json_object_is_refused(es256: Any, document: bytes) -> None:
+def test_a_header_or_payload_that_is_not_one_json_object_is_refused(es256: Api, document: bytes) -> None:
     header = {"alg": "ES256", "kid": es256.issuer.keys.current_kid, "typ": "at+jwt"}
     good = [json.dumps(part).encode() for part in (header, es256.issuer.claims())]
     for position, reason in ((0, "header_malformed"), (1, "payload_malformed")):
@@ -513,7 +513,7 @@ def test_a_header_or_payload_that_is_not_one_json_object_is_refused(es256: Any, 
     assert es256.issuer.fetched == []
 
 
-def test_what_is_still_one_json_object_is_accepted(es256: Any) -> None:
+def test_what_is_still_one_json_object_is_accepted(es256: Api) -> None:
     # The limits above are no tighter than they say.
     header = {"alg": "ES256", "kid": es256.issuer.keys.current_kid, "typ": "at+jwt"}
     deep: Any = 1
@@ -542,7 +542,7 @@ DUPLICATES = {
 
 @pytest.mark.parametrize("last", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize(("position", "member"), DUPLICATES.values(), ids=DUPLICATES)
-def test_a_name_that_stands_twice_is_refused(es256: Any, position: int, member: bytes, last: bool) -> None:
+def test_a_name_that_stands_twice_is_refused(es256: Api, position: int, member: bytes, last: bool) -> None:
     header = {"alg": "ES256", "kid": es256.issuer.keys.current_kid, "typ": "at+jwt"}
     parts = [json.dumps(part).encode() for part in (header, es256.issuer.claims())]
     document = parts[position]
@@ -554,7 +554,7 @@ def test_a_name_that_stands_twice_is_refused(es256: Any, position: int, member: 
 # Size
 
 
-def of_size(api: Any, characters: int) -> str:
+def of_size(api: Api, characters: int) -> str:
     """A good token of exactly this many characters."""
     for header in ({}, {"x": ""}, {"x": "1"}, {"x": "12"}, {"x": "123"}):
         base = len(api.token(header=header, note=""))
@@ -565,7 +565,7 @@ def of_size(api: Any, characters: int) -> str:
     raise AssertionError("no filler gives this length")
 
 
-def test_a_token_may_have_sixteen_kibibytes_and_not_one_character_more(es256: Any) -> None:
+def test_a_token_may_have_sixteen_kibibytes_and_not_one_character_more(es256: Api) -> None:
     too_large = of_size(es256, 16 * 1024 + 1)
     assert es256.refusal(too_large) == "token_too_large"
     assert es256.issuer.fetched == []
@@ -576,7 +576,7 @@ def test_a_token_may_have_sixteen_kibibytes_and_not_one_character_more(es256: An
 
 
 @pytest.mark.parametrize("algorithm", ["RS256", "PS256", "ES256", "ES384", "ES512", "Ed25519"])
-def test_a_flipped_bit_anywhere_is_noticed(new_api: Callable[..., Any], algorithm: str) -> None:
+def test_a_flipped_bit_anywhere_is_noticed(new_api: type[Api], algorithm: str) -> None:
     api = new_api(algorithm)
     token = api.token()
     segments = token.split(".")
@@ -591,14 +591,14 @@ def test_a_flipped_bit_anywhere_is_noticed(new_api: Callable[..., Any], algorith
                 assert position < 2 or reason == "signature_invalid"
 
 
-def test_changed_claims_with_the_old_signature_are_refused(api: Any) -> None:
+def test_changed_claims_with_the_old_signature_are_refused(api: Api) -> None:
     signature = api.token().rpartition(".")[2]
     for change in ({"sub": "admin"}, {"scope": "admin"}, {"exp": api.now + 601}):
         assert api.refusal(f"{api.token(**change).rpartition('.')[0]}.{signature}") == "signature_invalid"
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_a_signature_of_another_length_is_refused(new_api: Callable[..., Any], algorithm: str) -> None:
+def test_a_signature_of_another_length_is_refused(new_api: type[Api], algorithm: str) -> None:
     api = new_api(algorithm)
     signing_input, _, segment = api.token().rpartition(".")
     good = unb64(segment)
@@ -614,7 +614,7 @@ ORDER = {
 
 
 @pytest.mark.parametrize("algorithm", ["ES256", "ES384", "ES512"])
-def test_psychic_signatures_are_refused(new_api: Callable[..., Any], algorithm: str) -> None:
+def test_psychic_signatures_are_refused(new_api: type[Api], algorithm: str) -> None:
     # CVE-2022-21449: r = s = 0, and their congruences, passed for a signature of anything.
     api = new_api(algorithm)
     signing_input, _, segment = api.token().rpartition(".")
@@ -628,7 +628,7 @@ def test_psychic_signatures_are_refused(new_api: Callable[..., Any], algorithm: 
 
 
 @pytest.mark.parametrize("algorithm", ["RS256", "PS256", "Ed25519"])
-def test_trivial_signatures_are_refused(new_api: Callable[..., Any], algorithm: str) -> None:
+def test_trivial_signatures_are_refused(new_api: type[Api], algorithm: str) -> None:
     api = new_api(algorithm)
     signing_input, _, segment = api.token().rpartition(".")
     length = len(unb64(segment))
@@ -638,7 +638,7 @@ def test_trivial_signatures_are_refused(new_api: Callable[..., Any], algorithm: 
 
 
 @pytest.mark.parametrize(("algorithm", "size"), [("ES256", 256), ("ES384", 384), ("ES512", 512)])
-def test_an_ecdsa_signature_in_der_is_refused(new_api: Callable[..., Any], algorithm: str, size: int) -> None:
+def test_an_ecdsa_signature_in_der_is_refused(new_api: type[Api], algorithm: str, size: int) -> None:
     # RFC 7518 section 3.4: R and S side by side; DER would be a second spelling of the same signature.
     api = new_api(algorithm)
     signing_input = api.token().rpartition(".")[0]
@@ -647,19 +647,19 @@ def test_an_ecdsa_signature_in_der_is_refused(new_api: Callable[..., Any], algor
     assert api.refusal(f"{signing_input}.{b64(der)}") == "signature_invalid"
 
 
-def test_a_signature_over_the_payload_alone_is_refused(es256: Any) -> None:
+def test_a_signature_over_the_payload_alone_is_refused(es256: Api) -> None:
     header, payload, _ = es256.token().split(".")
     for signed in (payload, header, f"{payload}.{header}", f"{header}{payload}", f"{header}."):
         signature = JWSRegistry.algorithms["ES256"].sign(signed.encode(), private_key(es256.issuer.keys))
         assert es256.refusal(f"{header}.{payload}.{b64(signature)}") == "signature_invalid"
 
 
-def test_a_detached_payload_is_refused(es256: Any) -> None:
+def test_a_detached_payload_is_refused(es256: Api) -> None:
     header, _payload, signature = es256.token().split(".")
     assert es256.refusal(f"{header}..{signature}") == "payload_malformed"
 
 
-def test_a_nested_token_is_refused(es256: Any) -> None:
+def test_a_nested_token_is_refused(es256: Api) -> None:
     header = json.dumps({"alg": "ES256", "kid": es256.issuer.keys.current_kid, "typ": "at+jwt", "cty": "JWT"}).encode()
     nested = es256.issuer.keys.sign_parts(header, es256.token().encode())
     assert es256.refusal(nested) == "payload_malformed"
@@ -682,6 +682,6 @@ HOPELESS = {
 
 
 @pytest.mark.parametrize(("claims", "header", "reason"), HOPELESS.values(), ids=HOPELESS)
-def test_a_hopeless_token_costs_no_fetch(api: Any, claims: dict[str, Any], header: dict[str, Any], reason: str) -> None:
+def test_a_hopeless_token_costs_no_fetch(api: Api, claims: dict[str, Any], header: dict[str, Any], reason: str) -> None:
     assert api.refusal(api.token(header=header, **claims)) == reason
     assert api.issuer.fetched == []

@@ -5,22 +5,25 @@ import hmac
 import json
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeAlias
 
 import pytest
+from tests.tokens.conftest import Api
 
 from resource_server.devissuer.signing import SigningKeys
 from resource_server.errors import InvalidToken
-from resource_server.keys.key_set import parse_secret
+from resource_server.keys.key_set import VerificationKey, parse_secret
 from resource_server.tokens import jws as jwt
 from resource_server.tokens.jws import MAX_KNOWN_HEADER_CHARACTERS, MAX_KNOWN_HEADERS, parse, verify_signature
 
+# Header segments in the alphabet of base64, and the headers in them.
+KnownHeaders: TypeAlias = dict[bytes, Mapping[str, Any]]
 SECRET = b"a secret that is made up for these tests"
 
 
 @pytest.fixture(autouse=True)
-def known() -> Iterator[dict[str, Any]]:
+def known() -> Iterator[KnownHeaders]:
     """The headers that are known, none at first."""
     jwt._known_headers.clear()
     yield jwt._known_headers
@@ -28,7 +31,7 @@ def known() -> Iterator[dict[str, Any]]:
 
 
 @pytest.fixture
-def api(new_api: Callable[..., Any]) -> Any:
+def api(new_api: type[Api]) -> Api:
     return new_api("ES256", token_types=("at+jwt",))
 
 
@@ -52,7 +55,7 @@ def accept(header: str) -> None:
     verify_signature(token, parse_secret(SECRET).keys)
 
 
-def test_a_header_is_known_when_its_signature_was_verified(api: Any, known: dict[str, Any]) -> None:
+def test_a_header_is_known_when_its_signature_was_verified(api: Api, known: KnownHeaders) -> None:
     token = api.token()
     api.verify(token)
     (read,) = known.values()
@@ -63,7 +66,7 @@ def test_a_header_is_known_when_its_signature_was_verified(api: Any, known: dict
         parse(token).unverified_header["alg"] = "none"  # type: ignore[index]
 
 
-def test_nobody_without_a_key_makes_a_header_known(api: Any, known: dict[str, Any]) -> None:
+def test_nobody_without_a_key_makes_a_header_known(api: Api, known: KnownHeaders) -> None:
     api.verify(api.token())
     before = dict(known)
     stranger = SigningKeys("ES256")
@@ -76,7 +79,7 @@ def test_nobody_without_a_key_makes_a_header_known(api: Any, known: dict[str, An
     assert known == before
 
 
-def test_tokens_with_one_payload_and_two_headers_are_judged_apart(api: Any) -> None:
+def test_tokens_with_one_payload_and_two_headers_are_judged_apart(api: Api) -> None:
     good, kid = api.token(), api.issuer.keys.current_kid
     _, payload, signature = good.split(".")
     api.verify(good)
@@ -94,7 +97,7 @@ def test_tokens_with_one_payload_and_two_headers_are_judged_apart(api: Any) -> N
             api.verify(good)
 
 
-def test_what_one_policy_accepted_another_still_refuses(new_api: Callable[..., Any], api: Any) -> None:
+def test_what_one_policy_accepted_another_still_refuses(new_api: type[Api], api: Api) -> None:
     # The header is shared, its judgement is not.
     other = new_api("ES256", token_types=("jwt",))
     third = new_api("ES256", algorithms=("RS256",))
@@ -105,7 +108,7 @@ def test_what_one_policy_accepted_another_still_refuses(new_api: Callable[..., A
         assert third.refusal(token) == "alg_not_allowed"
 
 
-def test_a_signed_header_that_is_refused_stays_refused(api: Any, known: dict[str, Any]) -> None:
+def test_a_signed_header_that_is_refused_stays_refused(api: Api, known: KnownHeaders) -> None:
     for header, reason in (
         ({"typ": "JWT"}, "typ_not_accepted"),
         ({"crit": ["exp"]}, "header_not_supported"),
@@ -119,12 +122,13 @@ def test_a_signed_header_that_is_refused_stays_refused(api: Any, known: dict[str
             assert api.refusal(token) == reason
 
 
-def _keys(api: Any) -> Any:
+def _keys(api: Api) -> tuple[VerificationKey, ...]:
     api.verify(api.token())
+    assert api.keys.trusted is not None
     return api.keys.trusted.keys.keys
 
 
-def test_a_known_header_does_not_spare_the_signature(api: Any) -> None:
+def test_a_known_header_does_not_spare_the_signature(api: Api) -> None:
     token = api.token()
     api.verify(token)
     signing_input, _, signature = token.rpartition(".")
@@ -134,7 +138,7 @@ def test_a_known_header_does_not_spare_the_signature(api: Any) -> None:
 
 
 @pytest.mark.parametrize("piece", ["=", "+", "/", "!", " ", "\n"])
-def test_another_spelling_of_a_known_header_is_malformed(api: Any, piece: str) -> None:
+def test_another_spelling_of_a_known_header_is_malformed(api: Api, piece: str) -> None:
     token = api.token()
     api.verify(token)
     header, _, rest = token.partition(".")
@@ -144,7 +148,7 @@ def test_another_spelling_of_a_known_header_is_malformed(api: Any, piece: str) -
         assert caught.value.reason == "token_malformed"
 
 
-def test_ten_thousand_headers_take_no_more_room_than_the_limit(known: dict[str, Any]) -> None:
+def test_ten_thousand_headers_take_no_more_room_than_the_limit(known: KnownHeaders) -> None:
     largest = 0
     for number in range(10_000):
         accept(segment({"alg": "HS256", "kid": str(number)}))
@@ -154,14 +158,14 @@ def test_ten_thousand_headers_take_no_more_room_than_the_limit(known: dict[str, 
     assert name(segment({"alg": "HS256", "kid": "0"})) in known
 
 
-def test_a_long_header_is_read_each_time(known: dict[str, Any]) -> None:
+def test_a_long_header_is_read_each_time(known: KnownHeaders) -> None:
     for filler in range(MAX_KNOWN_HEADER_CHARACTERS):
         header = segment({"alg": "HS256", "x": "x" * filler})
         accept(header)
         assert (name(header) in known) == (len(header) <= MAX_KNOWN_HEADER_CHARACTERS)
 
 
-def test_threads_share_the_known_headers(known: dict[str, Any]) -> None:
+def test_threads_share_the_known_headers(known: KnownHeaders) -> None:
     failures: list[BaseException] = []
 
     def work(offset: int) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from django.http import JsonResponse
+from tests.tokens.conftest import Api
 
 from resource_server.stamp import Stamp
 from resource_server.strict_json import parse_object
@@ -398,7 +399,7 @@ def test_bytes_are_counted_once_for_a_token_that_comes_in_again_or_ends() -> Non
     assert (len(tokens), tokens._used) == (1, [700])
 
 
-def test_large_tokens_of_one_issuer_do_not_fill_the_memory(new_api: Callable[..., Any]) -> None:
+def test_large_tokens_of_one_issuer_do_not_fill_the_memory(new_api: type[Api]) -> None:
     """Ten thousand of them took 2.5 GiB."""
     api = new_api("ES256")
     claims = {"x": [[] for _ in range(2500)]}
@@ -425,9 +426,7 @@ CHANGES: dict[str, Callable[[Any], object]] = {
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-def test_no_request_can_change_the_token_of_another(
-    new_api: Callable[..., Any], change: Callable[[Any], object]
-) -> None:
+def test_no_request_can_change_the_token_of_another(new_api: type[Api], change: Callable[[Any], object]) -> None:
     api = new_api("ES256")
     claims = {"realm": {"admin": False}, "roles": ["user"], "grants": [{"to": "ada"}], "deep": [[["user"]]]}
     token = api.token(scope="read", aud=[api.issuer.audience], **claims)

@@ -1,7 +1,8 @@
 """An issuer that signs, a client that calls one view with its tokens, and databases beside the default one."""
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 import pytest
@@ -10,15 +11,21 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group, Permission, User
 from django.contrib.contenttypes.models import ContentType
 from django.db import connections
+from django.http import HttpResponse
 from django.test import AsyncClient, Client
+from pytest_django import DjangoDbBlocker, Settings
 
 from resource_server.accounts.models import Account
 from resource_server.signals import user_provisioned
 from resource_server.testing import FakeIssuer
 
+# Sends a request with a token of the given claims.
+Request: TypeAlias = Callable[..., HttpResponse]
+Receiver: TypeAlias = Callable[..., object]
+
 
 @pytest.fixture
-def issuer(settings: Any) -> Iterator[FakeIssuer]:
+def issuer(settings: Settings) -> Iterator[FakeIssuer]:
     """The issuer that the project trusts and fetches from."""
     issuer = FakeIssuer(algorithm="ES256")
     settings.ROOT_URLCONF = "tests.users.views"
@@ -28,7 +35,7 @@ def issuer(settings: Any) -> Iterator[FakeIssuer]:
 
 
 @pytest.fixture
-def users_are(issuer: FakeIssuer, settings: Any) -> Callable[[str], None]:
+def users_are(issuer: FakeIssuer, settings: Settings) -> Callable[[str], None]:
     """Sets USERS."""
 
     def change(users: str) -> None:
@@ -38,10 +45,10 @@ def users_are(issuer: FakeIssuer, settings: Any) -> Callable[[str], None]:
 
 
 @pytest.fixture
-def call(issuer: FakeIssuer) -> Callable[..., Any]:
+def call(issuer: FakeIssuer) -> Request:
     """The response to a request with a token of these claims."""
 
-    def request(**claims: Any) -> Any:
+    def request(**claims: Any) -> HttpResponse:
         token = issuer.token(**{"scope": "read", **claims})
         return Client().get("/me", headers={"Authorization": f"Bearer {token}"})
 
@@ -49,24 +56,25 @@ def call(issuer: FakeIssuer) -> Callable[..., Any]:
 
 
 @pytest.fixture(params=["plain", "async", "rest"])
-def call_any(request: pytest.FixtureRequest, issuer: FakeIssuer) -> Callable[..., Any]:
+def call_any(request: pytest.FixtureRequest, issuer: FakeIssuer) -> Request:
     """As `call`, for a view of each kind."""
 
-    def send(**claims: Any) -> Any:
+    def send(**claims: Any) -> HttpResponse:
         headers = {"Authorization": f"Bearer {issuer.token(**{'scope': 'read', **claims})}"}
         if request.param == "async":
-            return async_to_sync(AsyncClient().get)("/async", headers=headers)
+            response: HttpResponse = async_to_sync(AsyncClient().get)("/async", headers=headers)
+            return response
         return Client().get("/me" if request.param == "plain" else "/rest", headers=headers)
 
     return send
 
 
 @pytest.fixture
-def on_provisioned() -> Iterator[Callable[[Any], None]]:
+def on_provisioned() -> Iterator[Callable[[Receiver], None]]:
     """Connects receivers of `user_provisioned` for this test."""
     receivers = []
 
-    def connect(receiver: Any) -> None:
+    def connect(receiver: Receiver) -> None:
         receivers.append(receiver)
         user_provisioned.connect(receiver)
 
@@ -76,7 +84,9 @@ def on_provisioned() -> Iterator[Callable[[Any], None]]:
 
 
 @pytest.fixture
-def add_database(request: pytest.FixtureRequest, tmp_path: Any, django_db_blocker: Any) -> Iterator[Callable[..., str]]:
+def add_database(
+    request: pytest.FixtureRequest, tmp_path: Path, django_db_blocker: DjangoDbBlocker
+) -> Iterator[Callable[..., str]]:
     """Adds a real database under an alias, with the tables of users and accounts: a file of SQLite, or PostgreSQL.
 
     Nothing is undone between statements: transactions are committed.

@@ -7,11 +7,11 @@ from django.contrib.auth.backends import BaseBackend
 from django.contrib.auth.models import Group, Permission
 from django.test import Client
 from django.urls import path
+from tests.verified import token_of
 
 from resource_server.accounts.admin import AccountAdmin
 from resource_server.accounts.models import Account
 from resource_server.accounts.provision import provision
-from resource_server.tokens.access_token import access_token
 
 CHANGELIST = "/admin/resource_server_accounts/account/"
 
@@ -63,7 +63,7 @@ def list_urls(settings):
 
 
 def account_of(subject):
-    provision(access_token({"iss": "https://issuer.test/", "sub": subject, "aud": "api", "exp": 2_000_000_000}))
+    provision(token_of(subject))
     return Account.objects.get(subject=subject)
 
 

@@ -4,10 +4,10 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.test import Client
+from tests.verified import token_of
 
 from resource_server.accounts.models import Account
 from resource_server.accounts.provision import provision
-from resource_server.tokens.access_token import access_token
 
 CHANGELIST = "/admin/resource_server_accounts/account/"
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def account(db):
     for subject in ("auth0|ada", "auth0|bob"):
-        provision(access_token({"iss": "https://issuer.test/", "sub": subject, "aud": "api", "exp": 2_000_000_000}))
+        provision(token_of(subject))
     return Account.objects.get(subject="auth0|ada")
 
 

@@ -7,11 +7,11 @@ from django.contrib.auth import get_user_model
 from django.core.checks import run_checks
 from django.db import connections, transaction
 from django.test.utils import CaptureQueriesContext
+from tests.verified import token_of
 
 from resource_server.accounts.models import Account
 from resource_server.accounts.provision import provision
 from resource_server.errors import InvalidToken
-from resource_server.tokens.access_token import access_token
 
 
 class SendsUsers:
@@ -180,8 +180,7 @@ def provision_on_another_connection():
     finished = []
 
     def provision_and_close():
-        token = access_token({"iss": "https://issuer.test/", "sub": "auth0|ada", "aud": "api", "exp": 2_000_000_000})
-        finished.append(provision(token).pk)
+        finished.append(provision(token_of("auth0|ada")).pk)
         connections.close_all()
 
     thread = threading.Thread(target=provision_and_close)

@@ -9,15 +9,11 @@ from urllib.parse import urlsplit
 
 import pytest
 from django.contrib.auth import get_user_model
+from tests.verified import token_of
 
 from resource_server.accounts.models import Account
 from resource_server.accounts.provision import provision
 from resource_server.signals import user_provisioned
-from resource_server.tokens.access_token import access_token
-
-
-def token_of(subject="auth0|ada", issuer="https://issuer.test/", **claims):
-    return access_token({"iss": issuer, "sub": subject, "aud": "api", "exp": 2_000_000_000, **claims})
 
 
 @pytest.fixture

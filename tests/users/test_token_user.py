@@ -9,13 +9,13 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Model
 from django.http import HttpResponse
 from django.test import AsyncRequestFactory, RequestFactory
+from tests.verified import token_of
 
 from resource_server import TokenUser
-from resource_server.tokens.access_token import access_token
 
 
 def token_user(issuer="https://issuer.test/", subject="ada"):
-    return TokenUser(access_token({"iss": issuer, "sub": subject, "aud": "api", "exp": 2_000_000_000}))
+    return TokenUser(token_of(subject, issuer))
 
 
 OTHERS = {

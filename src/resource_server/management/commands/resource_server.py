@@ -1,12 +1,15 @@
-"""`manage.py resource_server keys`: the trusted keys of each issuer, since when and until when."""
+"""`manage.py resource_server`: `keys` prints the trusted keys of each issuer, `explain` why a token is good or refused."""
 
-from argparse import ArgumentParser
+import sys
+from argparse import SUPPRESS, ArgumentParser
 from datetime import datetime
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
 from resource_server.errors import InvalidToken, Unavailable
+from resource_server.explain import Explanation, Step, explain
+from resource_server.tokens.credentials import MAX_TOKEN_CHARACTERS
 from resource_server.trusted import TrustedIssuer, trusted_issuers
 
 __all__ = ["Command"]
@@ -27,7 +30,62 @@ class Command(BaseCommand):
             help="an issuer that the function of ISSUERS knows, in addition to the listed ones",
         )
 
-    def handle(self, *_: Any, issuers: list[str], **__: Any) -> None:
+        explained = topics.add_parser(
+            "explain",
+            help="read an access token from standard input and print each step of its verification",
+            description=(
+                "Reads an access token from standard input and prints each step of its verification, with what the "
+                "settings expect. Exit status 0 for a good token, else 1. The token is not an argument, because "
+                "process lists and shell histories show arguments. Prints no token."
+            ),
+        )
+        # Refused by `_explain` without repeating it, as the parser's own error would.
+        explained.add_argument("arguments", nargs="*", help=SUPPRESS)
+
+    def handle(self, *_: Any, topic: str, **options: Any) -> None:
+        if topic == "explain":
+            self._explain(options["arguments"])
+        else:
+            self._keys(options["issuers"])
+
+    def _explain(self, arguments: list[str]) -> None:
+        """Exit status 0 for a good token, else 1."""
+        if arguments:
+            raise CommandError(
+                "give the token on standard input, never as an argument: process lists and shell histories show "
+                "arguments. If you typed a token just now, revoke it or let it expire."
+            )
+        if sys.stdin.isatty():
+            self.stderr.write("Paste the token, press Enter, then Ctrl-D. Use a pipe for more than 4000 characters.")
+        explanation = explain(_read_token())
+        self._print_facts(explanation)
+        for step in explanation.steps:
+            self._print_step(step)
+        refusal = explanation.refusal
+        if refusal is not None:
+            self.stdout.write(self.style.ERROR(f"Verdict: a request is answered {refusal.status}, {refusal.reason}"))
+            sys.exit(1)
+        self.stdout.write(self.style.SUCCESS("Verdict: the token is good; a view may still demand scopes"))
+
+    def _print_facts(self, explanation: Explanation) -> None:
+        if not explanation.facts:
+            return
+        self.stdout.write(self.style.MIGRATE_HEADING("The token claims (unverified), and the settings expect"))
+        for fact in explanation.facts:
+            self.stdout.write(f"  {fact.name:<11} {fact.found}")
+            if fact.expected:
+                self.stdout.write(f"  {'':<11} expected {fact.expected}")
+
+    def _print_step(self, step: Step) -> None:
+        outcome = f"{step.outcome:<11}"
+        if step.reason is not None:
+            outcome = self.style.ERROR(outcome)
+        self.stdout.write(f"  {outcome} {step.name} ({step.source})")
+        if step.reason is not None:
+            self.stdout.write(f"  {'':<11} {step.reason}: {step.reason.message}")
+            self.stdout.write(f"  {'':<11} {step.reason.remedy}")
+
+    def _keys(self, issuers: list[str]) -> None:
         """Exit status 0 if every issuer has keys, else 1."""
         try:
             trusted = trusted_issuers(*issuers)
@@ -63,3 +121,11 @@ class Command(BaseCommand):
 
 def _time(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def _read_token() -> str:
+    """The token on standard input, as people paste it: with the word Bearer, or with line breaks around it."""
+    # One character more than a token may have is enough to refuse it.
+    text = sys.stdin.buffer.read(2 * MAX_TOKEN_CHARACTERS).decode("utf-8", "replace").strip()
+    scheme, _, rest = text.partition(" ")
+    return rest.strip() if scheme.lower() == "bearer" else text

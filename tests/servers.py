@@ -1,26 +1,107 @@
-"""An issuer on a real socket that can be made to fail in every way while it runs, and counts what it is asked."""
+"""Servers on a real socket of this machine: any handler of connections, and an issuer that can fail in every way."""
 
 import gzip
 import json
 import os
+import re
 import socket
+import ssl
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
-from resource_server.devissuer.signing import SigningKeys
+from resource_server.testing import FakeIssuer
+
+Handler: TypeAlias = Callable[[socket.socket], None]
+
+
+class Server:
+    """A TCP server on loopback that gives each connection and the head of its request to a function, in a thread."""
+
+    def __init__(
+        self, handler: Callable[[socket.socket, bytes], None], *, context: ssl.SSLContext | None = None, port: int = 0
+    ) -> None:
+        self.requests: list[bytes] = []
+        self.connections = 0
+        self._handler = handler
+        self._context = context
+        self._socket = socket.create_server(("127.0.0.1", port), backlog=128)
+        self.port: int = self._socket.getsockname()[1]
+        self._threads = [threading.Thread(target=self._accept, daemon=True)]
+
+    def start(self) -> None:
+        """Answer; clients that came before wait in the socket's queue."""
+        self._threads[0].start()
+
+    def url(self, path: str = "/jwks.json") -> str:
+        return f"http{'s' if self._context else ''}://127.0.0.1:{self.port}{path}"
+
+    def close(self) -> None:
+        """Accept no more. Each client must have ended its connection, or end it within ten seconds."""
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+        for thread in self._threads:
+            thread.join(10)
+            assert not thread.is_alive()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = self._socket.accept()
+                self.connections += 1
+                thread = threading.Thread(target=self._serve, args=(connection,), daemon=True)
+                self._threads.append(thread)
+                thread.start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        connection.settimeout(10)
+        with connection, suppress(OSError):
+            if self._context:
+                connection = self._context.wrap_socket(connection, server_side=True)
+            with connection:
+                request = self._request(connection)
+                self.requests.append(request)
+                self._handler(connection, request)
+
+    @staticmethod
+    def _request(connection: socket.socket) -> bytes:
+        request = b""
+        while b"\r\n\r\n" not in request and (received := connection.recv(65536)):
+            request += received
+        return request
+
+
+@contextmanager
+def serving(handler: Handler, context: ssl.SSLContext | None = None) -> Iterator[Server]:
+    """A server whose answer does not depend on the request."""
+    server = Server(lambda connection, _request: handler(connection), context=context)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+def until_shut(connection: socket.socket) -> None:
+    """Hold a connection open until the other side ends it."""
+    with suppress(OSError):
+        while connection.recv(65536):
+            pass
+
 
 AUDIENCE = "https://api.test/"
 METADATA = "/.well-known/openid-configuration"
 OTHER_METADATA = "/.well-known/oauth-authorization-server"
 KEYS = "/jwks.json"
 
-# What a fault writes on a connection instead of the answer; the body is that of the good one.
+_REQUEST = re.compile(rb"GET (\S+) HTTP/1\.1\r\n")
+_CONDITION = re.compile(rb"\r\nIf-None-Match: ([^\r]*)\r\n", re.IGNORECASE)
+
+# Writes on the connection in place of the good answer, whose body the Exchange holds.
 Fault = Callable[["Exchange"], None]
 
 
@@ -37,7 +118,7 @@ class Exchange:
         self.connection.sendall("\r\n".join(head).encode() + body)
 
     def hang(self, *, drop: bytes = b"", seconds: float = 0.05) -> None:
-        """Say nothing, or a little again and again, until the other side or the test has enough."""
+        """Send nothing, or `drop` every few moments, until the other side or the test ends it."""
         self.connection.settimeout(seconds)
         while not self.ended.is_set():
             self.connection.sendall(drop)
@@ -90,7 +171,7 @@ def _reset(exchange: Exchange) -> None:
 
 HTML = b"<!doctype html><title>We will be back soon</title>"
 
-# The name of a fault -> it, and the reason by which it is known.
+# The name of a fault -> the fault, and the reason that the verifier gives for it.
 FAST_FAULTS: Mapping[str, tuple[Fault, str]] = {
     "404": (_answer("404 Not Found"), "fetch_status"),
     "429 with seconds": (_answer("429 Too Many Requests", "Retry-After: 1"), "fetch_status"),
@@ -122,23 +203,14 @@ HANGING_FAULTS: Mapping[str, tuple[Fault, str]] = {
 FAULTS: Mapping[str, tuple[Fault, str]] = {**FAST_FAULTS, **HANGING_FAULTS}
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 128
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that has had enough is no error."""
-
-
-class LiveIssuer:
-    """Signs tokens and serves its documents. Whatever is set here is true of the next request.
+class LiveIssuer(FakeIssuer):
+    """A FakeIssuer that serves its documents. Each change here applies to the next request.
 
     `fault` answers in place of the documents of `faulty` paths; `delay_seconds` passes before the key set is sent;
     `fields` are more headers of the good answers. `asked` has each request's path and time by the monotonic clock.
     """
 
-    def __init__(self, port: int = 0) -> None:
-        self.keys = SigningKeys("ES256")
+    def __init__(self, port: int = 0, *, audience: str = AUDIENCE, algorithm: str = "ES256") -> None:
         self.fault: Fault | None = None
         self.faulty: tuple[str, ...] = (METADATA, OTHER_METADATA, KEYS)
         self.delay_seconds = 0.0
@@ -146,19 +218,9 @@ class LiveIssuer:
         self.asked: list[tuple[str, float]] = []
         self.conditions: list[str] = []
         self._ended = threading.Event()
-        issuer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                issuer._serve(self.path, self.connection, self.headers.get("If-None-Match"))
-                self.close_connection = True
-
-            def log_message(self, format: str, *arguments: object) -> None:
-                pass
-
-        self._server = _Server(("127.0.0.1", port), Handler)
-        self.address = f"http://127.0.0.1:{self._server.server_port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
+        self._server = Server(self._serve, port=port)
+        self.address = f"http://127.0.0.1:{self._server.port}"
+        super().__init__(self.address, audience, algorithm=algorithm)
 
     @property
     def counts(self) -> Counter[str]:
@@ -169,56 +231,42 @@ class LiveIssuer:
         self.asked, self.conditions = [], []
 
     def claims(self, **changes: Any) -> dict[str, Any]:
-        now = int(time.time())
-        good = {
-            "iss": self.address,
-            "aud": AUDIENCE,
-            "sub": "auth0|someone",
-            "client_id": "a-client",
-            "iat": now,
-            "exp": now + 600,
-            "jti": os.urandom(8).hex(),
-        }
-        return {**good, **changes}
-
-    def token(self, kid: str | None = None, header: Mapping[str, Any] | None = None, **changes: Any) -> str:
-        return self.keys.sign(self.claims(**changes), kid=kid, header=header)
+        """The claims of a good token, with an identifier of its own."""
+        return super().claims(**{"jti": os.urandom(8).hex(), **changes})
 
     def forged(self, kid: str) -> str:
-        """A token that claims a key that this issuer never had; what it is signed with does not matter."""
+        """A token that names a key that this issuer never had."""
         return self.token(header={"kid": kid})
 
-    def settings(self, **changes: Any) -> dict[str, Any]:
-        return {"ISSUER": self.address, "AUDIENCE": AUDIENCE, **changes}
-
     def body(self, path: str) -> bytes | None:
-        """The good document."""
+        """The good document at a path, or None."""
         if path == METADATA:
-            return json.dumps({"issuer": self.address, "jwks_uri": f"{self.address}{KEYS}"}).encode()
+            return json.dumps(self.metadata()).encode()
         return json.dumps(self.keys.jwks()).encode() if path == KEYS else None
 
-    def _serve(self, path: str, connection: socket.socket, condition: str | None) -> None:
+    def _serve(self, connection: socket.socket, request: bytes) -> None:
+        asked = _REQUEST.match(request)
+        if asked is None:
+            return
+        path = asked[1].decode()
         self.asked.append((path, time.monotonic()))
-        if condition is not None:
-            self.conditions.append(condition)
+        if (condition := _CONDITION.search(request)) is not None:
+            self.conditions.append(condition[1].decode())
         body, fault = self.body(path), self.fault
         exchange = Exchange(connection=connection, body=body or b"{}", ended=self._ended)
-        with suppress(OSError):
-            if fault is not None and path in self.faulty:
-                fault(exchange)
-            elif body is None:
-                exchange.send("404 Not Found", _length(2), body=b"{}")
-            else:
-                if path == KEYS:
-                    self._ended.wait(self.delay_seconds)
-                exchange.send("200 OK", *self.fields, _length(len(body)), body=body)
+        if fault is not None and path in self.faulty:
+            fault(exchange)
+        elif body is None:
+            exchange.send("404 Not Found", _length(2), body=b"{}")
+        else:
+            if path == KEYS:
+                self._ended.wait(self.delay_seconds)
+            exchange.send("200 OK", *self.fields, _length(len(body)), body=body)
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        self._server.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._ended.set()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        self._server.close()

@@ -1,4 +1,4 @@
-"""The example and its issuers as they run for a reader: processes and sockets, on ports of this machine only."""
+"""Processes of the tests: the example, the development issuer and any other server, on ports of this machine only."""
 
 import http.client
 import http.cookies
@@ -8,24 +8,20 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from resource_server.devissuer.signing import SigningKeys
-
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 EXAMPLE = ROOT / "example"
 AUDIENCE = "https://api.example.test"
 START_SECONDS = 60
 
-# Variables of the developer's shell must not decide what these tests test.
+# Variables of the developer's shell that must not reach the processes of the tests.
 VARIABLES = [
     "ALGORITHMS",
     "ALLOWED_HOSTS",
@@ -67,7 +63,7 @@ def call(
     method: str | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Answer:
-    """One request, with nothing added to it and no redirect followed."""
+    """The answer to one request. Adds no header and follows no redirect."""
     sent = dict(headers or {})
     if authorization is not None:
         sent["Authorization"] = authorization
@@ -99,9 +95,16 @@ def environment(**variables: str) -> dict[str, str]:
     return {**inherited, "PYTHONUNBUFFERED": "1", **variables}
 
 
+def run_pytest(folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run the tests of a folder with this project's fixtures and settings of pytest, outside CI unless `variables` say so."""
+    command = [sys.executable, "-m", "pytest", "-p", "tests.conftest", "-c", str(ROOT / "pyproject.toml"), str(folder)]
+    env = {**environment(), "CI": "", **variables}
+    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60, check=False)
+
+
 @contextmanager
 def process(command: list[str], address: str, ready_path: str, **variables: str) -> Iterator[subprocess.Popen[str]]:
-    """A server that has answered once; it is stopped at the end. Its output is shown where it does not start."""
+    """A server that has answered once; it is stopped at the end. If it does not start, the error shows its output."""
     with tempfile.TemporaryFile("w+") as log:
         child = subprocess.Popen(
             command, cwd=EXAMPLE, env=environment(**variables), stdout=log, stderr=subprocess.STDOUT, text=True
@@ -137,7 +140,7 @@ def development_issuer(port: int, *arguments: str) -> Iterator[tuple[str, subpro
 
 @contextmanager
 def api(port: int, *, workers: int = 1, **variables: str) -> Iterator[str]:
-    """The example under gunicorn, with the settings of a development machine unless `variables` say otherwise."""
+    """The example under gunicorn, in development mode unless `variables` say otherwise."""
     address = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "gunicorn", "mysite.wsgi", "--bind", f"127.0.0.1:{port}", "--threads", "8"]
     command += ["--workers", str(workers), "--worker-class", "gthread", "--no-control-socket"]
@@ -158,13 +161,13 @@ def manage(*arguments: str, directory: Path = EXAMPLE, **variables: str) -> subp
 
 
 def copy_of_example(directory: Path) -> Path:
-    """The example elsewhere, so that its database is not in the working tree and its code can be broken."""
+    """A copy of the example, whose database and code a test may change."""
     ignored = shutil.ignore_patterns("__pycache__", "*.sqlite3", ".env")
     return shutil.copytree(EXAMPLE, directory / "example", ignore=ignored)
 
 
 def request_token(issuer: str, scope: str = "", **parameters: str) -> str:
-    """A token of a machine, by client credentials, from the development issuer."""
+    """A machine's token from the development issuer, by client credentials."""
     form = {
         "grant_type": "client_credentials",
         "client_id": "demo-machine",
@@ -177,61 +180,3 @@ def request_token(issuer: str, scope: str = "", **parameters: str) -> str:
     token = answer.json()["access_token"]
     assert isinstance(token, str)
     return token
-
-
-class SigningIssuer:
-    """An issuer with metadata and a key set, which signs whatever a test wants signed."""
-
-    def __init__(self, port: int) -> None:
-        self.address = f"http://127.0.0.1:{port}"
-        self.keys = SigningKeys()
-        documents: Mapping[str, Callable[[], Mapping[str, Any]]] = {
-            "/.well-known/openid-configuration": self._metadata,
-            "/.well-known/oauth-authorization-server": self._metadata,
-            "/jwks.json": self.keys.jwks,
-        }
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                document = documents.get(self.path)
-                body = json.dumps(document() if document else {}).encode()
-                self.send_response(200 if document else 404)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, format: str, *arguments: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
-
-    def _metadata(self) -> dict[str, Any]:
-        return {"issuer": self.address, "jwks_uri": f"{self.address}/jwks.json"}
-
-    def claims(self, **changes: Any) -> dict[str, Any]:
-        """Those of a good token, with changes; None removes a claim."""
-        now = int(time.time())
-        good = {
-            "iss": self.address,
-            "aud": AUDIENCE,
-            "sub": "auth0|someone",
-            "client_id": "a-client",
-            "iat": now,
-            "exp": now + 600,
-            "jti": os.urandom(8).hex(),
-        }
-        return {name: value for name, value in {**good, **changes}.items() if value is not None}
-
-    def token(self, header: Mapping[str, Any] | None = None, **changes: Any) -> str:
-        return self.keys.sign(self.claims(**changes), header=header)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()

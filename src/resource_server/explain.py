@@ -1,0 +1,262 @@
+"""One token -> every step of its verification with its outcome, for a person who asks why a token is refused (RFC 9068 section 4).
+
+`explain` runs the steps that a request runs, each rule of `RULES` included, and goes on after a refusal. The result
+holds no token, and only the claims that the settings have an expectation of.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, Final, Literal, TypeAlias, TypeVar
+
+from resource_server.errors import AuthorizationError, Unavailable
+from resource_server.flow import run
+from resource_server.keys.key_set import VerificationKey
+from resource_server.reasons import Reason
+from resource_server.server import ResourceServer, current
+from resource_server.tokens.access_token import AccessToken
+from resource_server.tokens.authority import Verdict
+from resource_server.tokens.credentials import parse_token
+from resource_server.tokens.issuers import Issuer
+from resource_server.tokens.jws import UnverifiedToken, parse, verify_signature
+from resource_server.tokens.policy import Policy
+from resource_server.tokens.rules import RULES, Rule, claimed_issuer
+from resource_server.users.active_user import UserFinder, find_user
+from resource_server.users.token_user import TokenUser
+
+__all__ = ["Explanation", "Fact", "Step", "explain"]
+
+T = TypeVar("T")
+Outcome: TypeAlias = Literal["ok", "refused", "unavailable", "not run"]
+
+# A forged claim can have thousands of characters.
+MAX_SHOWN_CHARACTERS = 100
+_DATES = ("exp", "nbf", "iat")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One step of the verification: its name, where it is written, and its outcome.
+
+    `reason`, with its message and its remedy, and `status` (HTTP) are None for a step that did not refuse. A step is
+    not run if it needs the result of a step that refused.
+    """
+
+    name: str
+    source: str
+    outcome: Outcome
+    reason: Reason | None = None
+    status: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """A value that the token claims and the one that the settings expect, in printable ASCII, 100 characters at most.
+
+    `found` is unverified, and `absent` if the token has no such member. `expected` is empty if no policy is known.
+    """
+
+    name: str
+    found: str
+    expected: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """The steps in their order, and the facts. Holds no token."""
+
+    steps: tuple[Step, ...]
+    facts: tuple[Fact, ...]
+
+    @property
+    def refusal(self) -> Step | None:
+        """The step that a request with this token fails at; None if the token is good."""
+        return next((step for step in self.steps if step.reason is not None), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Stage:
+    """A step beside the rules."""
+
+    name: str
+    source: str
+
+
+_FORM: Final = _Stage(name="bearer token", source="RFC 6750 section 2.1")
+_SETTINGS: Final = _Stage(name="settings", source="manage.py check")
+_PARSE: Final = _Stage(name="signed JWT", source="RFC 7515 section 3.1")
+_ISSUER: Final = _Stage(name="trusted issuer", source="RFC 8725 section 3.8")
+_KEY: Final = _Stage(name="key", source="RFC 7515 section 4.1.4")
+_SIGNATURE: Final = _Stage(name="signature", source="RFC 7515 section 5.2")
+_PROOF: Final = _Stage(name="proof", source="RFC 7800 section 3")
+_USER: Final = _Stage(name="user", source="USERS")
+_ORDER: Final[tuple[_Stage | Rule, ...]] = (
+    *(_FORM, _SETTINGS, _PARSE, _ISSUER),
+    *RULES,
+    *(_KEY, _SIGNATURE, _PROOF, _USER),
+)
+
+
+def explain(token: str) -> Explanation:
+    """Run every step of the verification of a token, for a person to read. Fetches keys as a request would.
+
+    `token` is the token alone, without the word Bearer. Raises only what a function of the project raises. With
+    `USERS` = `provision` it makes no user; a function of `USERS` is called as for a request. Logs no refusal and sends
+    no signal of tokens. Does not check scopes, which belong to a view.
+    """
+    steps, now = _Steps(), time.time()
+    credentials = steps.run(_FORM, lambda: parse_token(token))
+    server = steps.run(_SETTINGS, current)
+    unverified = steps.run(_PARSE, lambda: parse(credentials.unverified_token)) if credentials is not None else None
+    if server is None or unverified is None:
+        return Explanation(steps=steps.all(), facts=_facts(unverified, server))
+    issuer = steps.run(_ISSUER, lambda: run(server.verifier.issuer(claimed_issuer(unverified))))
+    policy = issuer.policy if issuer is not None else _only_policy(server)
+    if policy is not None:
+        for rule in RULES:
+            steps.run(rule, partial(rule.check, unverified, policy, now))
+    if issuer is not None:
+        _verify_signature(steps, issuer, unverified)
+    if credentials is not None and steps.passed(_SIGNATURE):
+        # The verifier decides last, so that no token is called good that a request is refused for.
+        verdict = steps.run(_PROOF, lambda: run(server.verifier.verify(credentials)))
+        if verdict is not None:
+            steps.run(_USER, lambda: _find_user(server, verdict))
+    return Explanation(steps=steps.all(), facts=_facts(unverified, server, policy, issuer))
+
+
+class _Steps:
+    """The steps that were run."""
+
+    def __init__(self) -> None:
+        self._run: dict[str, Step] = {}
+
+    def run(self, stage: _Stage | Rule, call: Callable[[], T]) -> T | None:
+        """The result of a step, None if it refuses."""
+        try:
+            result = call()
+        except AuthorizationError as error:
+            outcome: Outcome = "unavailable" if isinstance(error, Unavailable) else "refused"
+            self._note(stage, outcome, error.reason, error.status)
+            return None
+        self._note(stage, "ok")
+        return result
+
+    def passed(self, stage: _Stage) -> bool:
+        """Whether this step has passed and none has refused."""
+        return stage.name in self._run and all(step.outcome == "ok" for step in self._run.values())
+
+    def all(self) -> tuple[Step, ...]:
+        """All steps in their order, those too that were not run."""
+        return tuple(
+            self._run.get(stage.name) or Step(name=stage.name, source=stage.source, outcome="not run")
+            for stage in _ORDER
+        )
+
+    def _note(
+        self, stage: _Stage | Rule, outcome: Outcome, reason: Reason | None = None, status: int | None = None
+    ) -> None:
+        self._run[stage.name] = Step(
+            name=stage.name, source=stage.source, outcome=outcome, reason=reason, status=status
+        )
+
+
+def _only_policy(server: ResourceServer) -> Policy | None:
+    """The policy of the only issuer, to judge a token of an unknown issuer by; None if there are several."""
+    issuers = server.verifier.issuers
+    return issuers[0].policy if len(issuers) == 1 and issuers[0].is_listed else None
+
+
+def _verify_signature(steps: _Steps, issuer: Issuer, unverified: UnverifiedToken) -> None:
+    header = unverified.unverified_header
+    kid, algorithm = header.get("kid"), header.get("alg")
+    # The rules have refused such a token, and no key can be found by these members.
+    if algorithm not in issuer.policy.algorithms or not (kid is None or isinstance(kid, str)):
+        return
+    keys: tuple[VerificationKey, ...] | None = steps.run(_KEY, lambda: run(issuer.keys.find(kid, algorithm)))
+    if keys is not None:
+        steps.run(_SIGNATURE, lambda: verify_signature(unverified, keys))
+
+
+def _find_user(server: ResourceServer, verdict: Verdict) -> Any:
+    policy, token = verdict.policy, verdict.token
+    finder = server.finders[policy.users]
+    if finder is not None and policy.users == "provision":
+        finder = UserFinder(find=partial(_provisioned, finder))
+    return run(find_user(token, finder))
+
+
+def _provisioned(finder: UserFinder, token: AccessToken) -> Any:
+    # An explanation must not make the user, as the first request does. A TokenUser stands for the user to come.
+    from resource_server.accounts.models import Account  # a model, so not before the apps are ready
+
+    return finder.find(token) if Account.objects.filter(identity=token.identity).exists() else TokenUser(token)
+
+
+def _facts(
+    token: UnverifiedToken | None,
+    server: ResourceServer | None,
+    policy: Policy | None = None,
+    issuer: Issuer | None = None,
+) -> tuple[Fact, ...]:
+    """What the token claims beside what the settings expect. Names no person and no scope."""
+    if token is None:
+        return ()
+    audience = policy.claim_names.audience if policy is not None else "aud"
+    expected = _expected(policy, issuer) if policy is not None else _issuers(server)
+    named = (
+        *((name, token.unverified_header) for name in ("alg", "typ", "kid")),
+        *((name, token.unverified_claims) for name in ("iss", audience, *_DATES)),
+    )
+    return tuple(
+        Fact(name=name, found=_cut(_found(name, members)), expected=_cut(expected.get(name, "")))
+        for name, members in named
+    )
+
+
+def _expected(policy: Policy, issuer: Issuer | None) -> dict[str, str]:
+    key_set = issuer.keys.key_set if issuer is not None else None
+    kids = [key.kid for key in key_set.keys if key.kid is not None] if key_set is not None else []
+    earliest, latest = (_day(time.time() + skew) for skew in (-policy.clock_skew_seconds, policy.clock_skew_seconds))
+    return {
+        "alg": _listed(policy.algorithms),
+        "typ": _listed(policy.token_types),
+        "kid": _listed(kids),
+        "iss": _listed([policy.issuer]),
+        policy.claim_names.audience: _listed(policy.audience),
+        "exp": f"after {earliest}",
+        "nbf": f"not after {latest}",
+        "iat": f"not after {latest}",
+    }
+
+
+def _issuers(server: ResourceServer | None) -> dict[str, str]:
+    issuers = server.verifier.issuers if server is not None else ()
+    return {"iss": _listed(each.policy.issuer for each in issuers if each.is_listed)}
+
+
+def _found(name: str, members: Mapping[str, Any]) -> str:
+    if name not in members:
+        return "absent"
+    value = members[name]
+    # Printable ASCII: a forged claim must not move the cursor or the colours of a terminal.
+    text = ascii(value)
+    if name in _DATES and type(value) in (int, float):
+        with suppress(ArithmeticError, OSError, ValueError):  # beyond the dates that this machine has
+            return f"{text} ({_day(value)})"
+    return text
+
+
+def _listed(values: Iterable[str]) -> str:
+    return " ".join(map(ascii, values))
+
+
+def _day(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MAX_SHOWN_CHARACTERS else f"{text[: MAX_SHOWN_CHARACTERS - 3]}..."
