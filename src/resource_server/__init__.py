@@ -17,10 +17,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from resource_server.authentication import aauthenticate, authenticate, averify, error_response, verify
+    from resource_server.authentication import aauthenticate, authenticate, averify, verify
     from resource_server.conf.providers import auth0_issuer
     from resource_server.decorators import requires_any_scope, requires_scope, requires_token
     from resource_server.errors import AuthorizationError
+    from resource_server.responses import error_response
     from resource_server.tokens.access_token import AccessToken
     from resource_server.users.token_user import TokenUser
 
@@ -47,7 +48,7 @@ _MODULES = {
     "auth0_issuer": "conf.providers",
     "authenticate": "authentication",
     "averify": "authentication",
-    "error_response": "authentication",
+    "error_response": "responses",
     "requires_any_scope": "decorators",
     "requires_scope": "decorators",
     "requires_token": "decorators",

@@ -7,21 +7,20 @@ signals of tokens.
 
 import logging
 import traceback
-from typing import Any, Final, TypeAlias, TypeVar
+from functools import partial
+from typing import Any, Final, TypeVar
 
-from django.conf import settings
 from django.db import connections
 from django.dispatch import Signal
-from django.http import HttpRequest, JsonResponse
-from django.utils.cache import patch_vary_headers
+from django.http import HttpRequest
 
-from resource_server import challenge, signals
+from resource_server import signals
+from resource_server.admission import ADMITTED, Authenticated, admit, admitted, remember
 from resource_server.errors import AuthorizationError, InsufficientScope, InvalidToken, NoCredentials, Unavailable
-from resource_server.flow import Blocking, Flow, arun
-from resource_server.flow import run as run_flow
+from resource_server.flow import Blocking, Flow, arun, run
 from resource_server.reasons import CredentialsReason, TokenReason
 from resource_server.requirements import Requirement
-from resource_server.server import ResourceServer, current, realm
+from resource_server.server import ResourceServer, current
 from resource_server.tokens.access_token import AccessToken
 from resource_server.tokens.authority import Verdict
 from resource_server.tokens.credentials import Credentials, parse_authorization, parse_token
@@ -31,29 +30,24 @@ from resource_server.users.token_user import TokenUser
 
 __all__ = [
     "UNREAD",
-    "Authenticated",
     "aauthenticate",
     "aauthorize",
-    "admit",
-    "admitted",
     "authenticate",
     "authorize",
     "averify",
-    "error_response",
-    "has_browser_credential",
     "verify",
 ]
 
 logger = logging.getLogger("resource_server")
 
 T = TypeVar("T")
-Authenticated: TypeAlias = tuple[Any, AccessToken]
 
 UNREAD: Final = object()
 """The default of `credential`: no framework has authenticated the request, so the door reads it."""
 
-# The attribute of a request that keeps the user and the token, so that a second edge does not look again.
-_ADMITTED = "_resource_server_admitted"
+# A thread of one call leaves no database connection behind.
+_run = partial(run, after_thread=connections.close_all)
+
 # A credential refused for one of these reasons is not a JWT of a listed issuer, so it may belong to another scheme.
 _FOREIGN = frozenset(
     {
@@ -138,38 +132,6 @@ async def averify(token: str) -> AccessToken:
     return await arun(_verify(credentials))
 
 
-def admit(request: HttpRequest, user: Any, token: AccessToken) -> None:
-    """Set the result of `authenticate` as `user`, `auser` and `auth` of the request."""
-
-    async def auser() -> Any:
-        return user
-
-    # All three, or an async view would find the session's user beside this token.
-    target: Any = request
-    target.user, target.auser, target.auth = user, auser, token
-    _remember(request, (user, token))
-
-
-def admitted(request: HttpRequest) -> Authenticated | None:
-    """The user and the token that an edge has found for this request, even if a framework has set others since."""
-    found: _Admitted | None = request.__dict__.get(_ADMITTED)
-    return found.authenticated if found is not None and found.header == request.META.get("HTTP_AUTHORIZATION") else None
-
-
-def has_browser_credential(request: HttpRequest) -> bool:
-    """Whether the request has a credential that browsers send by themselves: a session cookie, or the server's REMOTE_USER."""
-    return settings.SESSION_COOKIE_NAME in request.COOKIES or bool(request.META.get("REMOTE_USER"))
-
-
-def error_response(error: AuthorizationError) -> JsonResponse:
-    """The answer to a request that was refused: status, challenge and JSON body (RFC 6750 section 3)."""
-    name = realm()
-    response = JsonResponse(challenge.body(error), status=error.status, headers=challenge.headers(name, error))
-    # Caches keep answers by what they vary on (RFC 9110 section 12.5.5).
-    patch_vary_headers(response, ["Authorization"])
-    return response
-
-
 class _Lookup:
     """Credentials that need more than a look into memory: their digest and remembered verdict, as far as known."""
 
@@ -181,26 +143,11 @@ class _Lookup:
         self.server = server
 
 
-class _Admitted:
-    """The user and the token of a request, and the header that they were found in. The repr shows none of them."""
-
-    __slots__ = ("authenticated", "header")
-
-    def __init__(self, header: object, authenticated: Authenticated) -> None:
-        self.header = header
-        self.authenticated = authenticated
-
-
-def _run(flow: Flow[T]) -> T:
-    # A thread of one call leaves no database connection behind.
-    return run_flow(flow, after_thread=connections.close_all)
-
-
 def _known(request: HttpRequest) -> Authenticated | _Lookup | None:
     """The result of `authenticate` if it needs no I/O, else a `_Lookup`. Takes no lock."""
     if "HTTP_AUTHORIZATION" not in request.META:
         return None
-    if _ADMITTED in request.__dict__ and (found := admitted(request)) is not None:
+    if ADMITTED in request.__dict__ and (found := admitted(request)) is not None:
         return found
     try:
         server = current()
@@ -254,44 +201,45 @@ def _verified(request: HttpRequest, lookup: _Lookup) -> Flow[tuple[AccessToken, 
     if credentials is None:
         return None
     server = server or current()
-    verdict = yield from _verify_with(server, credentials, lookup.digest, seen)
+    try:
+        verdict = yield from server.verifier.verify(credentials, lookup.digest, seen)
+    except AuthorizationError:
+        raise
+    except Exception as error:
+        _forget_token(error)
+        raise
     return verdict.token, server.finders[verdict.policy.users]
 
 
 def _verify(unparsed: Credentials) -> Flow[AccessToken]:
     try:
         credentials = parse_token(unparsed.unverified_token)
-        verdict = yield from _verify_with(current(), credentials)
+        verdict = yield from current().verifier.verify(credentials)
     except AuthorizationError as error:
         _forget_frames(error)
+        raise
+    except Exception as error:
+        _forget_token(error)
         raise
     return verdict.token
 
 
-def _verify_with(
-    server: ResourceServer, credentials: Credentials, key: bytes = b"", seen: Verdict | None = None
-) -> Flow[Verdict]:
-    try:
-        return (yield from server.verifier.verify(credentials, key, seen))
-    except AuthorizationError:
-        raise
-    except Exception as error:
-        # A fault in this package or in a fetch of the project: an error report must not show the token.
-        traceback.clear_frames(error.__traceback__)
-        raise
+def _forget_token(error: Exception) -> None:
+    # A fault in this package or in a fetch of the project: an error report must not show the token.
+    traceback.clear_frames(error.__traceback__)
 
 
 def _credential(request: HttpRequest, credential: object, *, admits: bool) -> object:
     """The credential that a framework gives, an AccessToken that is known without I/O, a `_Lookup`, or None."""
     if credential is not UNREAD:
         return credential
-    if _ADMITTED in request.__dict__ and (found := admitted(request)) is not None:
+    if ADMITTED in request.__dict__ and (found := admitted(request)) is not None:
         if admits and getattr(request, "auth", None) is not found[1]:
             admit(request, *found)
         return found[1]
     known = _known(request)
     # A test sets `auth` without a header; a copy of a request can lack the header that its `auth` came from.
-    if known is None and _ADMITTED not in request.__dict__ and isinstance(getattr(request, "auth", None), AccessToken):
+    if known is None and ADMITTED not in request.__dict__ and isinstance(getattr(request, "auth", None), AccessToken):
         return getattr(request, "auth", None)
     return _found(request, known, admits=admits) if isinstance(known, tuple) else known
 
@@ -300,12 +248,8 @@ def _found(request: HttpRequest, authenticated: Authenticated, *, admits: bool) 
     if admits:
         admit(request, *authenticated)
     else:
-        _remember(request, authenticated)
+        remember(request, authenticated)
     return authenticated[1]
-
-
-def _remember(request: HttpRequest, authenticated: Authenticated) -> None:
-    vars(request)[_ADMITTED] = _Admitted(request.META.get("HTTP_AUTHORIZATION"), authenticated)
 
 
 def _authorize(

@@ -9,16 +9,11 @@ from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.http import HttpRequest, HttpResponseBase
-from django.utils.cache import patch_vary_headers
 
-from resource_server.authentication import (
-    aauthenticate,
-    admit,
-    authenticate,
-    error_response,
-    has_browser_credential,
-)
+from resource_server.admission import admit, has_browser_credential
+from resource_server.authentication import aauthenticate, authenticate
 from resource_server.errors import AuthorizationError
+from resource_server.responses import error_response, vary_by_token
 
 __all__ = ["AccessTokenMiddleware"]
 
@@ -74,6 +69,6 @@ def _spare_csrf_check(request: HttpRequest) -> None:
 
 
 def _vary(response: HttpResponseBase) -> HttpResponseBase:
-    # Any view may read `request.user`, so each answer depends on the header (RFC 9110 section 12.5.5).
-    patch_vary_headers(response, ["Authorization"])
+    # Any view may read `request.user`, so each answer depends on the header.
+    vary_by_token(response)
     return response

@@ -4,12 +4,12 @@ from inspect import isawaitable
 from typing import Any
 
 from django.http import HttpRequest, HttpResponseBase
-from django.utils.cache import patch_vary_headers
 
 from resource_server import authentication
 from resource_server.authentication import UNREAD
 from resource_server.errors import AuthorizationError
 from resource_server.requirements import Requirement
+from resource_server.responses import error_response, vary_by_token
 from resource_server.rest_views import rest
 
 __all__ = ["arefusal", "avary", "refusal", "vary"]
@@ -30,7 +30,7 @@ def refusal(
         credential = _other_credential(request, getattr(request, "user", None), admits) if is_rest else UNREAD
         authentication.authorize(request, requirement, credential=credential, admits=admits)
     except AuthorizationError as error:
-        return authentication.error_response(error)
+        return error_response(error)
     return None
 
 
@@ -48,17 +48,17 @@ async def arefusal(
             credential = _other_credential(request, user, admits)
         await authentication.aauthorize(request, requirement, credential=credential, admits=admits)
     except AuthorizationError as error:
-        return authentication.error_response(error)
+        return error_response(error)
     return None
 
 
 def vary(response: Any) -> Any:
-    """The answer of a guarded view, with `Vary: Authorization`: caches key answers by it (RFC 9110 section 12.5.5).
+    """The answer of a guarded view, with `Vary: Authorization`.
 
     Values other than Django's responses are left as they are: the view's framework makes the response from them.
     """
     if isinstance(response, HttpResponseBase):
-        patch_vary_headers(response, ["Authorization"])
+        vary_by_token(response)
     elif isawaitable(response):
         return avary(response)
     return response

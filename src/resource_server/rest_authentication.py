@@ -11,6 +11,7 @@ from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 
 from resource_server import authentication, server
+from resource_server.admission import Authenticated
 from resource_server.challenge import body, challenge, headers
 from resource_server.errors import AuthorizationError, Unavailable
 
@@ -50,25 +51,22 @@ class AccessTokenAuthentication(BaseAuthentication):
 
     leaves_foreign_credentials = False
 
-    def authenticate(self, request: Request | HttpRequest) -> authentication.Authenticated | None:
+    def authenticate(self, request: Request | HttpRequest) -> Authenticated | None:
         """The user and the token; None without bearer credentials. Raises AuthorizationFailed."""
-        if not isinstance(request, Request):
-            return self._authenticate(request)
-        view = request.parser_context.get("view")
-        headers = getattr(view, "headers", None)
-        if headers is not None:
-            # REST framework adds these headers to its answer. Caches key answers by `Vary` (RFC 9110 section 12.5.5).
-            headers["Vary"] = f"{headers['Vary']}, Authorization" if "Vary" in headers else "Authorization"
-        authenticated = self._authenticate(request._request)
+        view, django_request = None, request
+        if isinstance(request, Request):
+            view, django_request = request.parser_context.get("view"), request._request
+            headers = getattr(view, "headers", None)
+            if headers is not None:
+                # REST framework adds these headers to its answer. Caches key answers by `Vary` (RFC 9110 section 12.5.5).
+                headers["Vary"] = f"{headers['Vary']}, Authorization" if "Vary" in headers else "Authorization"
+        try:
+            authenticated = authentication.authenticate(django_request, leave_foreign=self.leaves_foreign_credentials)
+        except AuthorizationError as error:
+            raise AuthorizationFailed(error) from error
         if authenticated is None:
             self._lead_the_challenge(view)
         return authenticated
-
-    def _authenticate(self, request: HttpRequest) -> authentication.Authenticated | None:
-        try:
-            return authentication.authenticate(request, leave_foreign=self.leaves_foreign_credentials)
-        except AuthorizationError as error:
-            raise AuthorizationFailed(error) from error
 
     def authenticate_header(self, request: Request | HttpRequest) -> str:
         """The challenge of an answer to a request without credentials."""

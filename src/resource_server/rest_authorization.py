@@ -7,6 +7,7 @@ from typing import Any
 from rest_framework.request import ForcedAuthentication, Request
 
 from resource_server import authentication
+from resource_server.admission import admitted
 from resource_server.errors import AuthorizationError
 from resource_server.requirements import Requirement
 from resource_server.rest_authentication import AccessTokenAuthentication, AuthorizationFailed
@@ -43,7 +44,7 @@ def reads_tokens_first(view: Any, initkwargs: Mapping[str, Any]) -> bool:
 def auth(request: Request) -> object:
     """`request.auth`, with the token of our middleware where SessionAuthentication took over its user without it."""
     if not isinstance(request.auth, AccessToken):
-        found = authentication.admitted(request._request)
+        found = admitted(request._request)
         if found is not None and found[0] is request.user:
             request.auth = found[1]
     return request.auth

@@ -21,8 +21,10 @@ from django.utils.module_loading import import_string
 from django.views.decorators import csrf
 
 from resource_server import authentication
+from resource_server.admission import has_browser_credential
 from resource_server.errors import AuthorizationError
 from resource_server.requirements import Requirement
+from resource_server.responses import error_response
 from resource_server.rest_views import is_rest_class
 
 __all__ = ["ask_in_view"]
@@ -105,8 +107,8 @@ def _refusal(
         for requirement in requirements:
             authentication.authorize(request, requirement, admits=False)
     except AuthorizationError as error:
-        return authentication.error_response(error)
-    spares_csrf = bool(requirements) and not authentication.has_browser_credential(request)
+        return error_response(error)
+    spares_csrf = bool(requirements) and not has_browser_credential(request)
     marks = SimpleNamespace(**_marks_of_the_project(view_class, request))
     for each in middleware:
         if spares_csrf if isinstance(each, CsrfViewMiddleware) else requirements:

@@ -78,14 +78,14 @@ def _is_machine(claims: Mapping[str, Any], subject: str, client_id: str | None) 
     The tokens of another issuer that names no client count as those of persons. Does not help an
     issuer that lets people choose their subject.
     """
-    if claims.get("idtyp") == "app":
+    if "idtyp" in claims and claims["idtyp"] == "app":
         return True
     if client_id is None:
         return subject.endswith("@clients") and claims.get("gty") == _CLIENT_CREDENTIALS
     if subject in (client_id, f"{client_id}@clients"):
         form = claims.get("sub", subject), claims.get("gty", _CLIENT_CREDENTIALS)
         return form == (subject, _CLIENT_CREDENTIALS)
-    return _is_keycloak_machine(claims, subject, client_id)
+    return ("clientHost" in claims or "clientAddress" in claims) and _is_keycloak_machine(claims, subject, client_id)
 
 
 def _always(claims: Mapping[str, Any], subject: str, client_id: str | None) -> bool:

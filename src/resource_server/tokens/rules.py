@@ -30,6 +30,8 @@ _PRINTABLE = re.compile(r"[^\x00-\x1f\x7f-\x9f]+")
 # event tokens (RFC 8417).
 _CLAIMS_OF_OTHER_KINDS = frozenset({"nonce", "at_hash", "c_hash", "s_hash", "events"})
 _STRING = frozenset({str})
+# RFC 7519 section 2: a NumericDate is a JSON number. Python counts with True, so the type is compared.
+_NUMBERS = (int, float)
 
 # Raises InvalidToken, else returns nothing. The last argument is the time in seconds since 1970.
 Check: TypeAlias = Callable[[UnverifiedToken, Policy, float], None]
@@ -113,7 +115,7 @@ def _expiry(token: UnverifiedToken, policy: Policy, now: float) -> None:
     if "exp" not in claims:
         raise InvalidToken(TokenReason.EXP_MISSING)
     expires_at = claims["exp"]
-    if not _is_date(expires_at):
+    if type(expires_at) not in _NUMBERS or not 0 <= expires_at <= MAX_DATE:
         raise InvalidToken(TokenReason.EXP_MALFORMED)
     # Not on or after `exp`.
     if now >= expires_at + policy.clock_skew_seconds:
@@ -248,8 +250,7 @@ def _is_strings(value: object) -> bool:
 
 
 def _is_date(value: Any) -> bool:
-    # RFC 7519 section 2: a NumericDate is a JSON number. Python counts with True, so its type is compared.
-    return type(value) in (int, float) and 0 <= value <= MAX_DATE
+    return type(value) in _NUMBERS and 0 <= value <= MAX_DATE
 
 
 def _is_supported(confirmation: object) -> bool:

@@ -87,7 +87,7 @@ class VerifiedTokens:
 
     def add(self, key: bytes, verdict: Verdict, clock: float) -> None:
         """Keep a verdict on a token that has passed everything. The oldest ones are evicted."""
-        if verdict.good_until <= clock or verdict.stamp.is_void or verdict.size > self._largest:
+        if verdict.good_until <= clock or verdict.size > self._largest:
             return
         index = key[0] % self._count
         part = self._parts[index]
@@ -100,10 +100,10 @@ class VerifiedTokens:
                 used -= part.popitem(last=False)[1].size
             # All live equally long, so the first in end first. Evict up to two expired entries per insertion, to spread
             # the cost.
-            for _ in range(2):
-                if next(iter(part.values())).good_until > clock:
-                    break
+            evicted = 0
+            while evicted < 2 and next(iter(part.values())).good_until <= clock:
                 used -= part.popitem(last=False)[1].size
+                evicted += 1
             self._used[index] = used
 
     def __len__(self) -> int:

@@ -95,7 +95,7 @@ class Verifier:
             verdict = yield from (authority or self._jwt).verify(credentials, now)
         if verdict.is_bound:
             verify_proof(verdict.token, facts)
-        if seen is not None and verdict is not remembered:
+        if verdict is not remembered and seen is not None:
             seen.add(key, verdict, self._clock())
         return verdict
 
