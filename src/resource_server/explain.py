@@ -24,7 +24,7 @@ from resource_server.tokens.issuers import Issuer
 from resource_server.tokens.jws import UnverifiedToken, parse, verify_signature
 from resource_server.tokens.policy import Policy
 from resource_server.tokens.rules import RULES, Rule, claimed_issuer
-from resource_server.users.finders import UserFinder, find_user
+from resource_server.users.active_user import UserFinder, find_user
 from resource_server.users.token_user import TokenUser
 
 __all__ = ["Explanation", "Fact", "Step", "explain"]
