@@ -1,11 +1,12 @@
 """Each rule is needed: for every rule a token exists that this rule alone refuses, and that passes without the rule."""
 
 import json
+import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from tests.tokens.conftest import Api
@@ -129,8 +130,9 @@ def test_the_verifier_refuses_it_for_this_reason_and_fetches_nothing(api: Api, t
 def test_without_the_rule_the_signed_token_passes(
     api: Api, token: str, rule: Rule, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    others = tuple(other.check for other in RULES if other is not rule)
-    monkeypatch.setattr(rules, "_CHECKS", others)
+    for name in ("_HEADER_CHECKS", "_CLAIM_CHECKS"):
+        others = tuple(check for check in getattr(rules, name) if check is not rule.check)
+        monkeypatch.setattr(rules, name, others)
     assert verdict(api, token).token.plain_claims() == parse(token).unverified_claims
 
 
@@ -142,7 +144,28 @@ def test_no_rule_refuses_the_good_token(new_api: type[Api], token_types: tuple[s
 
 
 def test_judging_runs_the_checks_of_the_one_list_in_its_order() -> None:
-    assert tuple(rule.check for rule in RULES) == rules._CHECKS
+    assert tuple(rule.check for rule in RULES) == rules._HEADER_CHECKS + rules._CLAIM_CHECKS
+
+
+class Unread(dict[str, Any]):
+    """Claims that a rule must not read."""
+
+    def _refuse(self, *_: object) -> NoReturn:
+        raise AssertionError("the rule has read the claims")
+
+    __contains__ = __getitem__ = __iter__ = get = keys = items = values = _refuse
+
+
+def test_a_rule_of_the_header_judges_the_header_alone(api: Api, token: str, rule: Rule, row: Row) -> None:
+    # It does not run again for a header that has passed, whatever the claims and the time are then.
+    parsed, policy = replace(parse(token), unverified_claims=Unread()), api.verifier.issuers[0].policy
+    if rule.is_of_header:
+        with pytest.raises(InvalidToken) as caught:
+            rule.check(parsed, policy, math.nan)
+        assert caught.value.reason == row.reason
+    else:
+        with pytest.raises(AssertionError, match="the rule has read the claims"):
+            rule.check(parsed, policy, api.now)
 
 
 def test_each_row_is_of_a_rule_and_names_are_unique() -> None:
