@@ -72,9 +72,9 @@ class AccessTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-unty
 def describe_access(result: dict[str, Any], generator: object, request: object, public: object) -> dict[str, Any]:
     """Adds the answers 401, 403 and 503 to every operation that takes an access token, and the scopes to the flow.
 
-    RFC 6750 section 3 defines the answers.
-    An operation that demands a scope admits nothing but an access token: a session has no scopes. Conditions that
-    `security` cannot express are added to the operation's description. An answer that the view describes itself stays.
+    RFC 6750 section 3 defines the answers. An operation that demands a scope admits nothing but an access token: a
+    session has no scopes. Conditions that `security` cannot express are added to the operation's description. An answer
+    that the view describes itself stays.
     """
     operations = [item for path in result.get("paths", {}).values() for item in path.values() if isinstance(item, dict)]
     used: set[str] = set()

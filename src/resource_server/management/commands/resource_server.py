@@ -17,7 +17,8 @@ __all__ = ["Command"]
 
 class Command(BaseCommand):
     help = (
-        "Shows the issuers and keys that this project trusts. Fetches keys as a request does, or shows those of CACHE."
+        "Shows the issuers and keys that this project trusts. Fetches keys as a request does; with CACHE these are "
+        "the keys that the processes share."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
