@@ -56,7 +56,7 @@ PROBLEMS = {
     "no keys": ({**GOOD, "JWKS": {"keys": []}}, "E012", "JWKS", "holds no key"),
     "a key set that is text": ({**GOOD, "JWKS": "{}"}, "E012", "JWKS", "not a dict"),
     "a realm with a quote": ({**GOOD, "REALM": 'a"b'}, "E013", "REALM", "WWW-Authenticate"),
-    "users that are no word": ({**GOOD, "USERS": "magic users"}, "E014", "USERS", "README"),
+    "users that are no word": ({**GOOD, "USERS": "magic users"}, "E014", "USERS", "docs/settings.md"),
     "users behind no path": ({**GOOD, "USERS": "no.such.module"}, "E016", "cannot be imported", "ModuleNotFoundError"),
     "users that are no function": ({**GOOD, "USERS": "os.sep"}, "E016", "not a function", "AccessToken"),
 }

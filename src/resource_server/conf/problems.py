@@ -139,7 +139,7 @@ PROBLEMS: Final[Mapping[str, ProblemText]] = {
     "E014": ProblemText(
         key="USERS",
         message="$place: USERS is not token, lookup, provision or a dotted path",
-        hint="token needs no database; see the README.",
+        hint="token needs no database; see docs/settings.md.",
     ),
     "E015": ProblemText(
         key="USERS",
