@@ -1,4 +1,4 @@
-"""The three pairs of Python and Django that are supported, and the oldest versions that are admitted, each from its lock file."""
+"""The four pairs of Python and Django that are supported, and the oldest versions that are admitted, each from its lock file."""
 
 import os
 import shutil
@@ -16,6 +16,7 @@ LOCK_FILES = {
     "3.11": "requirements/py311-django52.txt",
     "3.12": "requirements/py312-django60.txt",
     "3.13": "requirements/py313-django61.txt",
+    "3.14": "requirements/py314-django61.txt",
 }
 OLDEST = "requirements/oldest.txt"
 

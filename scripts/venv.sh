@@ -24,10 +24,10 @@ find_python() {
         python=$PYTHON
         return
     fi
-    for python in python3 python3.13 python3.12 python3.11; do
+    for python in python3 python3.14 python3.13 python3.12 python3.11; do
         if is_recent "$python"; then return; fi
     done
-    fail "no Python 3.11 or newer found (looked for python3, python3.13, python3.12, python3.11); set PYTHON to its path"
+    fail "no Python 3.11 or newer found (looked for python3, python3.14, python3.13, python3.12, python3.11); set PYTHON to its path"
 }
 
 # Debian ships venv without ensurepip unless python3-venv is installed.
@@ -52,7 +52,8 @@ find_lock_file() {
     case $("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])') in
         3.11) lock=requirements/py311-django52.txt ;;
         3.12) lock=requirements/py312-django60.txt ;;
-        *) lock=requirements/py313-django61.txt ;;
+        3.13) lock=requirements/py313-django61.txt ;;
+        *) lock=requirements/py314-django61.txt ;;
     esac
 }
 

@@ -82,7 +82,7 @@ def test_no_tracked_file_is_somebodys_own() -> None:
 
 
 def test_there_is_a_lock_file_for_each_supported_pair() -> None:
-    assert [path.stem for path in LOCK_FILES] == ["py311-django52", "py312-django60", "py313-django61"]
+    assert [path.stem for path in LOCK_FILES] == ["py311-django52", "py312-django60", "py313-django61", "py314-django61"]
 
 
 @pytest.mark.parametrize("lock_file", [*LOCK_FILES, BENCH, OLDEST], ids=lambda path: path.stem)
