@@ -15,7 +15,7 @@ help:
 	@echo "            (ONCE=1 checks the answers and stops; PORT=8000 ISSUER_PORT=9000)"
 	@echo "make test   run the tests (ARGS='-k name' goes to pytest; JOBS=2 processes, 0 for none but pytest's own)"
 	@echo "make lint   check style, types and import contracts"
-	@echo "make bench  measure, beside the peers, and write docs/performance.md (ARGS=--quick: a minute, writes nothing)"
+	@echo "make bench  measure this package and its peers, write docs/performance.md (ARGS=--quick: a minute, writes nothing)"
 	@echo "make lock   resolve the pinned requirements anew (needs uv; UPGRADE= keeps the pins that still fit)"
 	@echo "make clean  remove what these commands made"
 

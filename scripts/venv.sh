@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes .venv: a virtual environment with the pinned development requirements and this package in editable mode.
-# Quick when nothing changed. Every failure is one line on stderr and a non-zero exit; the details are in .venv/install.log.
+# Does nothing if .venv is current. A failure is one line on stderr and a non-zero exit; .venv/install.log has details.
 # PYTHON chooses the interpreter, VENV another folder, LOCK other requirements.
 set -eu
 cd "$(dirname "$0")/.."
@@ -57,14 +57,14 @@ find_lock_file() {
     esac
 }
 
-# What the environment was made from; it is written last, so that a half-made one is never taken for a finished one.
+# Prints all that an environment is made from. The stamp is written last, so that a half-made environment is made anew.
 fingerprint() {
     "$python" -c 'import sys; print(sys.base_prefix, sys.version)'
     cksum "$lock" pyproject.toml
-    pwd # an environment does not survive being moved
+    pwd # an environment holds its own path, and breaks when it is moved
 }
 
-# pip calls a registry that it cannot reach "no matching distribution".
+# pip says "no matching distribution" also when it cannot reach the registry.
 reason() {
     if grep -q 'connection broken' "$log"; then
         echo "the package registry cannot be reached"
@@ -81,7 +81,7 @@ install() {
 }
 
 find_python
-# The interpreter below an activated environment, which may be the very .venv that is made anew here.
+# The interpreter below an activated environment: that may be the .venv that this script replaces.
 python=$("$python" -c 'import sys; print(getattr(sys, "_base_executable", None) or sys.executable)')
 find_lock_file
 if [ -x "$venv/bin/python" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$(fingerprint)" ]; then exit 0; fi
