@@ -1,7 +1,11 @@
 # Works with GNU make 3.81 and a POSIX shell. Variables given to make (make demo ONCE=1) reach the commands as environment.
 
+# Test processes, each with whole files: their fixtures make databases and servers. 0 runs all tests in one process.
+JOBS = 2
 UV = uv
-LOCK = $(UV) pip compile --quiet --upgrade --universal --generate-hashes --no-strip-extras --no-emit-index-url --no-emit-find-links \
+# UPGRADE= keeps the pins that still fit, and adds only what is new in a requirements/*.in.
+UPGRADE = --upgrade
+LOCK = $(UV) pip compile --quiet $(UPGRADE) --universal --generate-hashes --no-strip-extras --no-emit-index-url --no-emit-find-links \
 	--custom-compile-command "make lock"
 
 .PHONY: help demo test lint bench lock clean venv
@@ -9,10 +13,10 @@ LOCK = $(UV) pip compile --quiet --upgrade --universal --generate-hashes --no-st
 help:
 	@echo "make demo   run the issuer and the API, call its endpoints, keep serving"
 	@echo "            (ONCE=1 checks the answers and stops; PORT=8000 ISSUER_PORT=9000)"
-	@echo "make test   run the tests (ARGS='-k name' is passed on to pytest)"
+	@echo "make test   run the tests (ARGS='-k name' goes to pytest; JOBS=2 processes, 0 for none but pytest's own)"
 	@echo "make lint   check style, types and import contracts"
-	@echo "make bench  measure, beside the peers, and write docs/performance.md (ARGS=--quick: a minute, writes nothing)"
-	@echo "make lock   resolve the pinned requirements anew (needs uv)"
+	@echo "make bench  measure this package and its peers, write docs/performance.md (ARGS=--quick: a minute, writes nothing)"
+	@echo "make lock   resolve the pinned requirements anew (needs uv; UPGRADE= keeps the pins that still fit)"
 	@echo "make clean  remove what these commands made"
 
 venv:
@@ -22,7 +26,7 @@ demo: venv
 	@.venv/bin/python example/demo.py
 
 test: venv
-	.venv/bin/python -m pytest $(ARGS)
+	.venv/bin/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 lint: venv
 	.venv/bin/ruff check
@@ -39,6 +43,7 @@ lock:
 	$(LOCK) --python-version 3.11 -o requirements/py311-django52.txt requirements/dev.in requirements/django52.in
 	$(LOCK) --python-version 3.12 -o requirements/py312-django60.txt requirements/dev.in requirements/django60.in
 	$(LOCK) --python-version 3.13 -o requirements/py313-django61.txt requirements/dev.in requirements/django61.in
+	$(LOCK) --python-version 3.14 -o requirements/py314-django61.txt requirements/dev.in requirements/django61.in
 	$(LOCK) --python-version 3.11 -o requirements/oldest.txt requirements/oldest.in
 	$(LOCK) --python-version 3.11 -o requirements/bench.txt requirements/bench.in
 

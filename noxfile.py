@@ -1,4 +1,7 @@
-"""The three pairs of Python and Django that are supported, and the oldest versions that are admitted, each from its lock file."""
+"""Sessions for the supported pairs of Python and Django, and for the oldest versions that pyproject.toml admits.
+
+Each session installs its lock file.
+"""
 
 import os
 import shutil
@@ -9,19 +12,20 @@ import nox
 nox.needs_version = ">=2026.2"
 nox.options.default_venv_backend = "venv"
 nox.options.download_python = "never"
-# A Python that is not here is skipped with a line that says so; .ci/run asks for an error instead.
+# A Python that this machine lacks is skipped with a line that says so; .ci/run asks for an error instead.
 nox.options.error_on_missing_interpreters = False
 
 LOCK_FILES = {
     "3.11": "requirements/py311-django52.txt",
     "3.12": "requirements/py312-django60.txt",
     "3.13": "requirements/py313-django61.txt",
+    "3.14": "requirements/py314-django61.txt",
 }
 OLDEST = "requirements/oldest.txt"
 
 
 def put_pyenv_pythons_on_path() -> None:
-    """Find what pyenv keeps: its shims answer only for the versions that are switched on."""
+    """Put the Pythons of pyenv on PATH; its shims answer only for the versions that are switched on."""
     if shutil.which("pyenv") is None:
         return
     for version in LOCK_FILES:
@@ -35,18 +39,23 @@ put_pyenv_pythons_on_path()
 
 @nox.session(python=list(LOCK_FILES))
 def tests(session: nox.Session) -> None:
-    """Run the tests; what follows -- goes to pytest."""
+    """Run the tests; arguments after -- go to pytest."""
     install(session, LOCK_FILES[str(session.python)])
-    session.run("python", "-m", "pytest", *session.posargs)
+    run_pytest(session, *session.posargs)
 
 
 @nox.session(python="3.11")
 def oldest(session: nox.Session) -> None:
-    """Run the tests of the edges on the oldest Django, REST framework and other dependencies that pyproject.toml admits."""
+    """Run the tests of the edges on the oldest Django, REST framework and other dependencies."""
     install(session, OLDEST)
-    session.run("python", "-m", "pytest", *(session.posargs or ["tests/edges", "tests/stackings"]))
+    run_pytest(session, *(session.posargs or ["tests/edges", "tests/stackings"]))
 
 
 def install(session: nox.Session, lock_file: str) -> None:
     session.install("--quiet", "--require-hashes", "-r", lock_file)
     session.install("--quiet", "--no-deps", "--no-build-isolation", "-e", ".")
+
+
+def run_pytest(session: nox.Session, *arguments: str) -> None:
+    """Run pytest in JOBS processes, as `make test` does."""
+    session.run("python", "-m", "pytest", "-n", os.environ.get("JOBS", "2"), "--dist", "loadfile", *arguments)

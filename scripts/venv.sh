@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes .venv: a virtual environment with the pinned development requirements and this package in editable mode.
-# Quick when nothing changed. Every failure is one line on stderr and a non-zero exit; the details are in .venv/install.log.
+# Does nothing if .venv is current. A failure is one line on stderr and a non-zero exit; .venv/install.log has details.
 # PYTHON chooses the interpreter, VENV another folder, LOCK other requirements.
 set -eu
 cd "$(dirname "$0")/.."
@@ -24,10 +24,10 @@ find_python() {
         python=$PYTHON
         return
     fi
-    for python in python3 python3.13 python3.12 python3.11; do
+    for python in python3 python3.14 python3.13 python3.12 python3.11; do
         if is_recent "$python"; then return; fi
     done
-    fail "no Python 3.11 or newer found (looked for python3, python3.13, python3.12, python3.11); set PYTHON to its path"
+    fail "no Python 3.11 or newer found (looked for python3, python3.14, python3.13, python3.12, python3.11); set PYTHON to its path"
 }
 
 # Debian ships venv without ensurepip unless python3-venv is installed.
@@ -52,18 +52,19 @@ find_lock_file() {
     case $("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])') in
         3.11) lock=requirements/py311-django52.txt ;;
         3.12) lock=requirements/py312-django60.txt ;;
-        *) lock=requirements/py313-django61.txt ;;
+        3.13) lock=requirements/py313-django61.txt ;;
+        *) lock=requirements/py314-django61.txt ;;
     esac
 }
 
-# What the environment was made from; it is written last, so that a half-made one is never taken for a finished one.
+# Prints all that an environment is made from. The stamp is written last, so that a half-made environment is made anew.
 fingerprint() {
     "$python" -c 'import sys; print(sys.base_prefix, sys.version)'
     cksum "$lock" pyproject.toml
-    pwd # an environment does not survive being moved
+    pwd # an environment holds its own path, and breaks when it is moved
 }
 
-# pip calls a registry that it cannot reach "no matching distribution".
+# pip says "no matching distribution" also when it cannot reach the registry.
 reason() {
     if grep -q 'connection broken' "$log"; then
         echo "the package registry cannot be reached"
@@ -80,7 +81,7 @@ install() {
 }
 
 find_python
-# The interpreter below an activated environment, which may be the very .venv that is made anew here.
+# The interpreter below an activated environment: that may be the .venv that this script replaces.
 python=$("$python" -c 'import sys; print(getattr(sys, "_base_executable", None) or sys.executable)')
 find_lock_file
 if [ -x "$venv/bin/python" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$(fingerprint)" ]; then exit 0; fi

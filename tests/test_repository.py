@@ -1,4 +1,4 @@
-"""What must hold of the files themselves: nothing of anybody's machine in them, and pins that are complete."""
+"""The files name no machine, registry or secret; the lock files are complete; the scripts are executable."""
 
 import json
 import re
@@ -20,7 +20,7 @@ BENCH = ROOT / "requirements" / "bench.txt"
 OLDEST = ROOT / "requirements" / "oldest.txt"
 NPM = ROOT / "tests" / "interop"
 
-# What must stand in no file, and an example of each that the pattern must find.
+# Patterns that match in no tracked file, each with an example that it must find.
 FORBIDDEN = {
     "registry address": (
         r"(?i)\bpypi\.(?:org|python\.org)/simple|\bpythonhosted\.org/packages|--(?:extra-)?index-url[ =]\S|--find-links[ =]\S|\bregistry\.(?:npmjs|yarnpkg)\.|(?:^|\n)(?:@\S+:)?registry *=|fil[e]://\S*(?:simple|wheels|pypi)",
@@ -45,7 +45,7 @@ def tracked_files() -> list[Path]:
 
 
 def requirements(lock_file: Path) -> Iterator[str]:
-    """The logical lines of a requirements file."""
+    """Give the logical lines of a requirements file."""
     for line in lock_file.read_text().replace("\\\n", " ").splitlines():
         if line.strip() and not line.strip().startswith("#"):
             yield line.strip()
@@ -57,7 +57,7 @@ def pins(lock_file: Path) -> dict[str, Version]:
 
 
 def declared_dependencies() -> list[Requirement]:
-    """Those of the package and of all its extras."""
+    """Give the dependencies of the package and of all its extras."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     return [Requirement(text) for text in chain(project["dependencies"], *project["optional-dependencies"].values())]
 
@@ -82,7 +82,12 @@ def test_no_tracked_file_is_somebodys_own() -> None:
 
 
 def test_there_is_a_lock_file_for_each_supported_pair() -> None:
-    assert [path.stem for path in LOCK_FILES] == ["py311-django52", "py312-django60", "py313-django61"]
+    assert [path.stem for path in LOCK_FILES] == [
+        "py311-django52",
+        "py312-django60",
+        "py313-django61",
+        "py314-django61",
+    ]
 
 
 @pytest.mark.parametrize("lock_file", [*LOCK_FILES, BENCH, OLDEST], ids=lambda path: path.stem)
@@ -104,7 +109,7 @@ def test_the_oldest_versions_that_are_admitted_are_those_that_are_tested() -> No
     lowest = {
         canonicalize_name(dependency.name): Version(next(iter(dependency.specifier)).version)
         for dependency in declared_dependencies()
-        if dependency.name != "authlib"  # the development issuer's alone, which is no edge
+        if dependency.name != "authlib"  # only the development issuer needs it, and the session tests edges
     }
     assert {name: pinned[name] for name in lowest} == lowest
     for user in ("Makefile", "noxfile.py"):
@@ -165,6 +170,6 @@ def test_documents_name_only_targets_that_the_makefile_has() -> None:
     assert unknown == []
 
 
-@pytest.mark.parametrize("script", [".ci/run", "scripts/venv.sh"])
+@pytest.mark.parametrize("script", [".ci/run", "scripts/venv.sh", "scripts/python314.sh"])
 def test_scripts_are_executable(script: str) -> None:
     assert (ROOT / script).stat().st_mode & stat.S_IXUSR

@@ -1,4 +1,4 @@
-"""`scripts/venv.sh` ends every failure with one line, and never takes a half-made .venv for a finished one."""
+"""`scripts/venv.sh` reports each failure in one line, and makes an unfinished .venv anew."""
 
 import os
 import shutil
@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
-    """A folder with what the script reads, and lock files of a package that nobody can install."""
+    """Make a folder with the files that the script reads; its lock files name a package that does not exist."""
     (tmp_path / "scripts").mkdir()
     shutil.copy(ROOT / "scripts" / "venv.sh", tmp_path / "scripts")
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
@@ -25,7 +25,7 @@ def clone(tmp_path: Path) -> Path:
 
 def make_venv(clone: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "PYTHON"))}
-    # No index and no configuration: what pip is asked for here must come from nowhere.
+    # No index and no configuration, so that pip finds nothing.
     nowhere = {"PIP_NO_INDEX": "1", "PIP_CONFIG_FILE": os.devnull}
     return subprocess.run(
         ["/bin/sh", "scripts/venv.sh"],
@@ -40,7 +40,7 @@ def make_venv(clone: Path, **environment: str) -> subprocess.CompletedProcess[st
 
 @pytest.fixture
 def few_commands(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A PATH with the script's commands and no Python."""
+    """Make a PATH with the commands of the script and without Python."""
     folder = tmp_path_factory.mktemp("bin")
     for name in ("dirname", "cat", "cksum", "grep", "id", "tail", "sed"):
         found = shutil.which(name)
@@ -69,7 +69,7 @@ def test_a_failed_install_is_one_line_and_is_tried_again(clone: Path) -> None:
 
 @pytest.mark.parametrize("too_old", [False, True], ids=["none", "too old"])
 def test_no_python(clone: Path, few_commands: Path, too_old: bool) -> None:
-    if too_old:  # it answers, and says that it is not 3.11
+    if too_old:  # it runs, but fails the check of its version
         write_python(few_commands, "exit 1")
     done = make_venv(clone, PATH=str(few_commands))
     assert done.returncode == 1

@@ -1,4 +1,4 @@
-"""The built wheel, alone in an empty environment, guards a view with real tokens."""
+"""The built wheel guards a view with real tokens, in an environment that holds only its dependencies."""
 
 import email
 import json
@@ -92,7 +92,7 @@ def source_files() -> set[str]:
 
 @pytest.fixture(scope="module")
 def distribution_files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """The sdist, and the wheel that is built from it: so the sdist holds what a build needs."""
+    """Build the sdist, and the wheel from the sdist, to show that the sdist holds all that a build needs."""
     out = tmp_path_factory.mktemp("dist")
     run(sys.executable, "-m", "build", "--no-isolation", "--outdir", out, ROOT, cwd=out)
     (sdist,) = out.glob("*.tar.gz")
@@ -102,11 +102,11 @@ def distribution_files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, 
 
 @pytest.fixture(scope="module")
 def verdicts(distribution_files: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What the project answers in an environment that holds the wheel and its runtime dependencies only."""
+    """Run the project in an environment with the wheel and its runtime dependencies, and give its answers."""
     _, wheel = distribution_files
     place = tmp_path_factory.mktemp("empty")
     run(sys.executable, "-m", "venv", "env", cwd=place)
-    # The versions that this run of the tests is about, Django's above all.
+    # The versions of this run of the tests, above all that of Django.
     constraints = place / "constraints.txt"
     versions = {found.name: found.version for found in distributions() if found.name != "django-resource-server"}
     constraints.write_text("".join(f"{name}=={version}\n" for name, version in versions.items()))
