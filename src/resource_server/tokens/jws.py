@@ -46,10 +46,11 @@ def parse(token: str) -> UnverifiedToken:
     """
     # A character beyond ASCII becomes a question mark, which no base64 has either.
     raw = token.encode("ascii", "replace")
-    segments = raw.translate(_TO_BASE64).split(b".")
-    if len(segments) != 3:
-        raise InvalidToken(TokenReason.TOKEN_ENCRYPTED if len(segments) == 5 else TokenReason.TOKEN_MALFORMED)
-    header_segment, payload_segment, signature_segment = segments
+    try:
+        header_segment, payload_segment, signature_segment = raw.translate(_TO_BASE64).split(b".")
+    except ValueError:
+        is_encrypted = raw.count(b".") == 4  # RFC 7516 section 3.1
+        raise InvalidToken(TokenReason.TOKEN_ENCRYPTED if is_encrypted else TokenReason.TOKEN_MALFORMED) from None
     header = _known_headers.get(header_segment)
     try:
         header_bytes = _decode(header_segment) if header is None else b""

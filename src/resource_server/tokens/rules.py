@@ -126,9 +126,10 @@ def _not_before(token: UnverifiedToken, policy: Policy, now: float) -> None:
     claims = token.unverified_claims
     if "nbf" not in claims:
         return
-    if not _is_date(claims["nbf"]):
+    starts_at = claims["nbf"]
+    if type(starts_at) not in _NUMBERS or not 0 <= starts_at <= MAX_DATE:
         raise InvalidToken(TokenReason.NBF_MALFORMED)
-    if now < claims["nbf"] - policy.clock_skew_seconds:
+    if now < starts_at - policy.clock_skew_seconds:
         raise InvalidToken(TokenReason.TOKEN_NOT_YET_VALID)
 
 
@@ -136,9 +137,10 @@ def _issued_at(token: UnverifiedToken, policy: Policy, now: float) -> None:
     claims = token.unverified_claims
     if "iat" not in claims:
         return
-    if not _is_date(claims["iat"]):
+    issued_at = claims["iat"]
+    if type(issued_at) not in _NUMBERS or not 0 <= issued_at <= MAX_DATE:
         raise InvalidToken(TokenReason.IAT_MALFORMED)
-    if now < claims["iat"] - policy.clock_skew_seconds:
+    if now < issued_at - policy.clock_skew_seconds:
         raise InvalidToken(TokenReason.TOKEN_ISSUED_IN_FUTURE)
 
 
@@ -247,10 +249,6 @@ def _is_printable(value: object) -> bool:
 def _is_strings(value: object) -> bool:
     # In one step of the interpreter, where a generator is one for each member.
     return isinstance(value, list) and _STRING.issuperset(map(type, value))
-
-
-def _is_date(value: Any) -> bool:
-    return type(value) in _NUMBERS and 0 <= value <= MAX_DATE
 
 
 def _is_supported(confirmation: object) -> bool:

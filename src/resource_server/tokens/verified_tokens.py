@@ -100,10 +100,10 @@ class VerifiedTokens:
                 used -= part.popitem(last=False)[1].size
             # All live equally long, so the first in end first. Evict up to two expired entries per insertion, to spread
             # the cost.
-            evicted = 0
-            while evicted < 2 and next(iter(part.values())).good_until <= clock:
+            if next(iter(part.values())).good_until <= clock:
                 used -= part.popitem(last=False)[1].size
-                evicted += 1
+                if next(iter(part.values())).good_until <= clock:
+                    used -= part.popitem(last=False)[1].size
             self._used[index] = used
 
     def __len__(self) -> int:

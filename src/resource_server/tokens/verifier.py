@@ -9,7 +9,7 @@ from resource_server.keys.document import Fetch
 from resource_server.keys.events import KeyEvent
 from resource_server.keys.http import fetch
 from resource_server.keys.issuer_keys import IssuerKeys
-from resource_server.tokens.authority import Verdict
+from resource_server.tokens.authority import Authority, Verdict
 from resource_server.tokens.credentials import Credentials
 from resource_server.tokens.introspection import OpaqueAuthority
 from resource_server.tokens.issuers import Issuer, Issuers, PolicyOf
@@ -91,8 +91,10 @@ class Verifier:
             verdict = seen.get(key, now, self._clock())
         remembered = verdict
         if verdict is None:
-            authority = None if self._opaque is None else self._opaque(credentials)
-            verdict = yield from (authority or self._jwt).verify(credentials, now)
+            authority: Authority = self._jwt
+            if self._opaque is not None:
+                authority = self._opaque(credentials) or authority
+            verdict = yield from authority.verify(credentials, now)
         if verdict.is_bound:
             verify_proof(verdict.token, facts)
         if verdict is not remembered and seen is not None:
