@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from tests.keys.simulation import DAY, HOUR, JWKS, MINUTE, OPENID, Simulation
+from tests.keys.simulation import DAY, HOUR, JWKS, MINUTE, OPENID, Fault, Simulation
 
 from resource_server import signals
 from resource_server.errors import InvalidToken, Unavailable
@@ -215,6 +215,18 @@ def test_retry_after_of_the_issuer_is_kept_and_handed_on(simulation: Simulation,
     simulation.advance(1)
     simulation.verify(simulation.token())
     assert attempts == 1 if asked > 1 else 2
+
+
+@pytest.mark.parametrize("chance", [0.0, 0.5, 0.5002, 0.5007, 0.75, 1.0])
+def test_a_caller_that_waits_as_it_is_asked_to_is_not_early(
+    simulation: Simulation, chance: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("random.random", lambda: chance)
+    simulation.faults[""] = Fault(reason="fetch_failed")
+    error = simulation.unavailable(simulation.token())
+    simulation.faults.clear()
+    simulation.advance(error.retry_after)
+    assert simulation.refusal(simulation.token()) is None
 
 
 def test_retry_after_holds_in_the_background_too(simulation: Simulation) -> None:

@@ -271,8 +271,8 @@ class IssuerKeys:
         self._fast_until = -math.inf
 
     def _unavailable(self, at_most: float = math.inf) -> Unavailable:
-        # Rounded: else 120 seconds become 121 by a bit.
-        wait = min(round(self._schedule.retry_at - self._clock(), 3), at_most)
+        # Rounded to a microsecond, as an inexact 120 would become 121. Not to more: a caller that waits must not be early.
+        wait = min(round(self._schedule.retry_at - self._clock(), 6), at_most)
         return Unavailable(
             self.failure or UnavailableReason.FETCH_TIMEOUT, retry_after=math.ceil(wait) if 0 < wait < math.inf else 1
         )
