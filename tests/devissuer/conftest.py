@@ -131,7 +131,7 @@ def stopped(process: "subprocess.Popen[str]") -> str:
     for _ in range(3):
         process.terminate()
         try:
-            return process.communicate(timeout=10)[1]
+            return process.communicate(timeout=30)[1]
         except subprocess.TimeoutExpired:
             continue
     process.kill()

@@ -10,7 +10,7 @@ import pytest
 from resource_server.keys import background as module
 from resource_server.keys.background import MAX_CALLS, Background
 
-SLACK_SECONDS = 10
+SLACK_SECONDS = 60  # ends a test that hangs; a machine under load is slow to start threads
 
 
 class Caller:

@@ -29,7 +29,7 @@ def test_a_forked_child_starts_without_the_thread_and_the_calls_of_its_parent(
     fork()
     assert background._calls == []
     background.later(0, later.work)
-    assert later.made.wait(10)
+    assert later.made.wait(60)
 
 
 def test_hooks_of_threads_that_come_together_are_all_kept_and_those_of_the_dead_are_not(
@@ -39,7 +39,7 @@ def test_hooks_of_threads_that_come_together_are_all_kept_and_those_of_the_dead_
     together = threading.Barrier(4)
 
     def register(part: int) -> None:
-        together.wait(10)
+        together.wait(60)
         for calls in kept[part::4]:
             on_fork(calls.work)
             on_fork(Calls().work)
@@ -48,7 +48,7 @@ def test_hooks_of_threads_that_come_together_are_all_kept_and_those_of_the_dead_
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(60)
     fork()
     assert all(calls.made.is_set() for calls in kept)
     on_fork(Calls().work)

@@ -11,7 +11,7 @@ from tests.processes import ROOT, environment
 from tests.servers import FAULTS, KEYS, METADATA, LiveIssuer
 
 # An interpreter that has nothing to wait for ends at once; a fetch that hangs would hold it for five seconds.
-PROMPT_SECONDS = 2.5
+PROMPT_SECONDS = 4.0
 
 
 def script(source: str, issuer: LiveIssuer, *arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":

@@ -116,7 +116,7 @@ def fork(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     def child() -> None:
         methods = {
             number: known
-            for number, known in forked._methods.items()
+            for number, known in list(forked._methods.items())  # other threads add to it
             if getattr(known(), "__self__", None) is not background
         }
         with monkeypatch.context() as patch:
