@@ -59,7 +59,7 @@ def checks() -> str:
     columns = ("id", "setting", "meaning", "hint")
     return page([
         "# Every system check",
-        ("`manage.py check` reports them as `resource_server.E001` and so on, with the app of accounts also one of its own. "
+        ("`manage.py check` reports them as `resource_server.E001` and so on. "
         "They fetch nothing. *Words like this* stand for a value of your settings. With an error, every request that needs "
         "a token is answered with 503 (`settings_invalid`)."),
         "## Errors",

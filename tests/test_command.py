@@ -6,6 +6,7 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
+from resource_server.reasons import UnavailableReason
 from resource_server.testing import FakeIssuer
 
 TENANT = FakeIssuer("https://tenant.test/")
@@ -50,7 +51,8 @@ def test_an_issuer_without_keys_is_an_error_with_its_reason(issuer, capsys):
     with pytest.raises(CommandError, match=r"no key is trusted of https://issuer\.test/"):
         call_command("resource_server", "keys", stdout=out, no_color=True)
 
-    assert "failing     fetch_timeout" in out.getvalue()
+    reason = UnavailableReason.FETCH_TIMEOUT
+    assert f"failing     fetch_timeout: {reason.message}\n              {reason.remedy}\n" in out.getvalue()
 
 
 def test_static_keys_have_no_end(issuer, settings):

@@ -143,7 +143,7 @@ def the_issuers() -> None:
     assert_type(trusted_issuers(), tuple[TrustedIssuer, ...])
     for issuer in trusted_issuers():
         assert_type(issuer.issuer, str)
-        assert_type(issuer.error, str | None)
+        assert_type(issuer.error, UnavailableReason | None)
         assert_type(issuer.metadata, Mapping[str, Any] | None)
         assert_type(issuer.trusted_until, datetime | None)
         for key in issuer.keys:

@@ -101,7 +101,7 @@ _ORDER: Final[tuple[_Stage | Rule, ...]] = (
 
 
 def explain(token: str) -> Explanation:
-    """Run every step of the verification of a token, for a person to read. Fetches keys as a request would.
+    """Run every step of the verification of a token, for a person to read. Fetches keys, also after a rule has refused.
 
     `token` is the token alone, without the word Bearer. Raises only what a function of the project raises. With
     `USERS` = `provision` it makes no user; a function of `USERS` is called as for a request. Logs no refusal and sends

@@ -198,8 +198,11 @@ class TokenReason(Reason):
     )
     NOT_AN_ACCESS_TOKEN = (
         "not_an_access_token",
-        "the token is an ID, refresh or logout token, not an access token",
-        "The token is an ID, refresh or logout token. Send the access token.",
+        "the token is of another kind than an access token",
+        (
+            "Send the access token. This is an ID, refresh or logout token, or it lacks a claim that each access token of "
+            "`PROVIDER` has."
+        ),
     )
     # tokens/proofs.py
     PROOF_NOT_SUPPORTED = (
@@ -216,7 +219,10 @@ class TokenReason(Reason):
     KEY_UNKNOWN = (
         "key_unknown",
         "the issuer has no key with this kid for this alg",
-        "The issuer has no such key now: it was withdrawn, belongs to another tenant, or is seconds old. Get a new token.",
+        (
+            "The issuer has no such key now: it was withdrawn, belongs to another tenant, is seconds old, or stands in the key "
+            "set without its `kid`. Get a new token, and look at the key set."
+        ),
     )
     # users/
     USER_UNKNOWN = (

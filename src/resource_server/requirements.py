@@ -27,9 +27,12 @@ class Requirement:
     scopes: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        if not self.scopes:
+        scopes: object = self.scopes
+        if not isinstance(scopes, tuple):
+            # The letters of a string would be read as scopes.
+            raise TypeError(f"scopes is not a tuple: write {type(self).__name__}(({scopes!r},))")
+        if not scopes:
             raise ValueError("name at least one scope")
-        scopes: tuple[object, ...] = self.scopes
         for scope in scopes:
             if not (isinstance(scope, str) and _SCOPE.fullmatch(scope)):
                 raise ValueError(

@@ -16,7 +16,8 @@ Django logs the exception of a receiver, and the answer stays the same. `user_pr
 the user and is raised. An AuthorizationError is the answer to the request, Django's PermissionDenied is 403, and the
 person's next request is the first again. Rows that the receiver wrote to another database, or before a statement that
 commits (DDL in MySQL), are not undone. Signals of keys are sent in the thread that fetched, which is seldom that of a
-request: a receiver that uses the database closes its connection.
+request: a receiver that uses the database closes its connection, and no receiver verifies a token of that issuer, as it
+would wait for itself.
 """
 
 from django.dispatch import Signal

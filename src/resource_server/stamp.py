@@ -13,3 +13,10 @@ class Stamp:
 
     def __init__(self) -> None:
         self.is_void = False
+
+    @classmethod
+    def void(cls) -> "Stamp":
+        """A stamp for a verdict that is good for one request and must not be remembered."""
+        stamp = cls()
+        stamp.is_void = True
+        return stamp

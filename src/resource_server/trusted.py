@@ -8,6 +8,7 @@ from typing import Any
 
 from resource_server.errors import Unavailable
 from resource_server.flow import run
+from resource_server.reasons import UnavailableReason
 from resource_server.server import current
 from resource_server.tokens.issuers import Issuer
 
@@ -40,7 +41,7 @@ class TrustedIssuer:
     token_types: tuple[str, ...]
     keys: tuple[TrustedKey, ...]
     metadata: Mapping[str, Any] | None
-    error: str | None
+    error: UnavailableReason | None
     current_until: datetime | None
     trusted_until: datetime | None
 

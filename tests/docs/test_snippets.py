@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import logging.config
 import sys
 from types import ModuleType
 
@@ -58,6 +59,7 @@ MARKS = [
     "async def latest",
     "class Orders",
     "FakeIssuer",
+    "LOGGING",
     "MIDDLEWARE",
     "AccessTokenBearer",
     "MigratingAuthentication",
@@ -269,3 +271,18 @@ def test_an_issuer_without_a_provider_may_have_other_conventions():
     with issuer.serving(), override_settings(RESOURCE_SERVER=names):
         verified = verify(token)
     assert (verified.client_id, verified.scopes) == ("web", {"read:orders"})
+
+
+def test_the_logging_of_the_page_shows_refusals(issuer, capsys):
+    settings_of_the_page = run("LOGGING")["LOGGING"]
+    logger = logging.getLogger("resource_server")
+    level, handlers = logger.level, logger.handlers
+    try:
+        logging.config.dictConfig(settings_of_the_page)
+        with pytest.raises(AuthorizationError):
+            authenticate(RequestFactory().get("/orders", headers={"Authorization": "Bearer x"}))
+    finally:
+        logger.level, logger.handlers = level, handlers
+    assert capsys.readouterr().err == (
+        "token_malformed: access token is not a JWT in compact serialisation (GET '/orders')\n"
+    )

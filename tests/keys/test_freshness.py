@@ -1,10 +1,14 @@
 """A key set is renewed ahead of its end, beside the requests: none of them waits for a key that is known."""
 
 import json
+import threading
 from collections.abc import Callable
 
 import pytest
 from tests.keys.simulation import DAY, HOUR, JWKS, MINUTE, OPENID, START, Fault, Simulation
+
+from resource_server.keys import issuer_keys
+from resource_server.stamp import Stamp
 
 
 def refreshed_at(simulation: Simulation) -> list[float]:
@@ -312,3 +316,27 @@ def test_an_issuer_that_moves_its_keys_every_hour_leaves_no_trail() -> None:
         simulation.advance(HOUR)
         assert simulation.refusal(simulation.token()) is None
         assert len(simulation.keys._discovery._known) <= 5
+
+
+def test_no_stamp_is_left_behind_that_nothing_voids(monkeypatch: pytest.MonkeyPatch) -> None:
+    # A policy changes while a refresh brings another set: both renew the stamp.
+    simulation = Simulation()
+    simulation.verify(simulation.token())
+    made: list[Stamp] = []
+    other: list[threading.Thread] = []
+
+    class Watched(Stamp):
+        def __init__(self) -> None:
+            super().__init__()
+            made.append(self)
+            if len(made) == 1:
+                other.append(threading.Thread(target=simulation.keys.renew_stamp))
+                other[0].start()
+                other[0].join(0.2)  # it waits for the first, unless nothing holds it
+
+    before = simulation.keys.stamp
+    monkeypatch.setattr(issuer_keys, "Stamp", Watched)
+    simulation.keys.renew_stamp()
+    other[0].join(20)
+    assert before.is_void
+    assert [stamp.is_void for stamp in made] == [stamp is not simulation.keys.stamp for stamp in made]

@@ -281,6 +281,7 @@ KEYCLOAK = {
                 "aud": ["orders", "account"],
                 "sub": "c2b0b8a1-9d8a-4b0e-9b0e-2f4f7f6d8c11",
                 "typ": "Bearer",
+                "nonce": "n-0S6_WzA2Mj",
                 "azp": "spa",
                 "sid": "f1a2",
                 "acr": "1",
@@ -420,6 +421,18 @@ GOOGLE = {
     "audience": "https://orders-abc-ew.a.run.app",
     "persons": {},
     "machines": {
+        "a service account with a key file": (
+            JWT,
+            {
+                "aud": "https://orders-abc-ew.a.run.app",
+                "azp": "caller@project.iam.gserviceaccount.com",
+                "email": "caller@project.iam.gserviceaccount.com",
+                "email_verified": True,
+                "sub": "104029292853099978293",
+            },
+            set(),
+            "caller@project.iam.gserviceaccount.com",
+        ),
         "a service account": (
             JWT,
             {
@@ -437,6 +450,17 @@ GOOGLE = {
         "a sign-in by the code flow": (
             JWT,
             {"aud": "https://orders-abc-ew.a.run.app", "azp": "client", "sub": "110169", "at_hash": "HK6E"},
+            "not_an_access_token",
+        ),
+        "a sign-in on a telephone, whose client is another than the audience": (
+            JWT,
+            {
+                "aud": "https://orders-abc-ew.a.run.app",
+                "azp": "telephone.apps.googleusercontent.com",
+                "email": "ada@example.com",
+                "email_verified": True,
+                "sub": "110169",
+            },
             "not_an_access_token",
         ),
         "a sign-in by the button": (
@@ -505,6 +529,7 @@ AUTHENTIK = {
                 "auth_time": 1700000000,
                 "acr": "goauthentik.io/providers/oauth2/default",
                 "amr": ["pwd"],
+                "nonce": "n-0S6_WzA2Mj",
                 "sid": "a0b1",
                 "preferred_username": "ada",
                 "azp": "k3exampleclientid",
@@ -512,6 +537,12 @@ AUTHENTIK = {
                 "scope": "openid orders",
             },
             {"openid", "orders"},
+            "k3exampleclientid",
+        ),
+        "whose username is the public client id": (
+            JWT,
+            {"sub": "k3exampleclientid", "aud": "k3exampleclientid", "azp": "k3exampleclientid", "uid": "W0Tt9xVQ"},
+            set(),
             "k3exampleclientid",
         ),
     },
@@ -599,15 +630,14 @@ DJANGO_OAUTH_TOOLKIT = {
             {"read"},
             "spa",
         ),
-    },
-    "machines": {
-        "of a generator that writes RFC 9068": (
+        "a client, by a generator that writes RFC 9068": (
             AT_JWT,
             {"aud": "https://api.example.com", "sub": "batch", "client_id": "batch", "scope": "read", "jti": "x"},
             {"read"},
             "batch",
         ),
     },
+    "machines": {},
     "others": {
         "an ID token": (
             JWT,

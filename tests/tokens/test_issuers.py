@@ -10,12 +10,13 @@ import pytest
 from tests.keys.simulation import DAY, HOUR, MINUTE, Fault, Simulation
 from tests.policies import policy as make_policy
 
-from resource_server.errors import Unavailable
+from resource_server.errors import InvalidToken, Unavailable
 from resource_server.flow import run
 from resource_server.keys.issuer_keys import IssuerKeys
 from resource_server.keys.key_set import parse_key_set
 from resource_server.testing import FakeIssuer
 from resource_server.tokens import issuers as issuers_module
+from resource_server.tokens import jwt_authority
 from resource_server.tokens.issuers import MAX_ISSUERS, Issuers
 from resource_server.tokens.policy import Policy
 
@@ -445,3 +446,43 @@ def test_a_known_tenant_takes_no_lock_and_asks_nobody(simulation: Simulation, te
     with simulation.verifier._issuers._lock:
         assert simulation.at_once(simulation.token(jti="another")) is None
     assert len(tenants.asked) == 1
+
+
+def test_a_verdict_on_a_tenant_that_was_removed_meanwhile_is_not_remembered(
+    simulation: Simulation, tenants: Tenants, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The tenant makes way for others while its first token waits for keys, and is removed before the keys are there.
+    token = simulation.token()
+    issuers = simulation.verifier._issuers
+    verify_signature = jwt_authority.verify_signature
+
+    def meanwhile(*arguments: Any) -> None:
+        verify_signature(*arguments)
+        monkeypatch.undo()
+        issuers._on_trial.clear()
+        tenants.policies.clear()
+        with pytest.raises(InvalidToken):
+            run(simulation.verifier.issuer("https://issuer.test/"))
+
+    monkeypatch.setattr(jwt_authority, "verify_signature", meanwhile)
+    assert simulation.verify(token).subject == "auth0|ada"  # it began before the tenant was removed
+    assert simulation.refusal(token) == "issuer_not_trusted"
+
+
+def test_a_verdict_under_rules_that_have_changed_meanwhile_is_not_remembered(
+    simulation: Simulation, tenants: Tenants, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = simulation.token()
+    issuers = simulation.verifier._issuers
+    verify_signature = jwt_authority.verify_signature
+
+    def meanwhile(*arguments: Any) -> None:
+        verify_signature(*arguments)
+        monkeypatch.undo()
+        issuers._on_trial.clear()
+        tenants.add("https://issuer.test/", audience=("https://other.test/",))
+        run(simulation.verifier.issuer("https://issuer.test/"))
+
+    monkeypatch.setattr(jwt_authority, "verify_signature", meanwhile)
+    assert simulation.verify(token).subject == "auth0|ada"
+    assert simulation.refusal(token) == "audience_not_accepted"

@@ -61,6 +61,8 @@ def parse_policy(
         claim_names=_claim_names(reading, provider),
         kind_claims=provider.kind_claims,
         access_token_claims=provider.access_token_claims,
+        foreign_claims=provider.foreign_claims,
+        machines_only=provider.machines_only,
         is_machine=provider.is_machine,
         users=_users(reading),
     )

@@ -58,7 +58,10 @@ PROBLEMS: Final[Mapping[str, ProblemText]] = {
         key="RESOURCE_SERVER",
         message="RESOURCE_SERVER $fault",
         meaning="RESOURCE_SERVER is not set, or is not a dict",
-        hint='RESOURCE_SERVER = {"ISSUER": "https://tenant.eu.auth0.com/", "AUDIENCE": "https://api.example.com"}',
+        hint=(
+            'For Auth0: RESOURCE_SERVER = {"PROVIDER": "auth0", "ISSUER": "https://tenant.eu.auth0.com/", '
+            '"AUDIENCE": "https://api.example.com"}. PROVIDER names the vendor; leave it out for RFC 9068 tokens.'
+        ),
     ),
     "E002": ProblemText(
         key="$key",
@@ -254,7 +257,7 @@ PROBLEMS: Final[Mapping[str, ProblemText]] = {
     "W002": ProblemText(
         key="ISSUER",
         message="$place: ISSUER $issuer $fault.",
-        meaning="ISSUER does not have the form that PROVIDER gives its issuers (an Auth0 tenant is recognised without PROVIDER)",
+        meaning="ISSUER does not have the form of the issuers of PROVIDER; checked for Auth0 without PROVIDER too",
         hint="Write $correction instead, exactly as it stands in the iss claim of its tokens. $documentation",
     ),
     "W003": ProblemText(
@@ -314,7 +317,7 @@ PROBLEMS: Final[Mapping[str, ProblemText]] = {
             "The database router sends accounts to $accounts and users to $users. An account has a foreign key to its user, "
             "so USERS: provision keeps accounts in $users; the admin looks for them in $accounts."
         ),
-        meaning="with the app of accounts: the database router sends accounts and users to two databases",
+        meaning="the database router sends accounts and users to two databases",
         hint="Have the router send the app resource_server_accounts to $users, and migrate it there.",
     ),
 }

@@ -13,7 +13,7 @@ from typing import Any, Final
 from resource_server.conf.issuer_form import IssuerForm, IssuerProblem
 from resource_server.conf.reading import default_of
 from resource_server.keys.addresses import address_problem
-from resource_server.tokens.policy import ClaimNames, MachineRule, Policy, client_is_subject
+from resource_server.tokens.policy import FOREIGN_CLAIMS, ClaimNames, MachineRule, Policy, client_is_subject
 
 __all__ = ["GENERIC", "PROVIDERS", "Provider", "auth0_issuer"]
 
@@ -32,7 +32,7 @@ def _found_by_metadata(issuer: str) -> str | None:
 class Provider:
     """The habits of one vendor.
 
-    `kind_claims`, `access_token_claims` and `is_machine` are those of `Policy`. `jwks_uri` is the address of the key set
+    `kind_claims`, `access_token_claims`, `foreign_claims`, `is_machine` and `machines_only` are those of `Policy`. `jwks_uri` is the address of the key set
     if the issuer has no metadata; such an issuer is a name, which may begin with http. `documentation` is a page of the
     vendor.
     """
@@ -45,6 +45,8 @@ class Provider:
     claim_names: ClaimNames = field(default_factory=ClaimNames)
     kind_claims: tuple[tuple[str, str | None], ...] = ()
     access_token_claims: frozenset[str] = frozenset()
+    foreign_claims: frozenset[str] = FOREIGN_CLAIMS
+    machines_only: bool = False
     jwks_uri: Callable[[str], str | None] = _found_by_metadata
 
     def issuer_problem(self, issuer: str) -> IssuerProblem | None:
@@ -88,6 +90,10 @@ def _is_machine(claims: Mapping[str, Any], subject: str, client_id: str | None) 
     return ("clientHost" in claims or "clientAddress" in claims) and _is_keycloak_machine(claims, subject, client_id)
 
 
+def _never(claims: Mapping[str, Any], subject: str, client_id: str | None) -> bool:
+    return False
+
+
 def _always(claims: Mapping[str, Any], subject: str, client_id: str | None) -> bool:
     return True
 
@@ -119,6 +125,12 @@ def _is_keycloak_machine(claims: Mapping[str, Any], subject: str, client_id: str
         and claims.get("preferred_username") == f"service-account-{client_id.lower()}"
         and ("clientHost" in claims or "clientAddress" in claims)
     )
+
+
+def _is_google_machine(claims: Mapping[str, Any], subject: str, client_id: str | None) -> bool:
+    # A service account is its own client, by its number or, with a key file, by its e-mail address. The client of a
+    # person is an application.
+    return "azp" in claims and claims["azp"] in (claims.get("sub"), claims.get("email"))
 
 
 def _is_cognito_machine(claims: Mapping[str, Any], subject: str, client_id: str | None) -> bool:
@@ -208,6 +220,8 @@ _ALL: Final = (
         token_types=_EITHER_TYPE,
         kind_claims=(("typ", "Bearer"),),
         access_token_claims=frozenset({"typ"}),
+        # Before version 25 an access token has the nonce too, and later by a mapper. An ID token has `typ` ID.
+        foreign_claims=FOREIGN_CLAIMS - {"nonce"},
         is_machine=_is_keycloak_machine,
     ),
     Provider(
@@ -244,7 +258,8 @@ _ALL: Final = (
         # The tokens of a person that Google signs in have a profile; most also have `at_hash` or `nonce`.
         kind_claims=tuple((name, None) for name in ("name", "given_name", "family_name", "picture", "hd", "locale")),
         access_token_claims=frozenset({"azp"}),
-        is_machine=client_is_subject,
+        is_machine=_is_google_machine,
+        machines_only=True,
     ),
     Provider(
         name="zitadel",
@@ -274,9 +289,11 @@ _ALL: Final = (
             pattern=r"https?://[^/]+/(?:.*/)?",
         ),
         token_types=_EITHER_TYPE,
-        # An access token is the ID token with `azp` and `uid`.
+        # An access token is the ID token, nonce and all, with `azp` and `uid`.
         access_token_claims=frozenset({"uid"}),
-        is_machine=client_is_subject,
+        foreign_claims=FOREIGN_CLAIMS - {"nonce"},
+        # The subject can be a username, and a person may choose the public client id as one.
+        is_machine=_never,
     ),
     Provider(
         name="adfs",
@@ -307,7 +324,8 @@ _ALL: Final = (
         ),
         token_types=_EITHER_TYPE,
         access_token_claims=frozenset({"client_id", "scope"}),
-        is_machine=client_is_subject,
+        # The project chooses the subject, which can be a username that a person has chosen.
+        is_machine=_never,
     ),
     Provider(
         name="github-actions",

@@ -62,7 +62,7 @@ def strings(value: object) -> tuple[str, ...] | None:
 def closest(word: object, words: Iterable[str], introduction: str) -> str:
     """A hint for a word that is not known: the one of `words` that was probably meant, else all of them."""
     known = {name.lower(): name for name in words}
-    close = difflib.get_close_matches(str(word).lower(), known, n=1, cutoff=0.4)
+    close = difflib.get_close_matches(str(word).lower(), known, n=1, cutoff=0.6)
     return f"Did you mean {known[close[0]]}?" if close else f"{introduction} {', '.join(known.values())}."
 
 

@@ -8,6 +8,7 @@ successful refresh replaces a key set: a failed one loses no key, and a key that
 import logging
 import math
 import random
+import threading
 from collections.abc import Callable
 from functools import partial
 
@@ -128,14 +129,15 @@ class IssuerKeys:
         """The stamp for a verdict that was reached with these keys; a void one if another thread has replaced them."""
         stamp, key_set = self.stamp, self.key_set
         if key_set is None or key_set.candidates(kid, algorithm) != keys:
-            stamp = Stamp()
-            stamp.is_void = True
+            stamp = Stamp.void()
         return stamp
 
     def renew_stamp(self) -> None:
         """End all verdicts that were reached with these keys until now."""
-        ended, self.stamp = self.stamp, Stamp()
-        ended.is_void = True
+        # Without the lock, of two threads that renew at once one would leave its stamp behind, which nothing voids.
+        with self._renewing:
+            ended, self.stamp = self.stamp, Stamp()
+            ended.is_void = True
 
     def refresh_ahead(self) -> None:
         """Renew the set before its life ends, or retry after a failure. For the background: it blocks."""
@@ -267,6 +269,7 @@ class IssuerKeys:
     def _reset(self) -> None:
         """Start anew in a forked child: with the keys, without the locks and threads of the parent."""
         self._flights.reset()
+        self._renewing = threading.Lock()
         self._call_at = math.inf
         self._fast_until = -math.inf
 

@@ -114,17 +114,22 @@ class Issuers:
             return issuer
         return self._believe(unverified_issuer, policy, now)
 
-    def verified(self, issuer: Issuer) -> None:
-        """Note that a token of an issuer that is not listed was verified: its trial is over."""
+    def verified(self, issuer: Issuer) -> bool:
+        """Note that a token of an issuer that is not listed was verified: its trial is over.
+
+        False if the issuer was removed or replaced meanwhile, so that the verdict must not be remembered.
+        """
         issuer.used_at = now = self._clock()
         if issuer.on_trial:
             name = issuer.policy.issuer
             with self._lock:
                 # Meanwhile it may have been evicted, which is harmless, or removed or replaced.
                 is_stranger = now < self._strangers.get(name, -math.inf)
-                if now < issuer.believed_until and not is_stranger and self._found(name) in (None, issuer):
-                    self._on_trial.pop(name, None)
-                    self._put(self._verified, name, issuer)
+                if now >= issuer.believed_until or is_stranger or self._found(name) not in (None, issuer):
+                    return False
+                self._on_trial.pop(name, None)
+                self._put(self._verified, name, issuer)
+        return True
 
     def __iter__(self) -> Iterator[Issuer]:
         return iter((*self._listed.values(), *self._verified.values(), *self._on_trial.values()))

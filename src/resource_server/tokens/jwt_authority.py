@@ -7,6 +7,7 @@ else.
 from collections.abc import Callable
 
 from resource_server.flow import Flow
+from resource_server.stamp import Stamp
 from resource_server.tokens.access_token import access_token
 from resource_server.tokens.authority import Verdict
 from resource_server.tokens.credentials import Credentials
@@ -56,8 +57,8 @@ class JWTAuthority:
             judge_claims(token, policy, now)
         verify_signature(token, candidates)
         issuer.passed_header = header
-        if not issuer.is_listed:
-            self._issuers.verified(issuer)
+        if not issuer.is_listed and not self._issuers.verified(issuer):
+            stamp = Stamp.void()
         verified = access_token(token.unverified_claims, policy.claim_names, policy.is_machine)
         return Verdict(
             token=verified,

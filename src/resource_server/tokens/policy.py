@@ -8,6 +8,7 @@ from resource_server.keys.key_source import KeySource
 
 __all__ = [
     "ALGORITHMS",
+    "FOREIGN_CLAIMS",
     "SYMMETRIC_ALGORITHMS",
     "ClaimNames",
     "MachineRule",
@@ -33,6 +34,10 @@ ALGORITHMS: Final = (
 # RFC 7518 section 3.2. Only for an issuer with a configured secret, and then no other algorithm.
 SYMMETRIC_ALGORITHMS: Final = ("HS256", "HS384", "HS512")
 
+
+# Claims of other kinds of token alone: ID tokens (OpenID Connect Core sections 2, 3.1.3.6 and 3.3.2.11), logout and
+# event tokens (RFC 8417).
+FOREIGN_CLAIMS: Final = frozenset({"nonce", "at_hash", "c_hash", "s_hash", "events"})
 
 # Whether a token is a machine's, by its claims, its subject and its client.
 MachineRule: TypeAlias = Callable[[Mapping[str, Any], str, str | None], bool]
@@ -74,7 +79,8 @@ class Policy:
     `issuer` is compared exactly. A token needs one of `audience`, one of `algorithms`, and one of `token_types` (in
     the form of `media_type`; `jwt` also admits a token without `typ`). Its key is one of `key_source`. A token of the
     type `jwt` is another kind of token if a claim of `kind_claims` is there with another value (None: if it is there),
-    or if it has none of `access_token_claims`. `is_machine` tells machines from persons. `users` is not read here: it says how a token becomes `request.user`.
+    or if it has one of `foreign_claims` or none of `access_token_claims`, or if `machines_only` is set and it is not a machine's. `is_machine` tells
+    machines from persons. `users` is not read here: it says how a token becomes `request.user`.
     """
 
     key_source: KeySource
@@ -85,7 +91,9 @@ class Policy:
     claim_names: ClaimNames = field(default_factory=ClaimNames)
     kind_claims: tuple[tuple[str, str | None], ...] = ()
     access_token_claims: frozenset[str] = frozenset()
+    foreign_claims: frozenset[str] = FOREIGN_CLAIMS
     is_machine: MachineRule = client_is_subject
+    machines_only: bool = False
     users: str = "token"
     issuer: str = field(init=False)
 

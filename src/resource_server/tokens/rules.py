@@ -26,9 +26,6 @@ MAX_DATE = 253_402_300_799
 
 # Control characters have no place in a name, and NUL is an error in PostgreSQL.
 _PRINTABLE = re.compile(r"[^\x00-\x1f\x7f-\x9f]+")
-# Claims of other kinds of token alone: ID tokens (OpenID Connect Core sections 2, 3.1.3.6 and 3.3.2.11), logout and
-# event tokens (RFC 8417).
-_CLAIMS_OF_OTHER_KINDS = frozenset({"nonce", "at_hash", "c_hash", "s_hash", "events"})
 _STRING = frozenset({str})
 # RFC 7519 section 2: a NumericDate is a JSON number. Python counts with True, so the type is compared.
 _NUMBERS = (int, float)
@@ -193,13 +190,15 @@ def _kind(token: UnverifiedToken, policy: Policy, now: float) -> None:
     if token.unverified_header.get("typ") == "at+jwt" or _media_type(token) != "jwt":
         return
     claims = token.unverified_claims
-    if not _CLAIMS_OF_OTHER_KINDS.isdisjoint(claims):
+    if not policy.foreign_claims.isdisjoint(claims):
         raise InvalidToken(TokenReason.NOT_AN_ACCESS_TOKEN)
     if policy.access_token_claims and policy.access_token_claims.isdisjoint(claims):
         raise InvalidToken(TokenReason.NOT_AN_ACCESS_TOKEN)
     for name, kind in policy.kind_claims:
         if claims.get(name, kind) != kind:
             raise InvalidToken(TokenReason.NOT_AN_ACCESS_TOKEN)
+    if policy.machines_only and not _is_machine(claims, policy):
+        raise InvalidToken(TokenReason.NOT_AN_ACCESS_TOKEN)
 
 
 def _confirmation(token: UnverifiedToken, policy: Policy, now: float) -> None:
@@ -239,6 +238,12 @@ def _media_type(token: UnverifiedToken) -> str:
     # RFC 7519 section 5.1: `typ` is optional.
     typ = token.unverified_header.get("typ", "jwt")
     return media_type(typ) if isinstance(typ, str) else ""
+
+
+def _is_machine(claims: dict[str, Any], policy: Policy) -> bool:
+    names = policy.claim_names
+    client_id = next((claims[name] for name in names.client_id if name in claims), None)
+    return policy.is_machine(claims, str(claims.get(names.subject)), client_id)
 
 
 def _is_printable(value: object) -> bool:

@@ -87,7 +87,7 @@ class VerifiedTokens:
 
     def add(self, key: bytes, verdict: Verdict, clock: float) -> None:
         """Keep a verdict on a token that has passed everything. The oldest ones are evicted."""
-        if verdict.good_until <= clock or verdict.size > self._largest:
+        if verdict.good_until <= clock or verdict.stamp.is_void or verdict.size > self._largest:
             return
         index = key[0] % self._count
         part = self._parts[index]

@@ -58,7 +58,10 @@ class Command(BaseCommand):
             )
         if sys.stdin.isatty():
             self.stderr.write("Paste the token, press Enter, then Ctrl-D. Use a pipe for more than 4000 characters.")
-        explanation = explain(_read_token())
+        token = _read_token()
+        if not token:
+            raise CommandError("nothing was read from standard input")
+        explanation = explain(token)
         self._print_facts(explanation)
         for step in explanation.steps:
             self._print_step(step)
@@ -106,7 +109,8 @@ class Command(BaseCommand):
         self.stdout.write(self.style.MIGRATE_HEADING(issuer.issuer))
         self.stdout.write(f"  audience    {' '.join(issuer.audience)}")
         if issuer.error is not None:
-            self.stdout.write(self.style.ERROR(f"  failing     {issuer.error}"))
+            self.stdout.write(self.style.ERROR(f"  failing     {issuer.error}: {issuer.error.message}"))
+            self.stdout.write(f"              {issuer.error.remedy}")
         if issuer.current_until is not None and issuer.trusted_until is not None:
             self.stdout.write(f"  current     until {_time(issuer.current_until)}")
             self.stdout.write(f"  trusted     until {_time(issuer.trusted_until)} while the issuer cannot be reached")
