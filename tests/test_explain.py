@@ -398,7 +398,13 @@ def test_the_command_takes_a_token_as_people_paste_it(command: Command, issuer: 
     assert command(pasted.format(issuer.token()))[0] == 0
 
 
-@pytest.mark.parametrize("data", [b"", b"\xff\xfe\x00", b"x" * 1_000_000, "not one token", "a.b.c", "\u00e9"])
+@pytest.mark.parametrize("data", ["", " \n", "Bearer \n"])
+def test_the_command_says_that_it_has_read_nothing(command: Command, data: str) -> None:
+    with pytest.raises(CommandError, match="nothing was read from standard input"):
+        command(data)
+
+
+@pytest.mark.parametrize("data", [b"\xff\xfe\x00", b"x" * 1_000_000, "not one token", "a.b.c", "\u00e9"])
 def test_the_command_takes_any_input(command: Command, data: str | bytes) -> None:
     status, lines = command(data)
     assert status == 1
