@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import textwrap
 
 import pytest
 import urllib3
@@ -105,6 +106,25 @@ def test_two_signals_are_as_quiet_as_one(run_issuer):
     issuer.process.send_signal(signal.SIGTERM)
 
     assert issuer.process.wait(timeout=30) == 0
+
+
+def test_a_second_signal_while_the_interpreter_ends_is_as_quiet():
+    program = """
+        import os, signal, sys, threading
+        from resource_server.devissuer.__main__ import main
+
+        class Late:
+            def __del__(self, kill=os.kill, process=os.getpid(), number=signal.SIGTERM):
+                kill(process, number)  # after Python has let go of its handlers of signals
+
+        sys.late = Late()
+        threading.Timer(1, os.kill, (os.getpid(), signal.SIGINT)).start()
+        sys.exit(main(["--port", "0"]))
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_it_listens_on_the_other_loopback_too(run_issuer):

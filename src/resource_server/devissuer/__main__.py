@@ -191,6 +191,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _run(parser, given)
     except KeyboardInterrupt:
+        # The interpreter gives signals that have a handler back to the system as it ends, and a second one would kill it.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         return 0
 
 
