@@ -49,7 +49,7 @@ class Rule:
 
 
 def judge(token: UnverifiedToken, policy: Policy, now: float) -> None:
-    """Refuse a token that the policy cannot accept whoever signed it. `now` is in seconds since 1970.
+    """Refuse a token that the policy cannot accept, whatever its signature. `now` is in seconds since 1970.
 
     Raises InvalidToken with the reason of the first rule that refuses. Does not verify the signature or a proof, and
     does not judge scopes.
