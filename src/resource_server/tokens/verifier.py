@@ -72,6 +72,14 @@ class Verifier:
         """
         return None if self._seen is None else self._seen.get(key, self._now(), self._clock())
 
+    def known(self, credentials: Credentials, key: bytes = b"", facts: RequestFacts | None = None) -> Verdict | None:
+        """The result of `verify` for a token that is not remembered, if it needs no I/O, else None.
+
+        Raises what `verify` raises.
+        """
+        verdict = self._authority(credentials).known(credentials, self._now())
+        return None if verdict is None else self._passed(credentials, key, verdict, facts)
+
     def verify(
         self,
         credentials: Credentials,
@@ -85,20 +93,24 @@ class Verifier:
         what a proof of the token is verified against. Raises InvalidToken, or Unavailable if no verdict was reached.
         Does not judge scopes.
         """
-        now, seen = self._now(), self._seen
-        if seen is not None and not key:
+        if self._seen is not None and not key:
             key = digest(credentials.unverified_token)
-            verdict = seen.get(key, now, self._clock())
-        remembered = verdict
-        if verdict is None:
-            authority: Authority = self._jwt
-            if self._opaque is not None:
-                authority = self._opaque(credentials) or authority
-            verdict = yield from authority.verify(credentials, now)
+            verdict = self.recall(key)
+        if verdict is not None:
+            if verdict.is_bound:
+                verify_proof(verdict.token, facts)
+            return verdict
+        verdict = yield from self._authority(credentials).verify(credentials, self._now())
+        return self._passed(credentials, key, verdict, facts)
+
+    def _authority(self, credentials: Credentials) -> Authority:
+        return (self._opaque and self._opaque(credentials)) or self._jwt
+
+    def _passed(self, credentials: Credentials, key: bytes, verdict: Verdict, facts: RequestFacts | None) -> Verdict:
         if verdict.is_bound:
             verify_proof(verdict.token, facts)
-        if verdict is not remembered and seen is not None:
-            seen.add(key, verdict, self._clock())
+        if self._seen is not None:
+            self._seen.add(key or digest(credentials.unverified_token), verdict, self._clock())
         return verdict
 
     def issuer(self, unverified_issuer: str) -> Flow[Issuer]:
