@@ -39,6 +39,8 @@ _VIEWS = [
     path("open", _rest(None)),
     path("constant", _rest(peers.Constant)),
     path("hashes", _rest(peers.Hashes)),
+    path("hashes-and-varies", _rest(peers.HashesAndVaries)),
+    path("one-function", _rest(peers.OneFunction)),
     path("checks-rsa", _rest(peers.ChecksRsa)),
     path("ours", _rest(AccessTokenAuthentication)),
     path("session", _rest(SessionAuthentication)),
