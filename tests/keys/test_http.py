@@ -1,11 +1,9 @@
 """One document of a server of any temper: within the deadline, within the size, over one plain request, leaving no thread behind."""
 
-import datetime
 import email.utils
 import gzip
 import ipaddress
 import socket
-import ssl
 import threading
 import time
 import tracemalloc
@@ -16,11 +14,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import example, given
 from hypothesis import strategies as st
+from tests.certificates import certificate
 from tests.servers import Handler, serving, until_shut
 
 from resource_server.errors import Unavailable
@@ -424,33 +420,8 @@ def test_a_connection_that_nobody_accepts_ends_at_the_deadline() -> None:
         assert refusal(f"http://127.0.0.1:{full.getsockname()[1]}/") == "fetch_timeout"
 
 
-def certificate(folder: Path, name: str = "localhost") -> ssl.SSLContext:
-    """A server's TLS settings with a certificate that nobody but itself has signed."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-    now = datetime.datetime.now(datetime.UTC)
-    signed = (
-        x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(hours=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.DNSName(name), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]),
-            critical=False,
-        )
-        .sign(key, hashes.SHA256())
-    )
-    path = folder / "server.pem"
-    path.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        + signed.public_bytes(serialization.Encoding.PEM)
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(path)
-    return context
-
-
 def test_a_self_signed_certificate_is_refused_before_anything_is_sent(tmp_path: Path) -> None:
-    with serving(sends(OK + b"Content-Length: 2\r\n\r\n{}"), certificate(tmp_path)) as server:
+    with serving(sends(OK + b"Content-Length: 2\r\n\r\n{}"), certificate(tmp_path / "server.pem")) as server:
         assert refusal(server.url(), 5) == "fetch_failed"
         assert server.connections == 1
         assert server.requests == []
@@ -458,14 +429,14 @@ def test_a_self_signed_certificate_is_refused_before_anything_is_sent(tmp_path: 
 
 def test_a_certificate_that_the_system_trusts_is_accepted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # The refusal above is about trust, not about TLS as such.
-    context = certificate(tmp_path)
+    context = certificate(tmp_path / "server.pem")
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "server.pem"))
     with serving(sends(OK + b"Content-Length: 2\r\n\r\n{}"), context) as server:
         assert fetch(server.url(), seconds=5).body == b"{}"
 
 
 def test_a_dripping_tls_server_is_left_at_the_deadline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    context = certificate(tmp_path)
+    context = certificate(tmp_path / "server.pem")
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "server.pem"))
     with serving(drips(OK, b"X"), context) as server:
         assert refusal(server.url()) == "fetch_timeout"

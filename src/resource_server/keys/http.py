@@ -118,7 +118,13 @@ class _Exchange:
         target = self._url if is_forwarded else urllib3.util.parse_url(self._url).request_uri
         with pool:
             response = pool.request(
-                "GET", target, headers=headers, redirect=False, preload_content=False, decode_content=False
+                "GET",
+                target,
+                headers=headers,
+                redirect=False,
+                assert_same_host=not is_forwarded,
+                preload_content=False,
+                decode_content=False,
             )
             try:
                 return self._document(response)
