@@ -30,11 +30,13 @@ def http_hosts(reading: Reading) -> frozenset[str]:
     """The hosts that may be asked over http, in lower case. Reports E032, also outside development."""
     value = reading.settings.get("DEVELOPMENT_HTTP")
     names = strings([] if value is None else value)
-    if names is None or not all(name and _HOST_CHARACTERS.issuperset(name.lower()) for name in names):
-        reading.report("E032", fault="is not a list of host names")
-        return frozenset()
-    if names and not reading.debug:
-        reading.report("E032", fault="is set while DEBUG is off and no tests run")
+    fault = ""
+    if names is None or not all(_HOST_CHARACTERS.issuperset(name.lower()) for name in names):
+        names, fault = (), "is not a list of host names"
+    elif names and not reading.debug:
+        fault = "is set while DEBUG is off and no tests run"
+    if fault:
+        reading.report("E032", fault=fault)
     return frozenset(name.lower() for name in names)
 
 
