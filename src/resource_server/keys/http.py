@@ -152,7 +152,10 @@ class _Exchange:
         context = urllib3.util.create_urllib3_context()
         context.load_default_certs()
         if self._ca_file is not None:
-            context.load_verify_locations(self._ca_file)
+            try:
+                context.load_verify_locations(self._ca_file)
+            except OSError as error:
+                raise OSError(error.errno, f"CA_FILE cannot be read: {error.strerror}") from None
         return context
 
     def _document(self, response: Any) -> Document:

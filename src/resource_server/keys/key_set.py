@@ -211,7 +211,7 @@ def _import(kty: str, jwk: Mapping[str, Any]) -> tuple[Any, str]:
         members[name] = members[name].translate(_TO_BASE64URL).rstrip("=")
     types: dict[str, type[RSAKey | ECKey | OKPKey]] = {"RSA": RSAKey, "EC": ECKey, "OKP": OKPKey}
     try:
-        public_key = types[kty].import_key(members).public_key
+        public_key: Any = types[kty].import_key(members).public_key
         # Of the key and not of the members, which may have zeros in front (RFC 7638 section 7).
         thumbprint = types[kty].import_key(public_key).thumbprint()
     except Exception:  # noqa: BLE001 - the library raises many kinds of errors for broken keys

@@ -4,6 +4,7 @@ The variables are read at each fetch. The name in lower case counts first; set t
 """
 
 import base64
+import errno
 import ipaddress
 import os
 from collections.abc import Mapping
@@ -28,7 +29,7 @@ class Proxy:
 def proxy_for(url: str) -> Proxy | None:
     """Return the proxy for an address; None if it is fetched directly, as each address on this machine or its link is.
 
-    Raises ValueError if the variable does not name an http or https proxy; the message holds no credentials. Does not
+    Raises OSError if the variable does not name an http or https proxy; the message holds no credentials. Does not
     resolve the host.
     """
     parts = urlsplit(url)
@@ -52,13 +53,15 @@ def _parse(value: str, variable: str) -> Proxy:
         parts = urlsplit(value if "://" in value else f"http://{value}")
         host, port = parts.hostname, parts.port
     except ValueError:
-        raise ValueError(fault) from None
+        raise OSError(errno.EINVAL, fault) from None
     if not host or parts.scheme not in _PORTS:
-        raise ValueError(fault)
+        raise OSError(errno.EINVAL, fault)
     headers = {}
     if parts.username is not None:
         credentials = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-        headers["Proxy-Authorization"] = f"Basic {base64.b64encode(credentials.encode()).decode()}"
+        headers["Proxy-Authorization"] = (
+            f"Basic {base64.b64encode(credentials.encode('utf-8', 'surrogateescape')).decode()}"
+        )
     return Proxy(
         url=f"{parts.scheme}://{f'[{host}]' if ':' in host else host}:{port or _PORTS[parts.scheme]}", headers=headers
     )
@@ -72,7 +75,7 @@ def _covers(entry: str, host: str, port: int) -> bool:
     """Whether an entry of NO_PROXY is `*`, or a domain, an address or a network that holds the host, with its port if any."""
     name, colon, digits = entry.rpartition(":")
     if colon and digits.isdecimal() and (":" not in name or name.endswith("]")):
-        if int(digits) != port:
+        if digits.lstrip("0") != str(port):
             return False
         entry = name
     if entry == "*":
