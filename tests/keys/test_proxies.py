@@ -207,7 +207,7 @@ CHOICES: dict[str, tuple[Mapping[str, str], str, str | None]] = {
     "an IPv6 proxy": ({"HTTPS_PROXY": "http://[fd00::1]:3128"}, URL, "http://[fd00::1]:3128"),
     "with credentials": ({"HTTPS_PROXY": "http://a:b@p:1/"}, URL, "http://p:1"),
     "HTTP_PROXY that a CGI client may have set": ({"HTTP_PROXY": "http://q", "REQUEST_METHOD": "GET"}, "http://k/", None),
-    "http_proxy in CGI": ({"http_proxy": "http://q", "REQUEST_METHOD": "GET"}, "http://k/", "http://q:80"),
+    "HTTPS_PROXY in CGI": ({"HTTPS_PROXY": "http://q", "REQUEST_METHOD": "GET"}, URL, "http://q:80"),
 }  # fmt: skip
 
 

@@ -42,9 +42,9 @@ def proxy_for(url: str) -> Proxy | None:
 
 def _variable(name: str) -> str:
     # In a CGI program the client sets HTTP_PROXY, by a header `Proxy` (CVE-2016-5385).
-    is_the_clients = name == "http_proxy" and "REQUEST_METHOD" in os.environ
-    upper = "" if is_the_clients else os.environ.get(name.upper(), "")
-    return os.environ.get(name, upper).strip()
+    if name == "http_proxy" and "REQUEST_METHOD" in os.environ:
+        return ""
+    return os.environ.get(name, os.environ.get(name.upper(), "")).strip()
 
 
 def _parse(value: str, variable: str) -> Proxy:
