@@ -17,7 +17,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from tests.certificates import certificate
-from tests.servers import Handler, serving, until_shut
+from tests.servers import Handler, Server, serving, until_shut
 
 from resource_server.errors import Unavailable
 from resource_server.keys import http
@@ -108,6 +108,19 @@ def test_one_plain_request_is_sent() -> None:
         f"Host: 127.0.0.1:{server.port}",
         "User-Agent: django-resource-server",
     ]
+
+
+@pytest.mark.parametrize("accepted", [b"application/jwk-set+json", b"application/json", b"*/*"])
+def test_a_server_that_insists_on_a_type_finds_it(accepted: bytes) -> None:
+    def answer(connection: socket.socket, request: bytes) -> None:
+        found = accepted in request.partition(b"\r\nAccept: ")[2].split(b"\r\n")[0]
+        status = b"200 OK" if found else b"406 Not Acceptable"
+        connection.sendall(b"HTTP/1.1 " + status + b"\r\nContent-Length: 2\r\n\r\n{}")
+
+    server = Server(answer)
+    server.start()
+    assert fetch(server.url(), seconds=5).body == b"{}"
+    server.close()
 
 
 def deflate(body: bytes, window_bits: int) -> bytes:
