@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from django.core.checks import run_checks
 from django.test import Client
 from tests.certificates import certificate
 from tests.edges.views import url
+from tests.proxy import proxying
 from tests.servers import KEYS, METADATA, LiveIssuer, Server
 
 from resource_server.conf.networks import is_development
@@ -279,21 +281,30 @@ def test_an_issuer_that_no_token_can_name_is_refused(settings, name):
     assert checks() == ["resource_server.E004" if name else "resource_server.E003"]
 
 
-# CA_FILE
+# CA_FILE and HTTPS_PROXY
 
 
-def test_the_company_ca_is_trusted_by_its_setting(settings, tmp_path):
-    issuer = FakeIssuer(algorithm="ES256")
+@contextmanager
+def over_tls(issuer, context):
+    """Serve the documents of an issuer on a real TLS socket."""
 
     def serve(connection, request):
         document = issuer.metadata() if METADATA.encode() in request else issuer.keys.jwks()
         body = json.dumps(document).encode()
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
 
-    server = Server(serve, context=certificate(tmp_path / "ca.pem"))
+    server = Server(serve, context=context)
     server.start()
-    issuer.issuer = server.url("")
     try:
+        yield server
+    finally:
+        server.close()
+
+
+def test_the_company_ca_is_trusted_by_its_setting(settings, tmp_path):
+    issuer = FakeIssuer(algorithm="ES256")
+    with over_tls(issuer, certificate(tmp_path / "ca.pem")) as server:
+        issuer.issuer = server.url("")
         settings.RESOURCE_SERVER = issuer.settings()
         assert status(issuer.token(scope="read")) == 503
         assert server.requests == []
@@ -301,8 +312,23 @@ def test_the_company_ca_is_trusted_by_its_setting(settings, tmp_path):
             settings.RESOURCE_SERVER = issuer.settings(CA_FILE=ca_file)
             assert checks() == []
             assert status(issuer.token(scope="read")) == 200
-    finally:
-        server.close()
+
+
+@pytest.mark.usefixtures("in_production")
+def test_an_issuer_behind_the_egress_proxy_is_found(settings, tmp_path, monkeypatch, refused_connections):
+    for name in ("https_proxy", "NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    issuer = FakeIssuer(algorithm="ES256")
+    context = certificate(tmp_path / "ca.pem", "issuer.test")
+    settings.RESOURCE_SERVER = issuer.settings(CA_FILE=tmp_path / "ca.pem")
+    assert status(issuer.token(scope="read")) == 503
+    assert refused_connections, "without a proxy the name is looked up here"
+    refused_connections.clear()
+    with over_tls(issuer, context) as server, proxying({"issuer.test:443": server.port}) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url())
+        settings.RESOURCE_SERVER = issuer.settings(CA_FILE=tmp_path / "ca.pem")
+        assert status(issuer.token(scope="read")) == 200
+        assert [request.split(b" ")[:2] for request in proxy.requests] == [[b"CONNECT", b"issuer.test:443"]] * 2
 
 
 # A byte order mark

@@ -1,4 +1,4 @@
-"""The settings of the network, CA_FILE and DEVELOPMENT_HTTP, and whether http is for development here."""
+"""The settings of the network, CA_FILE and DEVELOPMENT_HTTP, and whether this process may use http for development."""
 
 import os
 import sys
