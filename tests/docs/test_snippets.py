@@ -48,6 +48,7 @@ MARKS = [
     "def settings_of",
     "def user_of",
     "# scopes from Auth0",
+    "# Keycloak in Docker",
     '"ISSUERS": [',
     "# settings.py",
     "# views.py",
@@ -115,6 +116,17 @@ def test_the_scopes_from_permissions_are_read():
 
     assert problems == []
     assert config.policies[0].claim_names.scope == ("permissions",)
+
+
+@pytest.mark.parametrize("debug", [True, False])
+def test_keycloak_in_docker_is_for_development(debug):
+    settings_of_the_page = run("# Keycloak in Docker", DEBUG=debug)["RESOURCE_SERVER"]
+    config, problems = conf.parse(settings_of_the_page, debug=debug)
+
+    assert [problem.id for problem in problems] == ([] if debug else ["E010"])
+    if debug:
+        assert config.policies[0].issuer == "http://localhost:8080/realms/staff"
+        assert config.policies[0].key_source.jwks_uri.startswith("http://keycloak:8080/")
 
 
 def test_the_settings_are_valid():

@@ -276,6 +276,7 @@ def test_security_that_a_view_describes_itself_stays():
 TRUSTED = {
     "pinned": (PINNED, {}, "oauth2"),
     "discovered": (UNPINNED, {}, "openIdConnect"),
+    "discovered on this machine while tests run": (UNPINNED, {"ISSUER": "http://127.0.0.1:9000"}, "openIdConnect"),
     "static keys": (UNPINNED, {"JWKS": FakeIssuer().keys.jwks()}, "http"),
     "keys at an address": (UNPINNED, {"JWKS_URI": "https://issuer.test/keys"}, "http"),
     "wrong settings": (UNPINNED, {"AUDIENCE": None}, "http"),

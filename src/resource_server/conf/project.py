@@ -6,10 +6,11 @@ issuer.
 """
 
 from collections.abc import Container, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from resource_server.conf.issuer import POLICY_KEYS, form_problem, is_dotted_path, parse_policy
+from resource_server.conf.networks import ca_file, http_hosts
 from resource_server.conf.problems import Problem, problem
 from resource_server.conf.reading import Reading, default_of
 from resource_server.conf.static_keys import KEY_SOURCES
@@ -18,7 +19,16 @@ from resource_server.tokens.verifier import TOKEN_CACHE_SIZE
 
 __all__ = ["KEYS", "Config", "form_problems", "parse"]
 
-KEYS: Final = (*POLICY_KEYS, "ISSUERS", "CACHE", "TOKEN_CACHE", "USER_CACHE_SECONDS", "REALM")
+KEYS: Final = (
+    *POLICY_KEYS,
+    "ISSUERS",
+    "CACHE",
+    "TOKEN_CACHE",
+    "USER_CACHE_SECONDS",
+    "REALM",
+    "CA_FILE",
+    "DEVELOPMENT_HTTP",
+)
 MAX_TOKEN_CACHE: Final = 10_000_000
 MAX_USER_CACHE_SECONDS: Final = 30
 
@@ -32,7 +42,8 @@ class Config:
 
     `policies` are the issuers that are listed; `issuers_function` is the dotted path of the function that knows the
     others, or None, and `common` the settings that complete its answers. `cache` is the alias of the cache for
-    documents, `token_cache` a number of entries, `realm` the realm in challenges.
+    documents, `token_cache` a number of entries, `realm` the realm in challenges. `ca_file` is a file of certificates,
+    `http_hosts` the names of hosts that may be asked over http.
     """
 
     policies: tuple[Policy, ...]
@@ -42,6 +53,8 @@ class Config:
     token_cache: int = TOKEN_CACHE_SIZE
     user_cache_seconds: int = 0
     realm: str = "api"
+    ca_file: str | None = None
+    http_hosts: frozenset[str] = frozenset()
 
 
 def parse(
@@ -49,12 +62,13 @@ def parse(
 ) -> tuple[Config | None, list[Problem]]:
     """The Config, and the problems; with any problem there is no Config.
 
-    `debug` admits http issuers on loopback, `caches` are the aliases that CACHE may name. Raises nothing.
+    `debug` admits http on loopback and DEVELOPMENT_HTTP, `caches` are the aliases that CACHE may name. Raises nothing.
     """
     if not isinstance(settings, Mapping):
         return None, [problem("E001", fault="is not set" if settings is None else "is not a dict")]
     reading = Reading(settings=settings, debug=debug)
     reading.unknown_keys(KEYS)
+    reading = replace(reading, http_hosts=http_hosts(reading))
     issuers, function = settings.get("ISSUERS"), None
     policies: tuple[Policy, ...] = ()
     if issuers is not None:
@@ -73,6 +87,8 @@ def parse(
             "E028", "USER_CACHE_SECONDS", default_of(Config, "user_cache_seconds"), MAX_USER_CACHE_SECONDS
         ),
         realm=_realm(reading),
+        ca_file=ca_file(reading),
+        http_hosts=reading.http_hosts,
     )
     return (None, reading.problems) if reading.problems else (config, [])
 
@@ -117,7 +133,7 @@ def _policies(reading: Reading) -> tuple[Policy, ...]:
             Reading(settings=entry, place=place, problems=reading.problems).unknown_keys(POLICY_KEYS)
     policies = []
     for place, entry in _entries(reading.settings):
-        policy, problems = parse_policy(entry, debug=reading.debug, place=place)
+        policy, problems = parse_policy(entry, debug=reading.debug, http_hosts=reading.http_hosts, place=place)
         reading.problems.extend(problems)
         if policy is not None:
             policies.append(policy)

@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from resource_server.errors import Unavailable
-from resource_server.keys.document import FETCH_SECONDS, Document, Fetch, life_seconds
+from resource_server.keys.document import FETCH_SECONDS, Document, Fetch, life_seconds, parse_document
 from resource_server.keys.key_set import KeySet, parse_key_set
 from resource_server.keys.key_source import KeySource
 from resource_server.keys.metadata import metadata_urls, parse_metadata
 from resource_server.reasons import UnavailableReason
-from resource_server.strict_json import parse_object
 
 __all__ = ["Discovery", "Found"]
 
@@ -131,7 +130,7 @@ class Discovery:
         if self._keys is not None and self._keys_from == document.body:
             return self._keys
         try:
-            keys = parse_key_set(parse_object(document.body))
+            keys = parse_key_set(parse_document(document.body))
         except ValueError:
             raise Unavailable(UnavailableReason.DOCUMENT_MALFORMED) from None
         for skipped in keys.skipped:

@@ -1,12 +1,14 @@
 """A document of an issuer, how it is fetched and how long it is current (RFC 9110, RFC 9111 sections 4.2 and 5.2.2)."""
 
+import codecs
 import re
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from resource_server.reasons import UnavailableReason
+from resource_server.strict_json import parse_object
 
-__all__ = ["FETCH_SECONDS", "MAX_DOCUMENT_BYTES", "Document", "Fetch", "life_seconds"]
+__all__ = ["FETCH_SECONDS", "MAX_DOCUMENT_BYTES", "Document", "Fetch", "life_seconds", "parse_document"]
 
 FETCH_SECONDS = 5.0
 MAX_DOCUMENT_BYTES = 256 * 1024
@@ -52,6 +54,14 @@ class Fetch(Protocol):
     def __call__(
         self, url: str, /, *, seconds: float, known: Document | None = None, public: bool = False
     ) -> Document: ...
+
+
+def parse_document(body: bytes) -> dict[str, Any]:
+    """Return the JSON object in a document, also after a byte order mark (RFC 8259 section 8.1). Raises ValueError.
+
+    A mark has one reading, so it is ignored in what an issuer publishes. A token with one is refused.
+    """
+    return parse_object(body.removeprefix(codecs.BOM_UTF8))
 
 
 def life_seconds(document: Document) -> float:

@@ -5,10 +5,9 @@ from urllib.parse import urlsplit
 
 from resource_server.errors import Unavailable
 from resource_server.keys.addresses import address_problem, is_on_this_machine
-from resource_server.keys.document import Document
+from resource_server.keys.document import Document, parse_document
 from resource_server.keys.key_source import KeySource
 from resource_server.reasons import UnavailableReason
-from resource_server.strict_json import parse_object
 
 __all__ = ["metadata_urls", "parse_metadata"]
 
@@ -34,7 +33,7 @@ def parse_metadata(document: Document, source: KeySource) -> dict[str, Any]:
     answer for another issuer), `address_not_allowed`. Does not check members that concern clients.
     """
     try:
-        metadata = parse_object(document.body)
+        metadata = parse_document(document.body)
     except ValueError:
         raise Unavailable(UnavailableReason.DOCUMENT_MALFORMED) from None
     if metadata.get("issuer") != source.issuer:
@@ -43,8 +42,11 @@ def parse_metadata(document: Document, source: KeySource) -> dict[str, Any]:
     issuer = urlsplit(source.issuer)
     # An https issuer has https keys, in development too. A document from elsewhere must not direct requests to the
     # services of this machine or to the metadata service of a cloud (server-side request forgery).
-    if address_problem(jwks_uri, http_on_loopback=source.http_on_loopback and issuer.scheme == "http") or (
-        is_on_this_machine(urlsplit(jwks_uri).hostname or "") and not is_on_this_machine(issuer.hostname or "")
-    ):
+    is_http = issuer.scheme == "http"
+    if address_problem(
+        jwks_uri,
+        http_on_loopback=source.http_on_loopback and is_http,
+        http_hosts=source.http_hosts if is_http else (),
+    ) or (is_on_this_machine(urlsplit(jwks_uri).hostname or "") and not is_on_this_machine(issuer.hostname or "")):
         raise Unavailable(UnavailableReason.ADDRESS_NOT_ALLOWED)
     return metadata

@@ -20,10 +20,9 @@ from typing import Any, Protocol, TypeGuard, TypeVar
 from resource_server.errors import Unavailable
 from resource_server.forks import on_fork
 from resource_server.keys.deadline import within
-from resource_server.keys.document import Document, Fetch
+from resource_server.keys.document import Document, Fetch, parse_document
 from resource_server.keys.key_set import parse_key_set
 from resource_server.keys.metadata import metadata_urls
-from resource_server.strict_json import parse_object
 
 __all__ = ["SharedDocuments", "Store"]
 
@@ -268,7 +267,7 @@ def _is_fresh(document: Document | None) -> TypeGuard[Document]:
 def _is_usable(url: str, document: Document) -> bool:
     """Return whether a document is a key set with a key, or the metadata of an issuer with this address. Does not judge it by a policy."""
     try:
-        members = parse_object(document.body)
+        members = parse_document(document.body)
         if "keys" in members:
             return bool(parse_key_set(members).keys)
         issuer = members.get("issuer")
