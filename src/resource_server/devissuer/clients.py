@@ -93,7 +93,11 @@ def redirect_uri_problem(uri: str) -> str | None:
     """Return why a client cannot have this redirect URI; None if it can (RFC 6749 section 3.1.2)."""
     if not _ABSOLUTE.fullmatch(uri):
         return "a redirect URI is absolute and without a fragment"
-    if urlsplit(uri).scheme in ("javascript", "data", "vbscript"):
+    try:
+        scheme = urlsplit(uri).scheme
+    except ValueError:
+        return "a redirect URI has a host that can be read"
+    if scheme in ("javascript", "data", "vbscript"):
         return "a redirect URI must not be a script"
     return None
 

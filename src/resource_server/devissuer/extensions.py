@@ -90,7 +90,8 @@ def _configured(name: str, allowed: tuple[str, ...]) -> str | None:
     """
     if name in allowed:
         return name
-    return next((audience for audience in allowed if name in (f"{audience}/", audience.removesuffix("/"))), None)
+    other = name[:-1] if name.endswith("/") else f"{name}/"
+    return other if other in allowed else None
 
 
 class AuthenticationContext:
