@@ -57,8 +57,11 @@ def test_two_clients_are_two(issuer):
 def test_a_machine_gets_tokens_for_itself(issuer):
     client = _register(issuer, grant_types=["client_credentials"]).json()
     fields = {"client_id": client["client_id"], "client_secret": client["client_secret"]}
-    body = issuer.post("/token", {"grant_type": "client_credentials", "scope": "example:scope", **fields}).json()
+    fields["grant_type"] = "client_credentials"
+    body = issuer.post("/token", {"scope": "example:scope", **fields}).json()
 
+    for scope in ("openid", "example:scope offline_access", "other"):
+        assert issuer.post("/token", {"scope": scope, **fields}).json()["error"] == "invalid_scope"
     assert issuer.verified(body["access_token"]).claims["sub"] == f"{client['client_id']}@clients"
     assert client["response_types"] == []
 

@@ -22,13 +22,14 @@ from authlib.oauth2.rfc6749.errors import (
     InvalidClientError,
     InvalidGrantError,
     InvalidRequestError,
+    InvalidScopeError,
     UnsupportedResponseTypeError,
 )
 from authlib.oauth2.rfc6750 import BearerTokenGenerator
 from django.http import HttpRequest, HttpResponse
 
 from resource_server.devissuer.client_metadata import MetadataError
-from resource_server.devissuer.clients import Client
+from resource_server.devissuer.clients import IDENTITY_SCOPES, Client
 from resource_server.devissuer.dpop import ProofVerifier
 from resource_server.devissuer.extensions import (
     AuthenticationContext,
@@ -124,6 +125,11 @@ class RefreshTokenGrant(grants.RefreshTokenGrant):  # type: ignore[misc]  # unty
 
 class ClientCredentialsGrant(grants.ClientCredentialsGrant):  # type: ignore[misc]  # untyped base
     TOKEN_ENDPOINT_AUTH_METHODS = CONFIDENTIAL
+
+    def validate_requested_scope(self) -> None:
+        # A registered client may have both this grant and people, whose scopes make no sense here.
+        if not set(IDENTITY_SCOPES).isdisjoint((self.request.payload.scope or "").split()):
+            raise InvalidScopeError("A machine has no identity.")
 
 
 def _client_secret_basic(query_client: Any, request: Any) -> Client | None:
