@@ -55,7 +55,7 @@ class TestProofs:
         "alg none": ({"header": {"alg": "none"}}, "alg is not one"),
         "a symmetric alg": ({"header": {"alg": "HS256"}}, "alg is not one"),
         "an alg that is a list": ({"header": {"alg": ["ES256"]}}, "alg is not one"),
-        "an alg of another curve": ({"header": {"alg": "ES384"}}, "signature of the proof"),
+        "an alg of another curve": ({"algorithm": "ES384"}, "signature of the proof"),
         "an alg of another key": ({"header": {"alg": "RS256"}}, "signature of the proof"),
         "EdDSA with a key on a curve": ({"header": {"alg": "EdDSA"}}, "signature of the proof"),
         "a critical extension": ({"header": {"crit": ["x"], "x": 1}}, "crit is not"),

@@ -98,7 +98,8 @@ class Site:
         subject = request.POST.get("other", "").strip() or request.POST.get("subject", "")
         if problem := _subject_problem(subject):
             return self._sign_in_page(request, consent, problem)
-        acr = request.POST.get("acr")
+        # A script that fills in the form may leave the choice out: the first one is the default of the page.
+        acr = request.POST.get("acr", next(iter(consent.acr_values), ""))
         return self.grants.decide(
             consent,
             subject,
@@ -135,7 +136,7 @@ class Site:
             "other": sent.get("other", "") if sent else ("" if hint in known else hint),
             "scopes": [(name, name in agreed) for name in consent.scopes],
             "acrs": consent.acr_values,
-            "acr": sent.get("acr", "") if sent else next(iter(consent.acr_values), ""),
+            "acr": sent["acr"] if sent and "acr" in sent else next(iter(consent.acr_values), ""),
             "problem": problem,
             "max_subject": _MAX_SUBJECT,
         }
