@@ -4,6 +4,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import urllib3
+from hypothesis import given
+from hypothesis import strategies as st
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 from tests.devissuer.conftest import basic
 from tests.devissuer.proofs import KEY, OTHER, proof
@@ -20,6 +22,13 @@ KEYS = {
     "ES512": ECKey.generate_key("P-521"),
     **dict.fromkeys(("EdDSA", "Ed25519"), OKPKey.generate_key("Ed25519")),
 }
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.sampled_from(["", "x", "\0", "ü", "AA", "ES256"]),
+    lambda inner: st.lists(inner, max_size=2),
+)
+CLAIMS = st.sampled_from(["htm", "htu", "iat", "jti", "nonce"])
+MEMBERS = st.sampled_from(["crv", "x", "y", "n", "e", "d", "p", "use", "key_ops", "alg", "kid"])
+CURVES = ["P-256", "P-384", "P-521", "secp256k1", "Ed25519", "Ed448", "X25519", "AQAB", "w" * 342]
 URL = "https://issuer.test/token"
 NOW = 1_800_000_000
 
@@ -65,6 +74,7 @@ class TestProofs:
         "a key of a type that is a list": ({"header": {"jwk": {"kty": []}}}, "jwk is not"),
         "half a key": ({"header": {"jwk": {"kty": "EC", "crv": "P-256"}}}, "jwk is not"),
         "a point off the curve": ({"header": {"jwk": {"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA"}}}, "jwk is"),
+        "an unknown curve": ({"header": {"jwk": {"kty": "EC", "crv": "P-1", "x": "AA", "y": "AA"}}}, "jwk is not"),
         "a key for encryption": ({"header": {"jwk": {"kty": "OKP", "crv": "X25519", "x": "AA"}}}, "jwk is not"),
         "a symmetric key": ({"header": {"jwk": OctKey.generate_key(256).as_dict()}}, "jwk is not"),
         "a private key": ({"header": {"jwk": KEY.as_dict(private=True)}}, "jwk is not"),
@@ -111,6 +121,17 @@ class TestProofs:
     )
     def test_what_is_no_proof_is_refused(self, sent):
         assert self._refusal(sent)[0] == "invalid_dpop_proof"
+
+    @given(st.dictionaries(st.sampled_from(["typ", "alg", "crit", "jwk"]), JSON), st.dictionaries(CLAIMS, JSON))
+    def test_no_member_makes_it_raise_anything_else(self, header, claims):
+        try:
+            self._verifier().thumbprint(proof(URL, header=header, **{"iat": NOW, **claims}), "POST")
+        except DpopError as refused:
+            assert refused.error == "invalid_dpop_proof"  # noqa: PT017 - a proof may be good too
+
+    @given(st.sampled_from(["EC", "OKP", "RSA"]), st.dictionaries(MEMBERS, JSON | st.sampled_from(CURVES)))
+    def test_no_key_makes_it_raise_anything_else(self, kty, members):
+        self._refusal(proof(URL, header={"jwk": {**members, "kty": kty}}))
 
     def test_a_signature_of_other_words_is_refused(self):
         one, two = proof(URL, iat=NOW), proof(URL, iat=NOW)

@@ -2,8 +2,13 @@
 
 import json
 import time
+from dataclasses import fields
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from resource_server.devissuer.client_metadata import ClientMetadata, MetadataError
 
 REDIRECT_URI = "http://127.0.0.1:8000/callback"
 
@@ -56,12 +61,12 @@ def test_two_clients_are_two(issuer):
 
 def test_a_machine_gets_tokens_for_itself(issuer):
     client = _register(issuer, grant_types=["client_credentials"]).json()
-    fields = {"client_id": client["client_id"], "client_secret": client["client_secret"]}
-    fields["grant_type"] = "client_credentials"
-    body = issuer.post("/token", {"scope": "example:scope", **fields}).json()
+    sent = {"client_id": client["client_id"], "client_secret": client["client_secret"]}
+    sent["grant_type"] = "client_credentials"
+    body = issuer.post("/token", {"scope": "example:scope", **sent}).json()
 
     for scope in ("openid", "example:scope offline_access", "other"):
-        assert issuer.post("/token", {"scope": scope, **fields}).json()["error"] == "invalid_scope"
+        assert issuer.post("/token", {"scope": scope, **sent}).json()["error"] == "invalid_scope"
     assert issuer.verified(body["access_token"]).claims["sub"] == f"{client['client_id']}@clients"
     assert client["response_types"] == []
 
@@ -169,3 +174,23 @@ def test_what_makes_no_client_is_refused(issuer, sent, error):
 
 def test_a_body_that_is_too_large_is_refused(issuer):
     assert _register(issuer, b"{" + b" " * 3_000_000 + b"}").status == 400
+
+
+TEXTS = st.sampled_from(
+    ["", "x", "\0", "ü", "\u202e", "none", "opaque", "code", "https://[::1/", "x:", "http://[::1]:x/"]
+)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | TEXTS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=2),
+)
+NAMES = st.sampled_from([name.name for name in fields(ClientMetadata)] + ["response_types"])
+
+
+@given(st.binary() | st.dictionaries(NAMES, JSON).map(lambda document: json.dumps(document).encode()))
+def test_no_document_makes_it_raise_anything_but_its_own_error(body):
+    try:
+        client = ClientMetadata.parse(body).client("id", None, frozenset())
+    except MetadataError as refused:
+        assert str(refused).isascii()  # noqa: PT017 - a document may be good too
+    else:
+        assert client.grant_types <= {"authorization_code", "client_credentials", "refresh_token"}

@@ -14,7 +14,7 @@ __all__ = ["AccessToken", "AuthorizationCode", "OneTime", "RefreshToken", "SignI
 
 CODE_SECONDS = 60  # RFC 6749 section 4.1.2: ten minutes at most
 REFRESH_TOKEN_SECONDS = 24 * 3600
-PROOF_SECONDS = 600  # longer than a DPoP proof is accepted
+PROOF_SECONDS = 660  # a DPoP proof is accepted for 600: 300 before and 300 after its `iat`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
