@@ -21,8 +21,9 @@ from resource_server.accounts.models import Account
 from resource_server.authentication import authenticate, verify
 from resource_server.devissuer.signing import SigningKeys
 from resource_server.errors import AuthorizationError
-from resource_server.explain import MAX_SHOWN_CHARACTERS, Explanation, Step, explain
+from resource_server.explain import Explanation, Step, explain
 from resource_server.testing import FakeIssuer
+from resource_server.tokens.facts import MAX_SHOWN_CHARACTERS
 from resource_server.tokens.rules import RULES
 
 SETTING_OF = {"algorithms": "ALGORITHMS", "token_types": "TOKEN_TYPE"}

@@ -17,6 +17,7 @@ from resource_server.errors import Unavailable
 from resource_server.keys.addresses import is_on_this_machine
 from resource_server.keys.deadline import within
 from resource_server.keys.document import FETCH_SECONDS, MAX_DOCUMENT_BYTES, Document
+from resource_server.keys.fetch_outcome import failure_outcome, seconds_text, status_outcome
 from resource_server.reasons import UnavailableReason
 
 __all__ = ["fetch"]
@@ -53,19 +54,18 @@ class _Exchange:
             return within(self._seconds, self._exchange)
         except Unavailable as error:
             # Raise a new error: this one holds frames of the worker.
-            reason, retry_after = error.reason, error.retry_after
+            reason, retry_after, outcome = error.reason, error.retry_after, error.outcome
         except TimeoutError:
-            reason, retry_after = UnavailableReason.FETCH_TIMEOUT, 1
-        except Exception:  # noqa: BLE001 - DNS, TCP, TLS, HTTP and a thread at shutdown raise many kinds; the caller needs none of them
-            reason, retry_after = (
-                UnavailableReason.FETCH_TIMEOUT
-                if time.monotonic() >= self._deadline
-                else UnavailableReason.FETCH_FAILED,
-                1,
-            )
+            reason, retry_after, outcome = UnavailableReason.FETCH_TIMEOUT, 1, ""
+        except Exception as error:  # noqa: BLE001 - DNS, TCP, TLS, HTTP and a thread at shutdown raise many kinds
+            is_late = time.monotonic() >= self._deadline
+            reason = UnavailableReason.FETCH_TIMEOUT if is_late else UnavailableReason.FETCH_FAILED
+            retry_after, outcome = 1, failure_outcome(error)
         finally:
             self._end()
-        raise Unavailable(reason, retry_after=retry_after)
+        if reason is UnavailableReason.FETCH_TIMEOUT:
+            outcome = f"timed out after {seconds_text(self._seconds)}"
+        raise Unavailable(reason, retry_after=retry_after, outcome=outcome)
 
     def _end(self) -> None:
         # Shutting the connection ends a worker that still reads: else threads would gather behind a server that sends
@@ -105,7 +105,11 @@ class _Exchange:
         elif response.status == 200:
             body, etag = self._read(response), headers.get("ETag", "")
         else:
-            raise Unavailable(UnavailableReason.FETCH_STATUS, retry_after=_retry_after(headers.get("Retry-After", "")))
+            raise Unavailable(
+                UnavailableReason.FETCH_STATUS,
+                retry_after=_retry_after(headers.get("Retry-After", "")),
+                outcome=status_outcome(response.status),
+            )
         return Document(
             body=body,
             cache_control=headers.get("Cache-Control", ""),
@@ -117,7 +121,7 @@ class _Exchange:
     def _opened(self, opened: socket.socket) -> None:
         self._local = is_on_this_machine(str(opened.getpeername()[0]))
         if self._local and self._public:
-            raise Unavailable(UnavailableReason.ADDRESS_NOT_ALLOWED)
+            raise Unavailable(UnavailableReason.ADDRESS_NOT_ALLOWED, outcome="leads to this machine or its link")
         # A second handle: TLS takes over the socket for its handshake, and the connection drops it as soon as the
         # headers announce a close, while the body is still being read.
         self._handles.append(opened.dup())
@@ -132,7 +136,9 @@ class _Exchange:
         while chunk := response.read1(65536):
             body += chunk
             if len(body) > MAX_DOCUMENT_BYTES:
-                raise Unavailable(UnavailableReason.DOCUMENT_TOO_LARGE)
+                raise Unavailable(
+                    UnavailableReason.DOCUMENT_TOO_LARGE, outcome=f"larger than {MAX_DOCUMENT_BYTES // 1024} KiB"
+                )
             if time.monotonic() >= self._deadline:
                 raise Unavailable(UnavailableReason.FETCH_TIMEOUT)
         return bytes(body)
