@@ -12,7 +12,7 @@ from typing import Any
 
 from resource_server.errors import Unavailable
 from resource_server.keys.document import FETCH_SECONDS, Document, Fetch, life_seconds
-from resource_server.keys.fetch_outcome import shown_address
+from resource_server.keys.fetch_outcome import printable, shown_address
 from resource_server.keys.key_set import KeySet, parse_key_set
 from resource_server.keys.key_source import KeySource
 from resource_server.keys.metadata import metadata_urls, parse_metadata
@@ -83,7 +83,7 @@ class Discovery:
             life_seconds=life_seconds(document),
             held_seconds=document.held_seconds,
             failure=document.failure,
-            outcome=_named(jwks_uri, document.outcome or document.failure.message) if document.failure else "",
+            outcome=_named(jwks_uri, document.outcome or document.failure) if document.failure else "",
         )
 
     def _find_metadata(self, deadline: float) -> tuple[dict[str, Any], bool]:
@@ -161,9 +161,8 @@ class Discovery:
                 logger.info("issuer %s: %s; it is not used", self._source.issuer, skipped)
         self._logged = set(keys.skipped)
         if not keys.keys:
-            raise Unavailable(
-                UnavailableReason.KEY_SET_WITHOUT_KEYS, outcome=f"none of its {len(keys.skipped)} keys can be used"
-            )
+            why = printable(", ".join(keys.skipped)) or "there is none"
+            raise Unavailable(UnavailableReason.KEY_SET_WITHOUT_KEYS, outcome=f"no key can be used: {why}")
         return keys
 
 

@@ -36,7 +36,8 @@ def shown_address(url: str) -> str:
 
 def status_outcome(status: int) -> str:
     """The outcome of an answer with a status that is of no use."""
-    return f"answered {status}, and redirects are not followed" if 300 <= status < 400 else f"answered {status}"
+    is_redirect = status in (301, 302, 303, 307, 308)
+    return f"answered {status}, and redirects are not followed" if is_redirect else f"answered {status}"
 
 
 def failure_outcome(error: BaseException) -> str:
