@@ -332,6 +332,31 @@ def test_any_date_can_be_shown(issuer: FakeIssuer, date: object) -> None:
         assert len(fact.found) <= MAX_SHOWN_CHARACTERS
 
 
+# A change to a good token -> the fact that differs, and by what.
+NEAR = {
+    "slash": ({"iss": "https://issuer.test"}, {"iss": "differs only by the slash at the end"}),
+    "scheme": ({"iss": "http://issuer.test/"}, {"iss": "differs only by the scheme"}),
+    "case": ({"aud": "https://API.test/"}, {"aud": "differs only by upper and lower case"}),
+    "one of several": ({"aud": [1, "x", "https://api.test"]}, {"aud": "differs only by the slash at the end"}),
+    "one is accepted": ({"aud": ["https://api.test", "https://api.test/"]}, {}),
+    "another": ({"iss": "https://other.test/", "aud": "other"}, {}),
+    "without a scheme": ({"aud": "api.test/"}, {}),
+    "no text": ({"iss": 1, "aud": None}, {}),
+    "nothing but a scheme": ({"aud": "https://"}, {}),
+}
+
+
+@pytest.mark.parametrize(("change", "differences"), NEAR.values(), ids=NEAR)
+def test_a_small_difference_is_named(
+    issuer: FakeIssuer, change: dict[str, Any], differences: dict[str, str], command: Command
+) -> None:
+    token = issuer.token(**change)
+    facts = explain(token).facts
+    assert {fact.name: fact.difference for fact in facts if fact.difference} == differences
+    _status, lines = command(token)
+    assert [line.partition(", ")[2] for line in lines if ", differs only" in line] == [*differences.values()]
+
+
 HOSTILE = "\x1b[2J\r\n\u202egood\u00e9\x00" * 200
 
 
