@@ -1,6 +1,7 @@
 """`manage.py resource_server keys`: what is trusted, told to a person at a terminal."""
 
 import re
+import threading
 import time
 from io import StringIO
 
@@ -102,6 +103,29 @@ def test_known_keys_serve_on_after_a_failed_attempt(issuer):
     issuer.failures.clear()
     server.forget()
     assert (trusted_issuers()[0].outcome, trusted_issuers()[0].next_attempt) == ("", None)
+
+
+def test_an_issuer_whose_first_attempt_takes_too_long_has_no_next_one(issuer, monkeypatch):
+    ends, begun = threading.Event(), threading.Event()
+
+    def hangs(url, /, **_):
+        begun.set()
+        ends.wait(10)
+        raise Unavailable("fetch_timeout")
+
+    monkeypatch.setattr("resource_server.keys.issuer_keys.FETCH_SECONDS", -1)  # joins no attempt in flight
+    server.fetch_with(hangs)
+    attempt = threading.Thread(target=trusted_issuers)
+    attempt.start()
+    try:
+        assert begun.wait(10)
+        text = refused(issuer.issuer)
+    finally:
+        ends.set()
+        attempt.join()
+    assert "  failing     fetch_timeout: " in text
+    assert "  attempt  " not in text
+    assert "  meanwhile  " not in text
 
 
 def test_secrets_of_an_address_are_not_printed(issuer, settings):

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -169,6 +170,7 @@ def test_a_forked_child_has_neither_the_lock_nor_the_counts_of_its_parent(world:
         child = os.fork()
         if child == 0:
             status = 1
+            signal.alarm(10)  # a child that waits for the lock of its parent would wait for ever
             try:
                 world.caplog.clear()
                 world.count(EXPIRED)

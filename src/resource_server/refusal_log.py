@@ -20,8 +20,8 @@ def log_refusal(request: HttpRequest, error: AuthorizationError) -> None:
 
     Raises nothing, and does no I/O but that of the project's log handlers.
     """
-    # Without the query, which can hold secrets; %r keeps a line break from forging a line.
-    arguments = (error.reason, error, request.method, request.path)
+    # Without the query, which can hold secrets. Escaped, so that no line break forges a line.
+    arguments = (error.reason, error, ascii(str(request.method))[1:-1], request.path)
     logger.info("%s: %s (%s %r)", *arguments, extra={"reason": error.reason})
     summary.count(error)
     # A flood of bad tokens must stay cheap, so a token is read again only for a person who asked for that.

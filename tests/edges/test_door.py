@@ -99,11 +99,13 @@ def test_the_log_says_why_and_never_the_token(get, issuer, caplog, view):
 def test_a_line_break_in_the_path_forges_no_log_line(issuer, caplog):
     caplog.set_level(logging.INFO, logger="resource_server")
     request = HttpRequest()
-    request.path, request.method, request.META["HTTP_AUTHORIZATION"] = "/a\nforged: line", "GET", "Bearer x"
+    request.path, request.method = "/a\nforged: line", "GET\x1b[2J\r\nforged: line"
+    request.META["HTTP_AUTHORIZATION"] = "Bearer x"
 
     with pytest.raises(Exception, match="compact"):
         authentication.authenticate(request)
-    assert "\n" not in caplog.messages[0]
+    assert caplog.messages[0].endswith(r"(GET\x1b[2J\r\nforged: line '/a\nforged: line')")
+    assert all(message.isprintable() for message in caplog.messages)
 
 
 def test_error_reports_hold_no_token(issuer):

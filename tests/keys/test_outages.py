@@ -109,6 +109,17 @@ def test_a_failure_says_where_why_and_what_goes_on_meanwhile(simulation: Simulat
     assert DAY + 90 - 1 <= with_keys.serve_seconds <= DAY + 150 + 1
 
 
+def test_what_a_fetch_says_is_escaped_and_cut(simulation: Simulation) -> None:
+    def hostile(url: str, /, **_: Any) -> Document:
+        raise Unavailable("fetch_failed", outcome="\x1b[2J\r\nforged: line" * 100)
+
+    simulation.keys._discovery._fetch = hostile
+    simulation.refusal(simulation.token())
+    assert simulation.keys.outcome.startswith(rf"{OPENID}: \x1b[2J\r\nforged: line")
+    assert simulation.keys.outcome.isprintable()
+    assert len(simulation.keys.outcome) < 300
+
+
 def test_both_addresses_of_metadata_are_named(simulation: Simulation) -> None:
     simulation.issuer.failures = {OPENID: "fetch_status", OAUTH: "document_too_large"}
     simulation.refusal(simulation.token())

@@ -161,7 +161,7 @@ class Discovery:
                 logger.info("issuer %s: %s; it is not used", self._source.issuer, skipped)
         self._logged = set(keys.skipped)
         if not keys.keys:
-            why = printable(", ".join(keys.skipped)) or "there is none"
+            why = ", ".join(keys.skipped) or "there is none"
             raise Unavailable(UnavailableReason.KEY_SET_WITHOUT_KEYS, outcome=f"no key can be used: {why}")
         return keys
 
@@ -179,4 +179,5 @@ def _naming(url: str) -> Iterator[None]:
 
 
 def _named(url: str, outcome: str) -> str:
-    return f"{shown_address(url)}: {outcome}"
+    # A server, or an attacker on the way, may have written a part of the outcome.
+    return f"{shown_address(url)}: {printable(outcome)}"

@@ -1,7 +1,4 @@
-"""How an attempt to fetch a document ended, in words for the operator: the address, and the cause of the failure.
-
-Everything is printable ASCII of limited length, as a server or an attacker on the way may have written parts of it.
-"""
+"""How an attempt to fetch a document ended, in words for the operator: the address, and the cause of the failure."""
 
 import ssl
 from collections.abc import Iterator
@@ -43,12 +40,12 @@ def status_outcome(status: int) -> str:
 def failure_outcome(error: BaseException) -> str:
     """The cause of a failure: what the certificate, the name look-up, the connection or the HTTP answer was refused for.
 
-    Does not quote an error of an unknown kind, whose text can hold the whole address.
+    Does not quote an error of an unknown kind, whose text can hold the whole address. Does not escape: see `printable`.
     """
     chain = [*_chain(error)]
     cause = next(filter(None, map(_cause, reversed(chain))), type(error).__name__)
     through_proxy = any(type(link).__name__ == "ProxyError" for link in chain)
-    return printable(f"the proxy failed: {cause}" if through_proxy else cause)
+    return f"the proxy failed: {cause}" if through_proxy else cause
 
 
 def seconds_text(seconds: float) -> str:
@@ -58,7 +55,7 @@ def seconds_text(seconds: float) -> str:
 
 def printable(text: str) -> str:
     """Text as printable ASCII on one line, cut to 200 characters."""
-    # ascii() leaves only the control characters in quotes to escape, and doubles a backslash.
+    # Between its quotes, ascii() has escaped control characters and all that is beyond ASCII.
     shown = ascii(text)[1:-1]
     return shown if len(shown) <= MAX_OUTCOME_CHARACTERS else f"{shown[: MAX_OUTCOME_CHARACTERS - 3]}..."
 

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from resource_server.errors import Unavailable
 from resource_server.keys.addresses import address_problem, is_on_this_machine
 from resource_server.keys.document import Document
-from resource_server.keys.fetch_outcome import printable, shown_address
+from resource_server.keys.fetch_outcome import shown_address
 from resource_server.keys.key_source import KeySource
 from resource_server.reasons import UnavailableReason
 from resource_server.strict_json import parse_object
@@ -40,7 +40,7 @@ def parse_metadata(document: Document, source: KeySource) -> dict[str, Any]:
         raise Unavailable(UnavailableReason.DOCUMENT_MALFORMED, outcome="not a JSON object") from None
     if metadata.get("issuer") != source.issuer:
         named = metadata.get("issuer")
-        outcome = f"names the issuer {printable(named)}" if isinstance(named, str) else "names no issuer"
+        outcome = f"names the issuer {named}" if isinstance(named, str) else "names no issuer"
         raise Unavailable(UnavailableReason.METADATA_ISSUER_MISMATCH, outcome=outcome)
     jwks_uri: Any = metadata.get("jwks_uri")
     issuer = urlsplit(source.issuer)

@@ -110,11 +110,9 @@ class SharedDocuments:
             held = look(math.inf) or held
             if held is None:
                 raise
-            return (
-                held
-                if _is_fresh(held)
-                else replace(held, failure=error.reason, outcome=error.outcome or error.reason.message)
-            )
+            if _is_fresh(held):
+                return held
+            return replace(held, failure=error.reason, outcome=error.outcome or error.reason.message)
         else:
             self._share(key, url, document, until=deadline)
             return document
