@@ -1,8 +1,8 @@
 """The one door: every edge authenticates and authorizes its requests here.
 
 `authenticate` finds the user and the token of a request, `authorize` requires a right of it, and `verify` takes a token
-outside a request; each has an async twin. Only this module handles remembered tokens, the log line of a refusal and the
-signals of tokens.
+outside a request; each has an async twin. Only this module handles remembered tokens, reports a refusal to the log
+(`refusal_log.py`) and sends the signals of tokens.
 """
 
 import traceback

@@ -126,7 +126,7 @@ def tls(folder: Path, *, until: datetime.timedelta = HOUR, name: str = "127.0.0.
     return context
 
 
-def test_a_certificate_that_nobody_trusts(tmp_path: Path) -> None:
+def test_a_certificate_that_is_signed_by_itself(tmp_path: Path) -> None:
     with serving(until_shut, tls(tmp_path)) as server:
         assert outcome(server.url()) == "certificate refused: self-signed certificate"
 
