@@ -9,7 +9,7 @@ from typing import Any
 from asgiref.sync import iscoroutinefunction
 from django.apps import apps
 from django.contrib.auth import get_user_model
-from django.core.exceptions import MultipleObjectsReturned, ObjectDoesNotExist, ValidationError
+from django.core.exceptions import ObjectDoesNotExist
 from django.utils.module_loading import import_string
 
 from resource_server.conf.problems import Problem, problem
@@ -17,6 +17,7 @@ from resource_server.errors import Unavailable
 from resource_server.reasons import UnavailableReason
 from resource_server.tokens.access_token import AccessToken
 from resource_server.users.active_user import UserFinder
+from resource_server.users.lookup import find_by_natural_key
 from resource_server.users.rows import UserRows
 
 __all__ = ["UserFinders", "user_finder"]
@@ -94,13 +95,4 @@ def _call(function: Callable[[AccessToken], Any], path: str, token: AccessToken)
 
 
 def _lookup(token: AccessToken) -> Any:
-    """The user whose natural key is the subject, compared exactly: a subject of another case is another person."""
-    manager: Any = get_user_model()._default_manager
-    try:
-        user = manager.get_by_natural_key(token.subject)
-    except MultipleObjectsReturned:  # the manager ignores case
-        user = manager.filter(**{get_user_model().USERNAME_FIELD: token.subject}).first()
-    except (ObjectDoesNotExist, ValidationError, ValueError):
-        return None
-    # A database that ignores case or accents would give one user to two people.
-    return user if user is not None and str(user.get_username()) == token.subject else None
+    return find_by_natural_key(get_user_model(), token.subject)
