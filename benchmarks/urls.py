@@ -39,6 +39,7 @@ _VIEWS = [
     path("open", _rest(None)),
     path("constant", _rest(peers.Constant)),
     path("hashes", _rest(peers.Hashes)),
+    path("reads", _rest(peers.ReadsUser)),
     path("checks-rsa", _rest(peers.ChecksRsa)),
     path("ours", _rest(AccessTokenAuthentication)),
     path("session", _rest(SessionAuthentication)),

@@ -34,7 +34,7 @@ _PLAIN = {name: value for name, value in vars(QuerySet()).items() if name not in
 
 # The parts of a query that the default manager may set. The last ones are made anew by each clone.
 _COMPARED = {"where", "select_related", "deferred_loading", "distinct", "order_by", "default_ordering", "used_aliases"}
-_COMPARED |= {"model", "alias_map", "alias_refcount", "table_map"}
+_COMPARED |= {"model", "alias_map", "alias_refcount", "table_map", "_lookup_joins"}
 _REMADE = {"base_table", "_annotation_select_cache", "_extra_select_cache"}
 
 _DATES = (datetime.date, datetime.datetime, datetime.time, datetime.timedelta)
