@@ -14,17 +14,20 @@ from uuid import UUID
 
 from django.core.exceptions import EmptyResultSet
 from django.db import connections
-from django.db.models import Lookup, QuerySet
+from django.db.models import Lookup, Manager, QuerySet
 from django.db.models.expressions import Col
 from django.db.models.lookups import Exact
 from django.db.models.query import ModelIterable
 from django.db.models.sql import Query
+
+from resource_server.instances import instance, is_plain
 
 __all__ = ["MOST", "matching"]
 
 MOST = 21
 """The most instances that are read, as in `QuerySet.get`."""
 
+_GET_QUERYSET = Manager.get_queryset
 _WRITES = {"create", "bulk_create", "get_or_create", "update_or_create", "update", "bulk_update", "delete"}
 _UNUSED = {*_WRITES, *(f"a{name}" for name in _WRITES), "as_manager", "__module__", "__doc__", "__annotations__"}
 _UNUSED |= {"__firstlineno__", "__static_attributes__"}  # from Python 3.13 on, every class has these
@@ -48,21 +51,24 @@ def matching(model: Any, path: str, value: str, using: str | None = None) -> lis
     or the one that the router names. Raises what `filter` raises for a value that the field cannot have, and the errors
     of the database. Does not check the case of letters: a database may ignore it.
     """
-    queryset = model._default_manager.get_queryset()
+    manager = model._default_manager
+    queryset = manager.get_queryset()
     if using is not None:
         queryset = queryset.using(using)
-    if not _is_djangos(queryset):
+    # The most frequent manager always builds the same query, which needs no comparison.
+    is_bare = type(queryset) is QuerySet and getattr(manager.get_queryset, "__func__", None) is _GET_QUERYSET
+    if not is_bare and not _is_djangos(queryset):
         return list(_filtered(queryset, path, value))
     connection = connections[queryset.db]
     key = (model, path, connection.alias)
     compiled = _compiled.get(key)
-    if compiled is None or not compiled.fits(queryset.query, connection):
+    if compiled is None or not compiled.fits(queryset.query, connection, is_bare):
         found = _filtered(queryset, path, value)
-        compiled = _compile(queryset.query, found, connection)
+        compiled = _compile(queryset.query, found, connection, is_bare)
         if compiled is None:
             return list(found)
         _compiled[key] = compiled
-    return compiled.rows(value, connection)
+    return compiled.read(value, connection)
 
 
 def _filtered(queryset: Any, path: str, value: str) -> Any:
@@ -71,28 +77,65 @@ def _filtered(queryset: Any, path: str, value: str) -> Any:
     return found[:MOST] if queryset.query.distinct_fields else found.order_by()[:MOST]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Compiled:
     """SQL with one free parameter, and the query that it was made for."""
 
     query: Query  # as the manager built it
-    settings: Any  # of the connection; another project's test may put another database behind the alias
+    is_bare: bool  # the manager sets nothing in it
+    settings: Any  # of the connection: a test may put another database behind the alias
     found: Any  # the queryset whose SQL this is
     compiler: Any  # without its connection, which belongs to one thread
+    names: tuple[str, ...] | None  # of the columns, if one instance is made of a row; else Django makes the instances
+    is_plain: bool
     sql: str
     before: tuple[Any, ...]
     after: tuple[Any, ...]
     field: Any
 
-    def fits(self, query: Query, connection: Any) -> bool:
-        return connection.settings_dict is self.settings and _are_equal(query, self.query)
+    def fits(self, query: Query, connection: Any, is_bare: bool) -> bool:
+        return connection.settings_dict is self.settings and (
+            (is_bare and self.is_bare) or _are_equal(query, self.query)
+        )
 
-    def rows(self, value: str, connection: Any) -> list[Any]:
-        parameter = _parameter(self.field, value, connection)
-        return list(ModelIterable(_Run(self, (*self.before, parameter, *self.after), connection)))
+    def read(self, value: str, connection: Any) -> list[Any]:
+        parameter = _prepared(self.field, self.field.get_prep_value(value), connection)
+        parameters = (*self.before, parameter, *self.after)
+        if self.names is None or not self.is_plain:
+            return list(ModelIterable(_Run(self, parameters, connection)))
+        with connection.cursor() as cursor:
+            cursor.execute(self.sql, parameters)
+            rows = list(cursor)
+        model, alias, converters = self.found.model, connection.alias, self._converters(connection)
+        return [instance(model, True, alias, self.names, _converted(list(row), converters, connection)) for row in rows]
+
+    def _converters(self, connection: Any) -> list[Any]:
+        # A converter may be a method of the connection, so it must not outlive the connection.
+        kept = vars(connection).setdefault(_CONVERTERS, {})
+        found = kept.get(self)
+        if found is None:
+            columns = [column for column, _sql, _alias in self.compiler.select]
+            pairs = self._on(connection).get_converters(columns).items()
+            found = kept[self] = [(place, column, functions) for place, (functions, column) in pairs]
+        return found
+
+    def _on(self, connection: Any) -> Any:
+        compiler = object.__new__(type(self.compiler))
+        vars(compiler).update(vars(self.compiler), connection=connection)
+        return compiler
 
 
+_CONVERTERS = "_resource_server_converters"
 _compiled: dict[tuple[Any, str, str], _Compiled] = {}
+
+
+def _converted(row: list[Any], converters: list[Any], connection: Any) -> list[Any]:
+    for place, column, functions in converters:
+        value = row[place]
+        for function in functions:
+            value = function(value, column, connection)
+        row[place] = value
+    return row
 
 
 class _Run:
@@ -100,9 +143,7 @@ class _Run:
 
     def __init__(self, compiled: _Compiled, parameters: tuple[Any, ...], connection: Any) -> None:
         self._found = compiled.found
-        self._compiler = object.__new__(type(compiled.compiler))
-        vars(self._compiler).update(vars(compiled.compiler))
-        self._compiler.connection = connection
+        self._compiler = compiled._on(connection)
         self._compiler.as_sql = lambda: (compiled.sql, parameters)
 
     @property
@@ -116,7 +157,7 @@ class _Run:
         return getattr(self._found, name)
 
 
-def _compile(query: Query, found: Any, connection: Any) -> _Compiled | None:
+def _compile(query: Query, found: Any, connection: Any, is_bare: bool) -> _Compiled | None:
     """The compiled query; None if its SQL may be another on the next call, or the place of the value in it is unknown."""
     lookup = found.query.where.children[-1] if _is_settled(query) else None
     if type(lookup) is not Exact or type(lookup.lhs) is not Col or type(lookup.rhs) is bool:
@@ -135,6 +176,9 @@ def _compile(query: Query, found: Any, connection: Any) -> _Compiled | None:
     before, after = tuple(parameters[: places[0]]), tuple(parameters[places[0] + 1 :])
     return _Compiled(
         query=query.clone(),
+        is_bare=is_bare,
+        names=_names(compiler),
+        is_plain=is_plain(found.model),
         settings=connection.settings_dict,
         found=found,
         compiler=compiler,
@@ -145,8 +189,10 @@ def _compile(query: Query, found: Any, connection: Any) -> _Compiled | None:
     )
 
 
-def _parameter(field: Any, value: str, connection: Any) -> Any:
-    return _prepared(field, field.get_prep_value(value), connection)
+def _names(compiler: Any) -> tuple[str, ...] | None:
+    if compiler.klass_info.get("related_klass_infos") or compiler.annotation_col_map:
+        return None
+    return tuple(column.target.attname for column, _sql, _alias in compiler.select)
 
 
 def _prepared(field: Any, value: Any, connection: Any) -> Any:
