@@ -27,7 +27,6 @@ __all__ = ["MOST", "matching"]
 MOST = 21
 """The most instances that are read, as in `QuerySet.get`."""
 
-_GET_QUERYSET = Manager.get_queryset
 _WRITES = {"create", "bulk_create", "get_or_create", "update_or_create", "update", "bulk_update", "delete"}
 _UNUSED = {*_WRITES, *(f"a{name}" for name in _WRITES), "as_manager", "__module__", "__doc__", "__annotations__"}
 _UNUSED |= {"__firstlineno__", "__static_attributes__"}  # from Python 3.13 on, every class has these
@@ -52,23 +51,35 @@ def matching(model: Any, path: str, value: str, using: str | None = None) -> lis
     of the database. Does not check the case of letters: a database may ignore it.
     """
     manager = model._default_manager
-    queryset = manager.get_queryset()
-    if using is not None:
-        queryset = queryset.using(using)
-    # The most frequent manager always builds the same query, which needs no comparison.
-    is_bare = type(queryset) is QuerySet and getattr(manager.get_queryset, "__func__", None) is _GET_QUERYSET
-    if not is_bare and not _is_djangos(queryset):
+    # The most frequent manager always builds the same query: it is neither built nor compared.
+    queryset = None if _is_bare(manager) else _queryset(manager, using)
+    if queryset is not None and not _is_djangos(queryset):
         return list(_filtered(queryset, path, value))
-    connection = connections[queryset.db]
+    connection = connections[queryset.db if queryset is not None else using or manager.db]
     key = (model, path, connection.alias)
     compiled = _compiled.get(key)
-    if compiled is None or not compiled.fits(queryset.query, connection, is_bare):
-        found = _filtered(queryset, path, value)
-        compiled = _compile(queryset.query, found, connection, is_bare)
+    if compiled is None or not compiled.fits(queryset, connection):
+        built = queryset if queryset is not None else _queryset(manager, using)
+        found = _filtered(built, path, value)
+        compiled = _compile(key, built.query, found, connection, is_bare=queryset is None)
         if compiled is None:
             return list(found)
         _compiled[key] = compiled
     return compiled.read(value, connection)
+
+
+def _queryset(manager: Any, using: str | None) -> Any:
+    queryset = manager.get_queryset()
+    return queryset if using is None else queryset.using(using)
+
+
+def _is_bare(manager: Any) -> bool:
+    """Whether Django's own code makes the querysets of a manager, so that they differ by nothing but the database."""
+    return (
+        getattr(manager.get_queryset, "__func__", None) is Manager.get_queryset
+        and manager._queryset_class is QuerySet
+        and type(manager).db is Manager.db
+    )
 
 
 def _filtered(queryset: Any, path: str, value: str) -> Any:
@@ -81,45 +92,55 @@ def _filtered(queryset: Any, path: str, value: str) -> Any:
 class _Compiled:
     """SQL with one free parameter, and the query that it was made for."""
 
+    key: tuple[Any, str, str]
     query: Query  # as the manager built it
     is_bare: bool  # the manager sets nothing in it
     settings: Any  # of the connection: a test may put another database behind the alias
     found: Any  # the queryset whose SQL this is
     compiler: Any  # without its connection, which belongs to one thread
-    names: tuple[str, ...] | None  # of the columns, if one instance is made of a row; else Django makes the instances
-    is_plain: bool
+    names: tuple[str, ...] | None  # of the columns of one plain instance; None if Django must make the instances
     sql: str
     before: tuple[Any, ...]
     after: tuple[Any, ...]
     field: Any
 
-    def fits(self, query: Query, connection: Any, is_bare: bool) -> bool:
+    def fits(self, queryset: Any, connection: Any) -> bool:
+        """Whether the SQL is that of this queryset, or of a bare manager if there is none."""
         return connection.settings_dict is self.settings and (
-            (is_bare and self.is_bare) or _are_equal(query, self.query)
+            self.is_bare if queryset is None else _are_equal(queryset.query, self.query)
         )
 
     def read(self, value: str, connection: Any) -> list[Any]:
         parameter = _prepared(self.field, self.field.get_prep_value(value), connection)
         parameters = (*self.before, parameter, *self.after)
-        if self.names is None or not self.is_plain:
-            return list(ModelIterable(_Run(self, parameters, connection)))
+        if self.names is None:
+            run: Any = _Run(self, parameters, connection)
+            return list(ModelIterable(run))
         with connection.cursor() as cursor:
             cursor.execute(self.sql, parameters)
             rows = list(cursor)
-        model, alias, converters = self.found.model, connection.alias, self._converters(connection)
-        return [instance(model, True, alias, self.names, _converted(list(row), converters, connection)) for row in rows]
-
-    def _converters(self, connection: Any) -> list[Any]:
-        # A converter may be a method of the connection, so it must not outlive the connection.
-        kept = vars(connection).setdefault(_CONVERTERS, {})
-        found = kept.get(self)
-        if found is None:
-            columns = [column for column, _sql, _alias in self.compiler.select]
-            pairs = self._on(connection).get_converters(columns).items()
-            found = kept[self] = [(place, column, functions) for place, (functions, column) in pairs]
+        kept = getattr(connection, _CONVERTERS, {}).get(self.key)
+        converters = kept[1] if kept is not None and kept[0] is self else self._converters(connection)
+        found = []
+        for row in map(list, rows):
+            for place, column, functions in converters:
+                value = row[place]
+                for function in functions:
+                    value = function(value, column, connection)
+                row[place] = value
+            found.append(instance(self.found.model, True, connection.alias, self.names, row))
         return found
 
-    def _on(self, connection: Any) -> Any:
+    def _converters(self, connection: Any) -> list[Any]:
+        """The functions for the values of each column that has any, kept on the connection: they may be methods of it."""
+        columns = [column for column, _sql, _alias in self.compiler.select]
+        pairs = self.on(connection).get_converters(columns).items()
+        converters = [(place, column, functions) for place, (functions, column) in pairs]
+        vars(connection).setdefault(_CONVERTERS, {})[self.key] = self, converters
+        return converters
+
+    def on(self, connection: Any) -> Any:
+        """The compiler with a connection."""
         compiler = object.__new__(type(self.compiler))
         vars(compiler).update(vars(self.compiler), connection=connection)
         return compiler
@@ -129,21 +150,12 @@ _CONVERTERS = "_resource_server_converters"
 _compiled: dict[tuple[Any, str, str], _Compiled] = {}
 
 
-def _converted(row: list[Any], converters: list[Any], connection: Any) -> list[Any]:
-    for place, column, functions in converters:
-        value = row[place]
-        for function in functions:
-            value = function(value, column, connection)
-        row[place] = value
-    return row
-
-
 class _Run:
     """One run of a compiled query, with the interface that ModelIterable needs of a queryset and its query."""
 
     def __init__(self, compiled: _Compiled, parameters: tuple[Any, ...], connection: Any) -> None:
         self._found = compiled.found
-        self._compiler = compiled._on(connection)
+        self._compiler = compiled.on(connection)
         self._compiler.as_sql = lambda: (compiled.sql, parameters)
 
     @property
@@ -157,7 +169,9 @@ class _Run:
         return getattr(self._found, name)
 
 
-def _compile(query: Query, found: Any, connection: Any, is_bare: bool) -> _Compiled | None:
+def _compile(
+    key: tuple[Any, str, str], query: Query, found: Any, connection: Any, *, is_bare: bool
+) -> _Compiled | None:
     """The compiled query; None if its SQL may be another on the next call, or the place of the value in it is unknown."""
     lookup = found.query.where.children[-1] if _is_settled(query) else None
     if type(lookup) is not Exact or type(lookup.lhs) is not Col or type(lookup.rhs) is bool:
@@ -175,10 +189,10 @@ def _compile(query: Query, found: Any, connection: Any, is_bare: bool) -> _Compi
     compiler.connection = None
     before, after = tuple(parameters[: places[0]]), tuple(parameters[places[0] + 1 :])
     return _Compiled(
+        key=key,
         query=query.clone(),
         is_bare=is_bare,
         names=_names(compiler),
-        is_plain=is_plain(found.model),
         settings=connection.settings_dict,
         found=found,
         compiler=compiler,
@@ -190,7 +204,8 @@ def _compile(query: Query, found: Any, connection: Any, is_bare: bool) -> _Compi
 
 
 def _names(compiler: Any) -> tuple[str, ...] | None:
-    if compiler.klass_info.get("related_klass_infos") or compiler.annotation_col_map:
+    """The fields of the columns, if these are of one model that is plain."""
+    if compiler.klass_info.get("related_klass_infos") or not is_plain(compiler.klass_info["model"]):
         return None
     return tuple(column.target.attname for column, _sql, _alias in compiler.select)
 

@@ -25,13 +25,17 @@ def is_plain(model: type[Model]) -> bool:
     return all(
         each is Model or each is object or not any(name in vars(each) for name in _METHODS) for each in model.__mro__
     ) and all(
-        type(inspect.getattr_static(model, field.attname)) in _DESCRIPTORS for field in model._meta.concrete_fields
+        type(inspect.getattr_static(model, field.attname, None)) in _DESCRIPTORS
+        for field in model._meta.concrete_fields
     )
 
 
-def instance(model: Any, is_plain: bool, database: str, names: Iterable[str], values: Iterable[Any]) -> Any:
-    """A new instance. `names` are the fields that were read; the others are deferred."""
-    if not is_plain or _has_receivers(model):
+def instance(model: Any, plain: bool, database: str, names: Iterable[str], values: Iterable[Any]) -> Any:
+    """A new instance. `names` are the fields that were read; the others are deferred. `plain` is `is_plain(model)`."""
+    has_receivers = (post_init.receivers and post_init.has_listeners(model)) or (
+        pre_init.receivers and pre_init.has_listeners(model)
+    )
+    if has_receivers or not plain:
         return model.from_db(database, tuple(names), tuple(values))
     # Django does so when it loads a pickle.
     made = model.__new__(model)
@@ -39,7 +43,3 @@ def instance(model: Any, is_plain: bool, database: str, names: Iterable[str], va
     state = made._state = ModelState()
     state.adding, state.db = False, database
     return made
-
-
-def _has_receivers(model: Any) -> bool:
-    return any(signal.receivers and signal.has_listeners(model) for signal in (pre_init, post_init))

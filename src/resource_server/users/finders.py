@@ -52,7 +52,7 @@ def user_finder(users: str, rows: UserRows | None) -> tuple[UserFinder | None, l
     if users == "token":
         return None, []
     if users == "lookup":
-        return UserFinder(find=_lookup, rows=rows), []
+        return UserFinder(find=partial(_lookup, get_user_model()), rows=rows), []
     if users == "provision":
         if not apps.is_installed("resource_server.accounts"):
             return None, [problem("E015")]
@@ -94,5 +94,5 @@ def _call(function: Callable[[AccessToken], Any], path: str, token: AccessToken)
     return user
 
 
-def _lookup(token: AccessToken) -> Any:
-    return find_by_natural_key(get_user_model(), token.subject)
+def _lookup(model: Any, token: AccessToken) -> Any:
+    return find_by_natural_key(model, token.subject)

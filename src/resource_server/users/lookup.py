@@ -22,7 +22,7 @@ def find_by_field(model: Any, field: str, value: str, using: str | None = None) 
     value that the field or its column cannot hold is of no user. Raises the errors of the database. Does not check
     `is_active`.
     """
-    return _only_exact(field, value, lambda: matching(model, field, value, using))
+    return _find(matching, model, field, value, using)
 
 
 def find_by_natural_key(model: Any, subject: str) -> Any:
@@ -36,22 +36,22 @@ def find_by_natural_key(model: Any, subject: str) -> Any:
         and manager.get is Manager.get
         and manager._queryset_class.get is QuerySet.get
     ):
-        return find_by_field(model, model.USERNAME_FIELD, subject)
-    return _only_exact(model.USERNAME_FIELD, subject, lambda: _by_natural_key(model, subject))
+        return _find(matching, model, model.USERNAME_FIELD, subject, None)
+    return _find(_by_natural_key, model, model.USERNAME_FIELD, subject, None)
 
 
-def _by_natural_key(model: Any, subject: str) -> list[Any]:
+def _by_natural_key(model: Any, field: str, subject: str, using: None) -> list[Any]:
     try:
         return [model._default_manager.get_by_natural_key(subject)]
     except ObjectDoesNotExist:
         return []
     except MultipleObjectsReturned:  # the manager ignores case
-        return matching(model, model.USERNAME_FIELD, subject)
+        return matching(model, field, subject)
 
 
-def _only_exact(field: str, value: str, read: Callable[[], list[Any]]) -> Any:
+def _find(read: Callable[..., list[Any]], model: Any, field: str, value: str, using: str | None) -> Any:
     try:
-        users = read()
+        users = read(model, field, value, using)
     except (ValidationError, ValueError, DataError):
         return None
     except Error as error:
@@ -60,7 +60,7 @@ def _only_exact(field: str, value: str, read: Callable[[], list[Any]]) -> Any:
         raise
     # A database that ignores case or accents would give one user to two people.
     exact = [user for user in users if user is not None and str(getattr(user, field)) == value]
-    return exact[0] if exact and all(user == exact[0] for user in exact) else None
+    return exact[0] if len(exact) == 1 or (exact and all(user == exact[0] for user in exact)) else None
 
 
 def _says_illegal_mix(error: Error) -> bool:
