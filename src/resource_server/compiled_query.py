@@ -51,12 +51,15 @@ def matching(model: Any, path: str, value: str, using: str | None = None) -> lis
     of the database. Does not check the case of letters: a database may ignore it.
     """
     manager = model._default_manager
-    # The most frequent manager always builds the same query: it is neither built nor compared.
-    queryset = None if _is_bare(manager) else _queryset(manager, using)
-    if queryset is not None and not _is_djangos(queryset):
-        return list(_filtered(queryset, path, value))
-    connection = connections[queryset.db if queryset is not None else using or manager.db]
-    key = (model, path, connection.alias)
+    if _is_bare(manager):
+        # The query is always the same, so it is neither built nor compared.
+        queryset, alias = None, using or manager.db
+    else:
+        queryset = _queryset(manager, using)
+        if not _is_djangos(queryset):
+            return list(_filtered(queryset, path, value))
+        alias = queryset.db
+    key, connection = (model, path, alias), connections[alias]
     compiled = _compiled.get(key)
     if compiled is None or not compiled.fits(queryset, connection):
         built = queryset if queryset is not None else _queryset(manager, using)
@@ -111,7 +114,7 @@ class _Compiled:
         )
 
     def read(self, value: str, connection: Any) -> list[Any]:
-        parameter = _prepared(self.field, self.field.get_prep_value(value), connection)
+        parameter = self.field.get_db_prep_value(self.field.get_prep_value(value), connection, prepared=True)
         parameters = (*self.before, parameter, *self.after)
         if self.names is None:
             run: Any = _Run(self, parameters, connection)
@@ -182,7 +185,8 @@ def _compile(
         sql, parameters = compiler.as_sql()
     except EmptyResultSet:
         return None
-    prepared = _prepared(lookup.lhs.output_field, lookup.rhs, connection)
+    field = lookup.lhs.output_field
+    prepared = field.get_db_prep_value(lookup.rhs, connection, prepared=True)
     places = [place for place, parameter in enumerate(parameters) if parameter == prepared]
     if len(places) != 1 or not _is_constant_sql(compiler):
         return None
@@ -199,7 +203,7 @@ def _compile(
         sql=sql,
         before=before,
         after=after,
-        field=lookup.lhs.output_field,
+        field=field,
     )
 
 
@@ -208,10 +212,6 @@ def _names(compiler: Any) -> tuple[str, ...] | None:
     if compiler.klass_info.get("related_klass_infos") or not is_plain(compiler.klass_info["model"]):
         return None
     return tuple(column.target.attname for column, _sql, _alias in compiler.select)
-
-
-def _prepared(field: Any, value: Any, connection: Any) -> Any:
-    return field.get_db_prep_value(value, connection, prepared=True)
 
 
 def _is_djangos(queryset: Any) -> bool:
