@@ -6,7 +6,7 @@ from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.db import models
-from django.db.models import Count, F, Func, Q, Value
+from django.db.models import Count, F, FilteredRelation, Func, Q, Value
 from django.db.models.functions import Lower, TruncDay
 from django.db.models.signals import post_init
 from django.dispatch import receiver
@@ -217,6 +217,22 @@ class OfATenantInSql(Base):
     objects = managed(lambda all_of_them: all_of_them.filter(tenant=Tenant()))
 
 
+class CityOfTheTenant(Func):
+    arity = 0
+    output_field = models.CharField()
+
+    def as_sql(self, compiler, connection, **_):
+        return "%s", ["Turin" if getattr(now, "tenant", 1) == 1 else "Rome"]
+
+
+class OfATenantInAJoin(Base):
+    objects = managed(
+        lambda all_of_them: all_of_them.alias(
+            own=FilteredRelation("office", condition=Q(office__city=CityOfTheTenant()))
+        ).filter(own__isnull=False)
+    )
+
+
 class TenantField(models.IntegerField):
     """A field of the project whose parameter depends on the request."""
 
@@ -318,6 +334,7 @@ COMPILED = {
     InACity: True,
     OfATenantInSql: False,
     OfATenantInField: False,
+    OfATenantInAJoin: False,
     JoinedToday: False,
     WithDay: False,
     Annotated: False,
