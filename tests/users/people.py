@@ -245,6 +245,38 @@ class OfATenantInField(Base):
     objects = managed(lambda all_of_them: all_of_them.filter(tenant=0))
 
 
+class OfATenantInLookup(Base):
+    objects = managed(lambda all_of_them: all_of_them.filter(tenant__of_now=0))
+
+
+@OfATenantInLookup._meta.get_field("tenant").register_lookup
+class OfNow(models.Lookup):
+    """A condition of the project whose parameter depends on the request."""
+
+    lookup_name = "of_now"
+
+    def as_sql(self, compiler, connection):
+        sql, _ = self.process_lhs(compiler, connection)
+        return f"{sql} = %s", [getattr(now, "tenant", 1)]
+
+
+class OwnForeignKey(models.ForeignKey):
+    pass
+
+
+class WithOwnForeignKey(Base):
+    office = OwnForeignKey(Office, on_delete=models.CASCADE, null=True, related_name="+")
+    objects = managed(lambda all_of_them: all_of_them.exclude(office=-1))
+
+
+class SlimForATenant(Base):
+    """Whose columns depend on the request."""
+
+    objects = managed(
+        lambda all_of_them: all_of_them.defer("password", "last_login") if now.tenant == 2 else all_of_them
+    )
+
+
 class JoinedToday(Base):
     """What a day is depends on the time zone of the request."""
 
@@ -292,6 +324,10 @@ class HiddenByFilter(Base):
     objects = managed(lambda all_of_them: all_of_them, QuerySet)
 
 
+class HiddenByPlainManager(Base):
+    objects = BaseUserManager.from_queryset(HiddenByFilter.QuerySet)()
+
+
 class NobodyAtAll(Base):
     objects = managed(lambda all_of_them: all_of_them.none())
 
@@ -335,6 +371,9 @@ COMPILED = {
     OfATenantInSql: False,
     OfATenantInField: False,
     OfATenantInAJoin: False,
+    OfATenantInLookup: False,
+    WithOwnForeignKey: False,
+    SlimForATenant: True,
     JoinedToday: False,
     WithDay: False,
     Annotated: False,
@@ -343,6 +382,7 @@ COMPILED = {
     Prefetched: False,
     ReadByProject: False,
     HiddenByFilter: False,
+    HiddenByPlainManager: False,
     NobodyAtAll: False,
     IgnoringCase: True,
     WithPlainManager: True,
