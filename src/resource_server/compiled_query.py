@@ -50,7 +50,7 @@ def matching(model: Any, path: str, value: str, using: str | None = None) -> lis
     or the one that the router names. Raises what `filter` raises for a value that the field cannot have, and the errors
     of the database. Does not check the case of letters: a database may ignore it.
     """
-    manager = model._default_manager
+    manager = model._meta.default_manager
     if _is_bare(manager):
         # The query is always the same, so it is neither built nor compared.
         queryset, alias = None, using or manager.db

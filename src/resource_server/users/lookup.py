@@ -30,7 +30,7 @@ def find_by_natural_key(model: Any, subject: str) -> Any:
 
     A manager with its own `get_by_natural_key` or `get` is asked; otherwise as `find_by_field` with the username field.
     """
-    manager = type(model._default_manager)
+    manager = type(model._meta.default_manager)
     if (
         getattr(manager, "get_by_natural_key", None) in _INHERITED
         and manager.get is Manager.get
@@ -42,7 +42,7 @@ def find_by_natural_key(model: Any, subject: str) -> Any:
 
 def _by_natural_key(model: Any, field: str, subject: str, using: None) -> list[Any]:
     try:
-        return [model._default_manager.get_by_natural_key(subject)]
+        return [model._meta.default_manager.get_by_natural_key(subject)]
     except ObjectDoesNotExist:
         return []
     except MultipleObjectsReturned:  # the manager ignores case
