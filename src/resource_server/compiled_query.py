@@ -13,12 +13,14 @@ from typing import Any
 from uuid import UUID
 
 from django.core.exceptions import EmptyResultSet
+from django.core.signals import setting_changed
 from django.db import connections
 from django.db.models import Lookup, Manager, QuerySet
 from django.db.models.expressions import Col
 from django.db.models.lookups import Exact
 from django.db.models.query import ModelIterable
 from django.db.models.sql import Query
+from django.dispatch import receiver
 
 from resource_server.instances import instance, is_plain
 
@@ -131,7 +133,7 @@ class _Compiled:
                 for function in functions:
                     value = function(value, column, connection)
                 row[place] = value
-            found.append(instance(self.found.model, True, connection.alias, self.names, row))
+            found.append(instance(self.found.model, True, connection.alias, dict(zip(self.names, row, strict=True))))
         return found
 
     def _converters(self, connection: Any) -> list[Any]:
@@ -151,6 +153,12 @@ class _Compiled:
 
 _CONVERTERS = "_resource_server_converters"
 _compiled: dict[tuple[Any, str, str], _Compiled] = {}
+
+
+@receiver(setting_changed)
+def _setting_changed(*, setting: str, **_: Any) -> None:
+    if setting == "USE_TZ":  # the converters of MySQL depend on it
+        _compiled.clear()
 
 
 class _Run:

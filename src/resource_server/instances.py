@@ -5,7 +5,7 @@ receivers. `is_plain` is whether it has none, so that an instance made here is e
 """
 
 import inspect
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Any
 
 from django.db.models import Model
@@ -30,16 +30,17 @@ def is_plain(model: type[Model]) -> bool:
     )
 
 
-def instance(model: Any, plain: bool, database: str, names: Iterable[str], values: Iterable[Any]) -> Any:
-    """A new instance. `names` are the fields that were read; the others are deferred. `plain` is `is_plain(model)`."""
-    has_receivers = (post_init.receivers and post_init.has_listeners(model)) or (
-        pre_init.receivers and pre_init.has_listeners(model)
-    )
-    if has_receivers or not plain:
-        return model.from_db(database, tuple(names), tuple(values))
+def instance(model: Any, plain: bool, database: str, values: Mapping[str, Any]) -> Any:
+    """A new instance. `plain` is `is_plain(model)`. Fields without a value are deferred."""
+    if not plain or ((post_init.receivers or pre_init.receivers) and _has_receivers(model)):
+        return model.from_db(database, tuple(values), tuple(values.values()))
     # Django does so when it loads a pickle.
     made = model.__new__(model)
-    made.__dict__.update(zip(names, values, strict=True))
+    made.__dict__.update(values)
     state = made._state = ModelState()
     state.adding, state.db = False, database
     return made
+
+
+def _has_receivers(model: Any) -> bool:
+    return post_init.has_listeners(model) or pre_init.has_listeners(model)

@@ -328,7 +328,7 @@ class HiddenByPlainManager(Base):
     objects = BaseUserManager.from_queryset(HiddenByFilter.QuerySet)()
 
 
-class NobodyAtAll(Base):
+class ShowsNone(Base):
     objects = managed(lambda all_of_them: all_of_them.none())
 
 
@@ -383,7 +383,7 @@ COMPILED = {
     ReadByProject: False,
     HiddenByFilter: False,
     HiddenByPlainManager: False,
-    NobodyAtAll: False,
+    ShowsNone: False,
     IgnoringCase: True,
     WithPlainManager: True,
 }

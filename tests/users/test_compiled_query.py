@@ -22,7 +22,7 @@ from resource_server.users.lookup import find_by_field, find_by_natural_key
 ADA, BOB = uuid.UUID(int=0xADA), uuid.UUID(int=0xB0B)
 # What a token may hold, or a caller may try. The models that are named by a UUID or a number have their own.
 VALUES = (
-    *("ada", "bob", "nobody", "ADA", "ada ", "àda", "é" * 40, "x" * 255, "ada' OR 1=1 --", "%s", "100%", "a\0b"),
+    *("ada", "bob", "unknown", "ADA", "ada ", "àda", "é" * 40, "x" * 255, "ada' OR 1=1 --", "%s", "100%", "a\0b"),
     *(str(ADA), str(ADA).upper(), ADA.hex, "not-a-uuid", "7", "007", "9" * 30, "1e3", "True", "-1"),
 )
 NOON = datetime.datetime(2026, 3, 1, 12, tzinfo=datetime.UTC)
@@ -97,7 +97,7 @@ def test_what_is_found_is_what_the_orm_finds(model, database):
         expected = outcome(lambda value=value: by_orm(model, database, value), database)
         assert outcome(lambda value=value: matching(model, "username", value, database), database) == expected
         seen += len(expected[0])
-    assert seen >= 2 or model is people.NobodyAtAll
+    assert seen >= 2 or model is people.ShowsNone
     assert is_compiled(model, database) is COMPILED[model]
 
 
@@ -157,7 +157,7 @@ def test_a_subject_that_is_also_a_constant_of_the_manager_is_not_mixed_up_with_i
     manager = type(people.Person._default_manager)
     everybody = manager.get_queryset
     monkeypatch.setattr(manager, "get_queryset", lambda self: everybody(self).exclude(password="ada"))
-    for value, found in (("ada", ["ada"]), ("bob", ["bob"]), ("ada", ["ada"]), ("nobody", [])):
+    for value, found in (("ada", ["ada"]), ("bob", ["bob"]), ("ada", ["ada"]), ("unknown", [])):
         assert [each.username for each in matching(people.Person, "username", value, database)] == found
     assert is_compiled(people.Person, database)
 
@@ -258,6 +258,16 @@ def test_other_settings_of_an_alias_have_their_own_sql(database):
     assert list(compiled_query._compiled.values()) != [compiled]
 
 
+def test_a_test_that_changes_the_time_zones_of_the_project_gets_what_the_orm_gives(database, settings):
+    fill(people.Person, database)
+    for use_tz in (True, False, True):
+        settings.USE_TZ = use_tz
+        assert not compiled_query._compiled
+        expected = outcome(lambda: by_orm(people.Person, database, "ada"), database)
+        for _ in range(2):
+            assert outcome(lambda: matching(people.Person, "username", "ada", database), database) == expected
+
+
 def test_a_change_within_a_transaction_is_seen_and_undone_with_it(database):
     fill(people.Person, database)
     with transaction.atomic(using=database):
@@ -292,7 +302,7 @@ def test_a_connection_that_has_died_between_requests_is_replaced_by_the_health_c
     assert len(matching(people.Person, "username", "ada", alias)) == 1
 
 
-def test_a_value_that_the_column_cannot_hold_is_of_nobody(add_database):
+def test_a_value_that_the_column_cannot_hold_is_of_no_user(add_database):
     alias = add_database("people", "postgresql")
     fill(people.Person, alias)
     with pytest.raises(DataError):
@@ -307,7 +317,7 @@ def test_a_value_that_the_column_cannot_hold_is_of_nobody(add_database):
     [(people.NamedByUuid, "not-a-uuid"), (people.NamedByUuid, str(ADA).upper()), (people.NamedByNumber, "9" * 30)],
     ids=["no UUID", "another spelling of a UUID", "too large a number"],
 )
-def test_a_value_that_the_field_cannot_hold_or_spells_differently_is_of_nobody(model, value, database):
+def test_a_value_that_the_field_cannot_hold_or_spells_differently_is_of_no_user(model, value, database):
     fill(model, database)
     for _ in range(2):
         assert find_by_field(model, "username", value, database) is None
@@ -355,7 +365,7 @@ def test_a_manager_with_its_own_natural_key_is_asked(database, settings):
     with CaptureQueriesContext(connections[database]) as queries:
         assert find_by_natural_key(people.IgnoringCase, "ada").username == "ada"
         assert find_by_natural_key(people.IgnoringCase, "ADA") is None
-        assert find_by_natural_key(people.IgnoringCase, "nobody") is None
+        assert find_by_natural_key(people.IgnoringCase, "unknown") is None
         assert len(queries) == 3
         people.IgnoringCase(username="ADA").save(using=database)
         for name in ("ada", "ADA"):
@@ -381,7 +391,7 @@ def test_a_manager_without_a_natural_key_is_searched_by_the_username(database, s
     settings.DATABASE_ROUTERS = [SendsAllToPeople()]
     fill(people.WithPlainManager, database)
     assert find_by_natural_key(people.WithPlainManager, "ada").username == "ada"
-    assert find_by_natural_key(people.WithPlainManager, "nobody") is None
+    assert find_by_natural_key(people.WithPlainManager, "unknown") is None
 
 
 @pytest.mark.parametrize("users", ["lookup", "provision"])

@@ -44,7 +44,7 @@ class _Row:
 
     def instance(self) -> Any:
         values = copy.deepcopy(self.values) if self.is_changeable else self.values
-        return instance(self.model, self.is_plain, self.database, values, values.values())
+        return instance(self.model, self.is_plain, self.database, values)
 
 
 class UserRows:
