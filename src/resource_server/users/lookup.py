@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-from django.contrib.auth.base_user import BaseUserManager
 from django.core.exceptions import MultipleObjectsReturned, ObjectDoesNotExist, ValidationError
 from django.db import DataError, Error
 from django.db.models import Manager, QuerySet
@@ -12,7 +11,8 @@ from resource_server.compiled_query import matching
 
 __all__ = ["find_by_field", "find_by_natural_key"]
 
-_INHERITED = {None, BaseUserManager.get_by_natural_key}
+# Where Django's own `get_by_natural_key` is defined. Importing it needs the settings of the project.
+_OF_DJANGO = "django.contrib.auth.base_user"
 
 
 def find_by_field(model: Any, field: str, value: str, using: str | None = None) -> Any:
@@ -31,8 +31,9 @@ def find_by_natural_key(model: Any, subject: str) -> Any:
     A manager with its own `get_by_natural_key` or `get` is asked; otherwise as `find_by_field` with the username field.
     """
     manager = type(model._meta.default_manager)
+    own = getattr(manager, "get_by_natural_key", None)
     if (
-        getattr(manager, "get_by_natural_key", None) in _INHERITED
+        (own is None or own.__module__ == _OF_DJANGO)
         and manager.get is Manager.get
         and manager._queryset_class.get is QuerySet.get
     ):
