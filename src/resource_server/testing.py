@@ -11,12 +11,12 @@ Needs only the dependencies of the package. Not for production: it signs any cla
 
 import hashlib
 import json
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+from resource_server.clocks import time_of_day
 from resource_server.devissuer.signing import SigningKeys
 from resource_server.errors import Unavailable
 from resource_server.keys.document import Document
@@ -40,7 +40,7 @@ class FakeIssuer:
         audience: str = "https://api.test/",
         *,
         algorithm: str = "RS256",
-        now: Callable[[], float] = time.time,
+        now: Callable[[], float] = time_of_day,
     ) -> None:
         self.issuer = issuer
         self.audience = audience

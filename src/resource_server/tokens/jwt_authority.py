@@ -4,8 +4,7 @@ Cheap and pure checks come first, so that a hopeless token costs no fetch; the A
 else.
 """
 
-from collections.abc import Callable
-
+from resource_server.clocks import Clocks
 from resource_server.flow import Flow
 from resource_server.stamp import Stamp
 from resource_server.tokens.access_token import access_token
@@ -20,15 +19,11 @@ __all__ = ["JWTAuthority"]
 
 
 class JWTAuthority:
-    """Verifies JWTs of the trusted issuers with the issuers' keys.
+    """Verifies JWTs of the trusted issuers with the issuers' keys."""
 
-    `now` is the time in seconds since 1970, `clock` a clock that never goes back.
-    """
-
-    def __init__(self, issuers: Issuers, *, now: Callable[[], float], clock: Callable[[], float]) -> None:
+    def __init__(self, issuers: Issuers, clocks: Clocks) -> None:
         self._issuers = issuers
-        self._now = now
-        self._clock = clock
+        self._clocks = clocks
 
     def verify(self, credentials: Credentials, now: float) -> Flow[Verdict]:
         """See `Authority.verify`. Yields only where the issuer's settings or keys must be looked up.
@@ -56,7 +51,7 @@ class JWTAuthority:
             candidates = yield from keys.find(kid, algorithm)
             stamp = keys.stamp_of(candidates, kid, algorithm)
             # The fetch may have taken seconds, in which a token can expire.
-            now = self._now()
+            now = self._clocks.time()
             judge_claims(token, policy, now)
         verify_signature(token, candidates)
         issuer.passed_header = header
@@ -68,7 +63,7 @@ class JWTAuthority:
             policy=policy,
             not_before=now,
             expires_at=verified.expires_at + policy.clock_skew_seconds,
-            good_until=min(self._clock() + MAX_AGE_SECONDS, keys.ends_at, issuer.believed_until),
+            good_until=min(self._clocks.monotonic() + MAX_AGE_SECONDS, keys.ends_at, issuer.believed_until),
             stamp=stamp,
             is_bound="cnf" in claims,
             size=entry_bytes(token.payload, len(verified.scopes)),

@@ -91,7 +91,7 @@ class ClaimNames:
 
     def __post_init__(self) -> None:
         # The subject of a person must never be read from a second claim: two people could have one identity.
-        if not set(self.client_as_subject) <= set(self.client_id) - {self.subject}:
+        if not set(self.client_as_subject) <= set(self.client_id):
             raise ValueError(f"after the first, the subject is one of {', '.join(self.client_id) or 'no claims here'}")
         values = (getattr(self, each.name) for each in fields(self) if each.init)
         names = {name for value in values for name in ((value,) if isinstance(value, str) else value)}

@@ -178,8 +178,8 @@ def _subject(token: UnverifiedToken, policy: Policy, now: float) -> None:
 def _client_id(token: UnverifiedToken, policy: Policy, now: float) -> None:
     claims = token.unverified_claims
     for name in policy.claim_names.client_id:
-        if name in claims and claims[name] is not None:
-            if not _is_printable(claims[name]):
+        if name in claims and (client_id := claims[name]) is not None:
+            if not _is_printable(client_id):
                 raise InvalidToken(TokenReason.CLIENT_ID_MALFORMED)
             return  # the others do not count
 
@@ -187,8 +187,8 @@ def _client_id(token: UnverifiedToken, policy: Policy, now: float) -> None:
 def _scope(token: UnverifiedToken, policy: Policy, now: float) -> None:
     claims = token.unverified_claims
     for name in policy.claim_names.scope:
-        if name in claims and claims[name] is not None:
-            if not (isinstance(claims[name], str) or _is_strings(claims[name])):
+        if name in claims and (scopes := claims[name]) is not None:
+            if not (isinstance(scopes, str) or _is_strings(scopes)):
                 raise InvalidToken(TokenReason.SCOPE_MALFORMED)
             return  # as above
 
