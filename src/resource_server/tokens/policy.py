@@ -68,7 +68,7 @@ def media_type(typ: str) -> str:
 
 def without_nulls(claims: dict[str, Any]) -> dict[str, Any]:
     """The claims that the token has: one that is null is absent."""
-    return {name: value for name, value in claims.items() if value is not None} if None in claims.values() else claims
+    return {name: value for name, value in claims.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
