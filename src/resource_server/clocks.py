@@ -1,12 +1,13 @@
 """The clocks, read at each call: a test that moves the time (freezegun, time-machine) moves this package too."""
 
 import time
+from collections.abc import Callable
 from typing import Protocol
 
 __all__ = ["Clocks", "steady", "time_of_day"]
 
-# Threads that read at the same moment differ by much less.
-_BACK_SECONDS = 1.0
+# A longer step is no passing of time: frozen time has begun or ended.
+_LONGEST_STEP_SECONDS = 365 * 24 * 3600
 
 
 class Clocks(Protocol):
@@ -30,15 +31,25 @@ class _SteadyClock:
     """
 
     def __init__(self) -> None:
-        self._read = time.monotonic
+        # As attributes: freezegun replaces the names of modules.
+        self._real = self._read = time.monotonic
         self._ahead = 0.0
         self._last = 0.0
 
     def __call__(self) -> float:
         read = time.monotonic
         now = read() + self._ahead
-        if read is not self._read or now < self._last - _BACK_SECONDS:
-            self._read = read
+        if read is not self._real or read is not self._read:
+            return self._moved(read, now)
+        self._last = now
+        return now
+
+    def _moved(self, read: Callable[[], float], now: float) -> float:
+        # Some threads, such as a waiting one, are shown the real clock meanwhile.
+        if read is not self._real and abs(now - self._ahead - self._real()) < 1:
+            return self._last
+        self._read = read
+        if not 0 <= now - self._last < _LONGEST_STEP_SECONDS:
             self._ahead += self._last - now
             now = self._last
         self._last = now
