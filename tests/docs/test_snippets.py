@@ -60,6 +60,7 @@ MARKS = [
     "async def latest",
     "class Orders",
     "FakeIssuer",
+    "force_authenticate",
     "LOGGING",
     "MIDDLEWARE",
     "AccessTokenBearer",
@@ -175,6 +176,16 @@ def test_the_test_without_a_tenant():
 
     with override_settings(ROOT_URLCONF=urls):
         assert run("FakeIssuer")["response"].status_code == 200
+
+
+def test_a_forced_token_passes_as_the_page_says(issuer):
+    urls = ModuleType("readme_forced_urls")
+    urls.urlpatterns = [path("orders", run("# views.py")["orders"])]
+    names = {"issuer": issuer, "override_settings": override_settings, "user": User(username="ada")}
+
+    with override_settings(ROOT_URLCONF=urls):
+        response = run("force_authenticate", **names)["response"]
+    assert response.json() == {"subject": "auth0|ada", "scopes": ["read:orders"]}
 
 
 @pytest.mark.django_db
