@@ -201,12 +201,13 @@ BY_ADDRESS = """
     from people.models import Person
     from resource_server.accounts.provision import provision
     from resource_server.tokens.access_token import access_token
+    from resource_server.tokens.user_source import UserSource
     from resource_server.users.finders import user_finder
 
     call_command("migrate", run_syncdb=True, verbosity=0)
     claims = {"iss": "https://issuer.test/", "sub": "ada@example.com", "aud": "api", "exp": 2_000_000_000}
     token = access_token(claims)
-    lookup, problems = user_finder("lookup", None)
+    lookup, problems = user_finder(UserSource(find="lookup"), None)
     assert lookup.find(token) is None and not problems
     ada = Person.objects.create(email="ada@example.com")
     assert lookup.find(token) == ada
@@ -232,9 +233,11 @@ def test_an_account_that_is_made_between_two_queries_is_found(call, users_are, d
     assert call().status_code == 200
     made = get_user_model().objects.get()
     answers = [None] * queries
-    find, has_account = provision._find, provision._has_account
+    find, has_account = provision.known_user, provision._has_account
     # What this request sees: nobody at first, and then what the other request has committed.
-    monkeypatch.setattr(provision, "_find", lambda *where: answers.pop() if len(answers) == queries else find(*where))
+    monkeypatch.setattr(
+        provision, "known_user", lambda *where: answers.pop() if len(answers) == queries else find(*where)
+    )
     if queries == 2:
         seen = [False]
         monkeypatch.setattr(provision, "_has_account", lambda *where: seen.pop() if seen else has_account(*where))

@@ -141,7 +141,8 @@ PROBLEMS: Final[Mapping[str, ProblemText]] = {
     ),
     "E014": ProblemText(
         key="USERS",
-        message="$place: USERS is not token, lookup, provision or a dotted path",
+        message="$place: $key is not token, lookup, provision or a dotted path",
+        meaning="USERS, or FIND in its dict, is not token, lookup, provision or a dotted path",
         hint="token needs no database; see docs/settings.md.",
     ),
     "E015": ProblemText(
@@ -151,8 +152,8 @@ PROBLEMS: Final[Mapping[str, ProblemText]] = {
     ),
     "E016": ProblemText(
         key="USERS",
-        message="$place: USERS is a dotted path $fault",
-        meaning="USERS is a dotted path that cannot be imported, or to something that is not a function",
+        message="$place: $key is a dotted path $fault",
+        meaning="USERS, or CREATE or UPDATE in its dict, is a dotted path that cannot be imported, or to something that is not a function",
         hint="$reason",
     ),
     "E017": ProblemText(
@@ -226,10 +227,9 @@ PROBLEMS: Final[Mapping[str, ProblemText]] = {
     ),
     "E029": ProblemText(
         key="USERS",
-        message="$place: USERS is a dotted path to an async function",
-        hint=(
-            "Write a plain function: it is called in a thread, where it may block. asgiref's async_to_sync calls async code."
-        ),
+        message="$place: $key is a dotted path to a generator",
+        meaning="USERS, or CREATE or UPDATE in its dict, is a dotted path to a generator, sync or async",
+        hint="Return the result instead of yielding it. A plain function and an async function both work.",
     ),
     "E030": ProblemText(
         key="CACHE",
@@ -241,6 +241,21 @@ PROBLEMS: Final[Mapping[str, ProblemText]] = {
         message="$place: PROVIDER $provider is not known",
         meaning="PROVIDER is not known",
         hint="$suggestion",
+    ),
+    "E032": ProblemText(
+        key="USERS",
+        message="$place: USERS: FIELD $field $fault",
+        meaning="FIELD of USERS is not a unique field of the user model, or holds an e-mail address",
+        hint=(
+            "Name the unique field that holds the sub claim, such as external_id. An address is not an identity: it can be "
+            "given to another person."
+        ),
+    ),
+    "E033": ProblemText(
+        key="USERS",
+        message="$place: USERS: $key $fault",
+        meaning="a key of the dict USERS cannot be used",
+        hint="$correction",
     ),
     "W001": ProblemText(
         key="DEFAULT_AUTHENTICATION_CLASSES",
@@ -309,6 +324,15 @@ PROBLEMS: Final[Mapping[str, ProblemText]] = {
         hint=(
             "Let the guard be the first decorator of the method, without method_decorator, or put it on the class, or add "
             "resource_server.middleware.AccessTokenMiddleware to MIDDLEWARE."
+        ),
+    ),
+    "W009": ProblemText(
+        key="USERS",
+        message="$place: USERS is provision, and nothing fills these fields of $model: $fields.",
+        meaning="USERS is provision, and the user model has a required or unique field that nothing fills",
+        hint=(
+            'A person\'s first request can fail. Name a function that fills them: "USERS": {"FIND": "provision", "CREATE": '
+            "...}."
         ),
     ),
     "resource_server_accounts.W001": ProblemText(

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
 from resource_server.keys.key_source import KeySource
+from resource_server.tokens.user_source import UserSource
 
 __all__ = [
     "ALGORITHMS",
@@ -94,7 +95,7 @@ class Policy:
     foreign_claims: frozenset[str] = FOREIGN_CLAIMS
     is_machine: MachineRule = client_is_subject
     machines_only: bool = False
-    users: str = "token"
+    users: UserSource = field(default_factory=UserSource)
     issuer: str = field(init=False)
 
     def __post_init__(self) -> None:

@@ -1,106 +1,169 @@
 """The setting USERS -> how the user of a token is found: by name, by account, or by a function of the project."""
 
-import inspect
-import logging
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from asgiref.sync import iscoroutinefunction
 from django.apps import apps
 from django.contrib.auth import get_user_model
 from django.core.exceptions import MultipleObjectsReturned, ObjectDoesNotExist, ValidationError
-from django.utils.module_loading import import_string
+from django.db import Error, models
 
+from resource_server.accounts.unstorable import is_unstorable
 from resource_server.conf.problems import Problem, problem
-from resource_server.errors import Unavailable
-from resource_server.reasons import UnavailableReason
+from resource_server.conf.users import unusable
 from resource_server.tokens.access_token import AccessToken
+from resource_server.tokens.user_source import UserSource
 from resource_server.users.active_user import UserFinder
+from resource_server.users.mapped_rights import MappedRights
+from resource_server.users.project_functions import ProjectFunction, project_function
 from resource_server.users.rows import UserRows
+from resource_server.users.updates import Updates
 
 __all__ = ["UserFinders", "user_finder"]
 
-logger = logging.getLogger("resource_server")
+# Finds a user, or returns None.
+Find = Callable[[AccessToken], Any]
 
 
-class UserFinders(dict[str, UserFinder | None]):
-    """The values of USERS that are in use, each with its finder; None for `token`, which needs no database."""
+class UserFinders(dict[UserSource, UserFinder | None]):
+    """The sources of users that are in use, each with its finder; None for `token`, which needs no database."""
 
     def __init__(self, user_cache_seconds: int) -> None:
         super().__init__()
         self._user_cache_seconds = user_cache_seconds
 
-    def add(self, users: str) -> list[Problem]:
-        """Add the finder for a value. Returns the problems that prevent it."""
-        if users in self:
+    def add(self, source: UserSource) -> list[Problem]:
+        """Add the finder for a source. Returns the problems that prevent it."""
+        if source in self:
             return []
         # Each has its own rows: one subject may be one user by name, and another by account.
         rows = UserRows(self._user_cache_seconds) if self._user_cache_seconds else None
-        finder, problems = user_finder(users, rows)
+        finder, problems = user_finder(source, rows)
         if not problems:
-            self[users] = finder
+            self[source] = finder
         return problems
 
 
-def user_finder(users: str, rows: UserRows | None) -> tuple[UserFinder | None, list[Problem]]:
-    """The finder for a value of USERS, None for `token`; and the problems that prevent it.
+def user_finder(source: UserSource, rows: UserRows | None) -> tuple[UserFinder | None, list[Problem]]:
+    """The finder for a source of users, None for `token`; and the problems that prevent it.
 
     A function of the project keeps no `rows`: its answer may depend on more than the subject.
     """
-    if users == "token":
+    if source.find == "token":
         return None, []
-    if users == "lookup":
-        return UserFinder(find=_lookup, rows=rows), []
-    if users == "provision":
-        if not apps.is_installed("resource_server.accounts"):
-            return None, [problem("E015")]
-        from resource_server.accounts.provision import provision  # a model, so not before the apps are ready
+    updates, problems = _updates(source)
+    problems += _field_problems(source.field)
+    if source.find == "provision":
+        finder, found = _provisioning(source, rows, updates)
+        return finder, [*problems, *found]
+    look: Find = partial(_lookup, source.field)
+    if source.find != "lookup":
+        function, found = project_function(source.find, "USERS")
+        if function is None:
+            return None, [*problems, *found]
+        look, rows = partial(_call, function), None
+    find = look if updates is None else partial(_updated, look, updates)
+    return UserFinder(find=find, look=look, rows=rows), problems
 
-        return UserFinder(find=provision, rows=rows), []
+
+def _updated(look: Find, updates: Updates, token: AccessToken) -> Any:
+    user = look(token)
+    return None if user is None else updates.bring(user, token)
+
+
+def _provisioning(
+    source: UserSource, rows: UserRows | None, updates: Updates | None
+) -> tuple[UserFinder | None, list[Problem]]:
+    if not apps.is_installed("resource_server.accounts"):
+        return None, [problem("E015")]
+    from resource_server.accounts import provision  # a model, so not before the apps are ready
+
+    create: ProjectFunction | None = None
+    problems: list[Problem] = []
+    if source.create is not None:
+        create, problems = project_function(source.create, "USERS: CREATE")
+
+    def find(token: AccessToken) -> Any:
+        made: list[Any] = []
+
+        def complete(user: Any, database: str) -> None:
+            if updates is not None:
+                updates.apply(user, token, database)
+            made.append(user)
+
+        new_user = provision.NewUser(field=source.field, create=create, complete=complete)
+        user = provision.provision(token, new_user)
+        if user is None or updates is None or any(user is each for each in made):
+            return user
+        return updates.bring(user, token)
+
+    return UserFinder(find=find, look=provision.look, rows=rows), problems
+
+
+def _updates(source: UserSource) -> tuple[Updates | None, list[Problem]]:
+    problems: list[Problem] = []
+    update: ProjectFunction | None = None
+    if source.update is not None:
+        update, problems = project_function(source.update, "USERS: UPDATE")
+    rights = []
+    for key, names in (("GROUPS", source.groups), ("PERMISSIONS", source.permissions)):
+        if names is None:
+            continue
+        mapped = MappedRights(key, names)
+        rights.append(mapped)
+        if mapped.relation not in {field.name for field in get_user_model()._meta.many_to_many}:
+            fault = f"needs {mapped.relation}, which the user model lacks"
+            problems.append(unusable(key, fault, "Add django.contrib.auth.models.PermissionsMixin to it."))
+    return (Updates(update, tuple(rights)) if update is not None or rights else None), problems
+
+
+def _field_problems(name: str | None) -> list[Problem]:
+    if name is None:
+        return []
+    model = get_user_model()
+    field: Any = next((field for field in model._meta.concrete_fields if field.name == name), None)
+    fault = None
+    if field is None:
+        fault = f"is not a field of {model.__name__}"
+    elif isinstance(field, models.EmailField) or "email" in name.lower().replace("_", ""):
+        fault = "holds an e-mail address"
+    elif not field.unique and not any(
+        isinstance(each, models.UniqueConstraint) and each.fields == (name,) for each in model._meta.constraints
+    ):
+        fault = "is not unique"
+    return [] if fault is None else [problem("E032", field=name, fault=fault)]
+
+
+def _call(function: ProjectFunction, token: AccessToken) -> Any:
     try:
-        function: Any = import_string(users)
-    except Exception as error:  # noqa: BLE001 - a module of the project is run here, which may fail in any way
-        reason = f"{type(error).__name__}: {error}"
-        return None, [problem("E016", fault="that cannot be imported", reason=reason)]
-    if not callable(function) or inspect.isclass(function):
-        reason = "Name a function that takes an AccessToken and returns a user or None."
-        return None, [problem("E016", fault="to something that is not a function", reason=reason)]
-    if _is_async(function):
-        return None, [problem("E029")]
-    return UserFinder(find=partial(_call, function, users)), []
-
-
-def _is_async(function: Any) -> bool:
-    while isinstance(function, partial):
-        function = function.func
-    # An object is called through a method of its class, which may be async.
-    called = (function, type(function).__call__)
-    return any(iscoroutinefunction(each) or inspect.isasyncgenfunction(each) for each in called)
-
-
-def _call(function: Callable[[AccessToken], Any], path: str, token: AccessToken) -> Any:
-    try:
-        user = function(token)
+        return function(token)
     except ObjectDoesNotExist:
         return None
-    # A decorator can hide an async function from `_is_async`.
-    if inspect.isawaitable(user):
-        if inspect.iscoroutine(user):
-            user.close()  # or Python warns that it was never awaited
-        logger.error("%s is async; USERS needs a plain function", path)
-        raise Unavailable(UnavailableReason.SETTINGS_INVALID, retry_after=60)
-    return user
 
 
-def _lookup(token: AccessToken) -> Any:
-    """The user whose natural key is the subject, compared exactly: a subject of another case is another person."""
-    manager: Any = get_user_model()._default_manager
+def _lookup(field: str | None, token: AccessToken) -> Any:
+    """The user whose field is the subject, compared exactly: a subject of another case is another person.
+
+    Without a field, the user with this natural key, which is the username unless the manager says otherwise.
+    """
+    model = get_user_model()
+    manager: Any = model._default_manager
     try:
-        user = manager.get_by_natural_key(token.subject)
-    except MultipleObjectsReturned:  # the manager ignores case
-        user = manager.filter(**{get_user_model().USERNAME_FIELD: token.subject}).first()
-    except (ObjectDoesNotExist, ValidationError, ValueError):
+        found = manager.filter(**{field: token.subject}) if field else [_by_natural_key(manager, token.subject)]
+        # A database that ignores case or accents would give one user to two people.
+        named = [user for user in found if str(getattr(user, field or model.USERNAME_FIELD)) == token.subject]
+    except (ObjectDoesNotExist, ValidationError, ValueError, OverflowError):
         return None
-    # A database that ignores case or accents would give one user to two people.
-    return user if user is not None and str(user.get_username()) == token.subject else None
+    except Error as error:
+        if is_unstorable(error):  # so no user has this subject
+            return None
+        raise
+    return named[0] if len(named) == 1 else None
+
+
+def _by_natural_key(manager: Any, subject: str) -> Any:
+    try:
+        return manager.get_by_natural_key(subject)
+    except MultipleObjectsReturned:  # the manager ignores case
+        return manager.get(**{get_user_model().USERNAME_FIELD: subject})

@@ -1,0 +1,135 @@
+"""What a token changes on its user: fields by UPDATE, groups and permissions by the maps of USERS. Once for each token.
+
+Only the groups and permissions that a map names are given and taken; the others are the project's. Staff and superuser
+are never among them.
+"""
+
+import hashlib
+import json
+import logging
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+from functools import partial
+from threading import Lock
+from typing import Any, Final
+
+from django.db import connections, router, transaction
+from django.db.models import Model
+
+from resource_server.accounts.unstorable import check_relations, checked_fields, refuse_unstorable
+from resource_server.errors import Unavailable
+from resource_server.forks import on_fork
+from resource_server.reasons import UnavailableReason
+from resource_server.tokens.access_token import AccessToken
+from resource_server.users.mapped_rights import MappedRights
+from resource_server.users.project_functions import ProjectFunction
+
+__all__ = ["MAX_PERSONS", "UNCHANGED_SECONDS", "Updates"]
+
+logger = logging.getLogger("resource_server")
+
+MAX_PERSONS: Final = 10_000
+# For so long a process does not look again at the rights of a person whose tokens name the same values.
+UNCHANGED_SECONDS: Final = 300.0
+_TOKENS: Final = 16  # of one person, issued in one second
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Applied:
+    """What was applied to a person last: the newest tokens, by their digests, and the names of the person's rights."""
+
+    issued_at: float
+    digests: tuple[bytes, ...]
+    names: tuple[frozenset[str], ...]
+    names_until: float
+
+
+class Updates:
+    """Applies tokens to their users, and remembers in this process what it has applied.
+
+    `update` is the project's function. A token that is older than the last one of its person changes nothing.
+    """
+
+    def __init__(self, update: ProjectFunction | None, rights: tuple[MappedRights, ...]) -> None:
+        self._update = update
+        self._rights = rights
+        self._reset()
+        on_fork(self._reset)
+
+    def bring(self, user: Any, token: AccessToken) -> Any:
+        """The user after the token was applied; None if the user is gone. No query for a token that was applied before.
+
+        Raises the exception of `update`, InvalidToken (`user_not_storable`), and errors of the database; then nothing
+        is changed, and the next request tries again.
+        """
+        applied = self._applied.get((token.issuer, token.subject))
+        if applied is not None and not _is_newer(token, applied):
+            return user
+        if not isinstance(user, Model):
+            logger.error("USERS: FIND returned a user that is not a row of a database, so nothing can be changed on it")
+            raise Unavailable(UnavailableReason.SETTINGS_INVALID, retry_after=60)
+        if applied is not None and self._is_unchanged(token, applied):
+            self._remember(token, applied.names, applied.names_until)
+            return user
+        model: Any = user._meta.concrete_model
+        database = router.db_for_write(model, instance=user)
+        if user._state.db != database:  # a replica may lag behind
+            user = model._default_manager.using(database).filter(pk=user.pk).first()
+            if user is None:
+                return None
+        with refuse_unstorable(), transaction.atomic(using=database):
+            self.apply(user, token, database)
+        return user
+
+    def apply(self, user: Any, token: AccessToken, database: str) -> None:
+        """Apply the token to a user of this database, in a transaction of the caller. Raises as `bring` does."""
+        names = self._names(token)
+        with refuse_unstorable():
+            if self._update is not None:
+                self._save_fields(user, checked_fields(type(user), self._update(user, token), "UPDATE"), database)
+            for rights, wanted in zip(self._rights, names, strict=True):
+                rights.apply(user, wanted, database)
+        until = time.monotonic() + UNCHANGED_SECONDS
+        # Only after the commit: the next request must try again what a transaction undoes.
+        connections[database].on_commit(partial(self._remember, token, names, until))
+
+    def _is_unchanged(self, token: AccessToken, applied: _Applied) -> bool:
+        return self._update is None and time.monotonic() < applied.names_until and self._names(token) == applied.names
+
+    def _names(self, token: AccessToken) -> tuple[frozenset[str], ...]:
+        return tuple(rights.named_by(token) for rights in self._rights)
+
+    def _save_fields(self, user: Any, fields: dict[str, Any], database: str) -> None:
+        changed = {name: value for name, value in fields.items() if getattr(user, name) != value}
+        if not changed:
+            return
+        for name, value in changed.items():
+            setattr(user, name, value)
+        user.save(using=database, update_fields=[*changed])
+        check_relations(user, changed, database)
+
+    def _remember(self, token: AccessToken, names: tuple[frozenset[str], ...], until: float) -> None:
+        person, issued_at = (token.issuer, token.subject), token.issued_at or 0.0
+        with self._lock:
+            before = self._applied.pop(person, None)
+            digests = before.digests if before is not None and before.issued_at == issued_at else ()
+            self._applied[person] = _Applied(
+                issued_at=issued_at, digests=(*digests, _digest(token))[-_TOKENS:], names=names, names_until=until
+            )
+            if len(self._applied) > MAX_PERSONS:
+                self._applied.popitem(last=False)
+
+    def _reset(self) -> None:
+        self._applied: OrderedDict[tuple[str, str], _Applied] = OrderedDict()
+        self._lock = Lock()
+
+
+def _is_newer(token: AccessToken, applied: _Applied) -> bool:
+    issued_at = token.issued_at or 0.0
+    return issued_at > applied.issued_at or (issued_at == applied.issued_at and _digest(token) not in applied.digests)
+
+
+def _digest(token: AccessToken) -> bytes:
+    # Of the claims: the token itself is not kept. Two tokens with equal claims change the same.
+    return hashlib.sha256(json.dumps(token.claims, sort_keys=True).encode()).digest()
