@@ -1,7 +1,6 @@
 """First requests at once, on real databases: one user, and an answer for each request, at each isolation level."""
 
 import threading
-import time
 from collections import Counter
 
 import pytest
@@ -48,7 +47,12 @@ def count_first(request):
     return write(request)
 
 
-urlpatterns = [path("write", write), path("count-first", count_first)]
+@requires_scope("read")
+def me(request):
+    return JsonResponse({"pk": request.user.pk})
+
+
+urlpatterns = [path("me", me), path("write", write), path("count-first", count_first)]
 
 
 @pytest.fixture(params=DATABASES, ids=" ".join)
@@ -115,3 +119,31 @@ def test_all_first_requests_at_once_succeed_under_atomic_requests(level, issuer)
         get_user_model().objects.get().pk
     }
     assert LogEntry.objects.count() == statuses(answers)[200]
+
+
+def test_first_requests_in_transactions_that_are_in_use_never_fail(level, issuer):
+    answers = at_once(issuer, "/count-first", ["auth0|ada"] * REQUESTS)
+    if level[1] == "read committed" or level == ("mysql", "repeatable read"):
+        assert statuses(answers) == {200: REQUESTS}
+    else:
+        # Such a transaction cannot see the new user, and what it has read cannot be forgotten.
+        assert set(statuses(answers)) == {200, 503}
+        busy = [answer for answer in answers if answer.status_code == 503]
+        assert {answer.json()["reason"] for answer in busy} == {"user_lookup_failed"}
+        assert all(int(answer["Retry-After"]) >= 1 for answer in busy)
+    assert numbers() == (1, 1)
+    again = at_once(issuer, "/count-first", ["auth0|ada"] * 3)
+    assert {answer.json()["pk"] for answer in again} == {get_user_model().objects.get().pk}
+
+
+def test_first_requests_of_different_people_at_once_succeed(level, issuer):
+    answers = at_once(issuer, "/me", [f"auth0|{number}" for number in range(12)])
+    assert statuses(answers) == {200: 12}
+    assert numbers() == (12, 12)
+
+
+def test_first_requests_at_once_succeed_without_atomic_requests(level, issuer, monkeypatch):
+    monkeypatch.setitem(connections.settings["people"], "ATOMIC_REQUESTS", False)
+    answers = at_once(issuer, "/write", ["auth0|ada"] * REQUESTS)
+    assert statuses(answers) == {200: REQUESTS}
+    assert numbers() == (1, 1)

@@ -5,7 +5,6 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -106,74 +105,6 @@ def in_another_process(script, directory, **environment):
     )
     assert finished.returncode == 0, finished.stderr
     return finished.stdout.split()
-
-
-RACE = """
-    import os, threading
-    import django
-    from django.conf import settings
-    settings.configure(
-        DATABASES={"default": {
-            "ENGINE": "django.db.backends.postgresql", "NAME": os.environ["NAME"], "USER": os.environ["ROLE"],
-            "PASSWORD": os.environ["PASSWORD"], "HOST": os.environ["HOST"], "PORT": os.environ["PORT"]}},
-        INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes", "resource_server.accounts"],
-        DEFAULT_AUTO_FIELD="django.db.models.BigAutoField", USE_TZ=True,
-    )
-    django.setup()
-    from django.contrib.auth import get_user_model
-    from django.core.management import call_command
-    from django.db import connection
-    from resource_server.accounts.models import Account
-    from resource_server.accounts.provision import provision
-    from resource_server.signals import user_provisioned
-    from resource_server.tokens.access_token import access_token
-
-    call_command("migrate", verbosity=0)
-    token = access_token({"iss": "https://issuer.test/", "sub": "auth0|ada", "aud": "api", "exp": 2_000_000_000})
-    barrier, answered, sent = threading.Barrier(12, timeout=60), [], []
-    user_provisioned.connect(lambda sender, user, **_: sent.append(user.pk), weak=False)
-
-    def first_request():
-        asked = []
-
-        def wait_after_the_first_look(execute, sql, *rest):
-            result = execute(sql, *rest)
-            if not asked:
-                asked.append(sql)
-                barrier.wait()  # now all have found nobody
-            return result
-
-        try:
-            with connection.execute_wrapper(wait_after_the_first_look):
-                answered.append(provision(token).pk)
-        except Exception as error:
-            answered.append(repr(error).replace(" ", "_"))
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=first_request) for _ in range(12)]
-    for thread in threads: thread.start()
-    for thread in threads: thread.join()
-    users = list(get_user_model().objects.values_list("pk", flat=True))
-    accounts = list(Account.objects.values_list("user_id", flat=True))
-    connection.close()
-    assert len(answered) == 12 and set(answered) == set(users) == set(accounts), (answered, users, accounts)
-    print(len(users), len(accounts))
-"""
-
-
-def test_twelve_first_requests_at_once_make_one_user(postgres_url, tmp_path):
-    url = urlsplit(postgres_url)
-    printed = in_another_process(
-        RACE,
-        tmp_path,
-        NAME=url.path.lstrip("/"),
-        ROLE=url.username or "",
-        PASSWORD=url.password or "",
-        HOST=url.hostname or "",
-        PORT=str(url.port or 5432),
-    )
-    assert printed == ["1", "1"]
 
 
 MODEL = """

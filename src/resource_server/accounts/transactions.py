@@ -25,11 +25,21 @@ def is_conflict(error: BaseException) -> bool:
 
 
 def is_unused(connection: BaseDatabaseWrapper) -> bool:
-    """Whether a transaction is open in which no statement has run. Known for PostgreSQL only; asks nothing."""
-    if not connection.in_atomic_block or connection.vendor != "postgresql" or connection.connection is None:
+    """Whether a transaction is open in which no statement has run, as far as that is known.
+
+    PostgreSQL's drivers know it. MariaDB is asked, at SERIALIZABLE alone: elsewhere `newest_rows` does without.
+    """
+    if not connection.in_atomic_block or not connection.commit_on_exit or connection.needs_rollback:
         return False
-    is_idle = connection.connection.info.transaction_status == _IDLE
-    return bool(is_idle and connection.commit_on_exit and not connection.needs_rollback)
+    if connection.vendor == "postgresql":
+        return bool(connection.connection.info.transaction_status == _IDLE)
+    if getattr(connection, "isolation_level", None) == "serializable" and getattr(
+        connection, "mysql_is_mariadb", False
+    ):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT @@in_transaction")
+            return bool(cursor.fetchone()[0] == 0)
+    return False
 
 
 def sees_commits(connection: BaseDatabaseWrapper) -> bool:

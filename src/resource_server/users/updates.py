@@ -10,7 +10,6 @@ import logging
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
-from functools import partial
 from threading import Lock
 from typing import Any, Final
 
@@ -44,6 +43,11 @@ class _Applied:
     names: tuple[frozenset[str], ...]
     names_until: float
 
+    def is_before(self, token: AccessToken) -> bool:
+        """Whether the token is newer than what was applied. Tokens of one second are told apart by their claims."""
+        issued_at = token.issued_at or 0.0
+        return issued_at > self.issued_at or (issued_at == self.issued_at and _digest(token) not in self.digests)
+
 
 class Updates:
     """Applies tokens to their users, and remembers in this process what it has applied.
@@ -63,17 +67,21 @@ class Updates:
         Raises the exception of `update`, InvalidToken (`user_not_storable`), and errors of the database; then nothing
         is changed, and the next request tries again.
         """
-        applied = self._applied.get((token.issuer, token.subject))
-        if applied is not None and not _is_newer(token, applied):
+        person = (token.issuer, token.subject)
+        applied = self._applied.get(person)
+        if applied is not None and not applied.is_before(token):
             return user
         if not isinstance(user, Model):
             logger.error("USERS: FIND returned a user that is not a row of a database, so nothing can be changed on it")
             raise Unavailable(UnavailableReason.SETTINGS_INVALID, retry_after=60)
-        if applied is not None and self._is_unchanged(token, applied):
-            self._remember(token, applied.names, applied.names_until)
-            return user
         model: Any = user._meta.concrete_model
         database = router.db_for_write(model, instance=user)
+        applied = self._pending(person, database) or applied
+        if applied is not None and not applied.is_before(token):
+            return user
+        if applied is not None and self._is_unchanged(token, applied):
+            self._remember_on_commit(token, applied.names, applied.names_until, database)
+            return user
         if user._state.db != database:  # a replica may lag behind
             user = model._default_manager.using(database).filter(pk=user.pk).first()
             if user is None:
@@ -90,9 +98,7 @@ class Updates:
                 self._save_fields(user, checked_fields(type(user), self._update(user, token), "UPDATE"), database)
             for rights, wanted in zip(self._rights, names, strict=True):
                 rights.apply(user, wanted, database)
-        until = time.monotonic() + UNCHANGED_SECONDS
-        # Only after the commit: the next request must try again what a transaction undoes.
-        connections[database].on_commit(partial(self._remember, token, names, until))
+        self._remember_on_commit(token, names, time.monotonic() + UNCHANGED_SECONDS, database)
 
     def _is_unchanged(self, token: AccessToken, applied: _Applied) -> bool:
         return self._update is None and time.monotonic() < applied.names_until and self._names(token) == applied.names
@@ -109,14 +115,31 @@ class Updates:
         user.save(using=database, update_fields=[*changed])
         check_relations(user, changed, database)
 
-    def _remember(self, token: AccessToken, names: tuple[frozenset[str], ...], until: float) -> None:
+    def _remember_on_commit(
+        self, token: AccessToken, names: tuple[frozenset[str], ...], until: float, database: str
+    ) -> None:
+        # Only after the commit: the next request must try again what a transaction undoes.
         person, issued_at = (token.issuer, token.subject), token.issued_at or 0.0
+        before = self._pending(person, database) or self._applied.get(person)
+        digests = before.digests if before is not None and before.issued_at == issued_at else ()
+        applied = _Applied(
+            issued_at=issued_at, digests=(*digests, _digest(token))[-_TOKENS:], names=names, names_until=until
+        )
+        connections[database].on_commit(_Pending(updates=self, person=person, applied=applied))
+
+    def _pending(self, person: tuple[str, str], database: str) -> _Applied | None:
+        """What the open transaction has applied to a person. Django drops the hooks of what is rolled back."""
+        for hook in reversed(connections[database].run_on_commit):
+            pending = hook[1]
+            if isinstance(pending, _Pending) and pending.updates is self and pending.person == person:
+                return pending.applied
+        return None
+
+    def remember(self, person: tuple[str, str], applied: _Applied) -> None:
+        """Note what was applied to a person and is committed."""
         with self._lock:
-            before = self._applied.pop(person, None)
-            digests = before.digests if before is not None and before.issued_at == issued_at else ()
-            self._applied[person] = _Applied(
-                issued_at=issued_at, digests=(*digests, _digest(token))[-_TOKENS:], names=names, names_until=until
-            )
+            self._applied.pop(person, None)
+            self._applied[person] = applied
             if len(self._applied) > MAX_PERSONS:
                 self._applied.popitem(last=False)
 
@@ -125,9 +148,16 @@ class Updates:
         self._lock = Lock()
 
 
-def _is_newer(token: AccessToken, applied: _Applied) -> bool:
-    issued_at = token.issued_at or 0.0
-    return issued_at > applied.issued_at or (issued_at == applied.issued_at and _digest(token) not in applied.digests)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Pending:
+    """A hook of a transaction: what it has applied to a person."""
+
+    updates: Updates
+    person: tuple[str, str]
+    applied: _Applied
+
+    def __call__(self) -> None:
+        self.updates.remember(self.person, self.applied)
 
 
 def _digest(token: AccessToken) -> bytes:
