@@ -95,7 +95,7 @@ def mariadb_url() -> Iterator[str]:
         server = pymysql.connect(
             host=url.hostname, port=url.port or 3306, user=url.username, password=url.password or "", connect_timeout=5
         )
-    except pymysql.err.OperationalError:
+    except pymysql.err.MySQLError:
         lacking("no MariaDB answers at MARIADB_URL (default: 127.0.0.1:3306, user root, no password)")
     name = f"resource_server_test_{uuid.uuid4().hex}"
     with server, server.cursor() as cursor:

@@ -21,10 +21,12 @@ _CHARACTERS: Final = frozenset({1267, 1300, 1366, 3854, 3988})
 
 
 def error_code(error: BaseException) -> object:
-    """The code that a database gave its error: an SQLSTATE (PostgreSQL) or a number (MySQL); None without one."""
+    """The code that a database gave its error: a number (MySQL) or an SQLSTATE (PostgreSQL); None without one."""
+    # First, because a driver of MySQL can have an SQLSTATE too, which says less.
+    if error.args and isinstance(error.args[0], int):
+        return error.args[0]
     cause = error.__cause__
-    code = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
-    return code or next((argument for argument in error.args[:1] if isinstance(argument, int)), None)
+    return getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
 
 
 def is_unstorable(error: BaseException) -> bool:

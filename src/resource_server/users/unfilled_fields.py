@@ -41,7 +41,8 @@ def _is_required(field: Any) -> bool:
 
 def _repeats(field: Any, unique: set[str]) -> bool:
     """Whether two new users have one value in a field that must be unique. NULL repeats nothing."""
-    return (field.unique or field.name in unique) and not callable(field.default) and field.get_default() is not None
+    has_own = field.has_default() and callable(field.default)
+    return (field.unique or field.name in unique) and not has_own and field.get_default() is not None
 
 
 def _unique_names(model: Any) -> set[str]:

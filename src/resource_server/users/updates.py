@@ -125,7 +125,9 @@ class Updates:
         applied = _Applied(
             issued_at=issued_at, digests=(*digests, _digest(token))[-_TOKENS:], names=names, names_until=until
         )
-        connections[database].on_commit(_Pending(updates=self, person=person, applied=applied))
+        connection = connections[database]
+        if connection.in_atomic_block or connection.get_autocommit():  # else the project commits by hand
+            connection.on_commit(_Pending(updates=self, person=person, applied=applied))
 
     def _pending(self, person: tuple[str, str], database: str) -> _Applied | None:
         """What the open transaction has applied to a person. Django drops the hooks of what is rolled back."""
