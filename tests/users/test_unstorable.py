@@ -154,7 +154,7 @@ class Person(AbstractBaseUser):
         constraints = [models.UniqueConstraint(Lower("nickname"), name="nickname")]
 
     def save(self, *args, **kwargs):
-        self.full_clean()
+        self.full_clean(exclude=["company"])
         super().save(*args, **kwargs)
 
 
@@ -167,7 +167,8 @@ PROJECT = """
     import django
     from django.conf import settings
     settings.configure(
-        DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": "db.sqlite3"}},
+        DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": "db.sqlite3",
+                               "ATOMIC_REQUESTS": True}},
         INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes", "people", "resource_server",
                         "resource_server.accounts"],
         AUTH_USER_MODEL="people.Person", DEFAULT_AUTO_FIELD="django.db.models.BigAutoField", USE_TZ=True,

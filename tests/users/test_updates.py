@@ -241,8 +241,11 @@ def test_an_exact_name_is_given_where_the_database_ignores_case(add_database, us
     settings.DATABASE_ROUTERS = [SendsAllToPeople()]
     Group.objects.create(name="editors")
     users_are({"FIND": "provision", "GROUPS": {"writers": "Editors"}})
-    assert send(sign(groups=["writers"])).status_code == 200
+    assert send(sign(60, groups=["writers"])).status_code == 200
     assert names_of_groups() == []
+    get_user_model().objects.get().groups.add(Group.objects.get())
+    assert send(sign(30, groups=[])).status_code == 200
+    assert names_of_groups() == ["editors"]
 
 
 REFUSALS = {
@@ -299,9 +302,9 @@ def test_an_update_reads_and_writes_the_write_database(add_database, users_are, 
     connections["replica"].ensure_connection()
     connections["primary"].connection.backup(connections["replica"].connection)
     people.update(first_name="Augusta", last_name="King")  # the replica lags behind
-    assert send(sign(60, given_name="Augusta", groups=["writers"])).status_code == 200
+    assert send(sign(60, given_name="Ada", groups=["writers"])).status_code == 200
     user = people.get()
-    assert (user.first_name, user.last_name) == ("Augusta", "King")
+    assert (user.first_name, user.last_name) == ("Ada", "King")
     assert user.groups.using("primary").count() == 1
     assert get_user_model().objects.using("replica").get().first_name == "Ada"
     people.update(is_active=False)

@@ -36,12 +36,12 @@ class NewUser:
     """How a new user is made.
 
     `field` is the field that holds the subject, None for none. `create` is the project's function for the fields of the
-    first save. `complete` is called with the user and its database, in the transaction that makes the user.
+    first save. `complete` is called with the user, the token and the database, in the transaction that makes the user.
     """
 
     field: str | None = None
     create: Callable[[AccessToken], object] | None = None
-    complete: Callable[[Any, str], None] | None = None
+    complete: Callable[[Any, AccessToken, str], None] | None = None
 
     def fields(self, token: AccessToken) -> dict[str, Any]:
         """The fields of the first save. Raises what `create` raises, and the errors of `checked_fields`."""
@@ -165,7 +165,7 @@ def _create(token: AccessToken, database: str, new_user: NewUser) -> Any:
             except (Error, ValidationError) as error:
                 raise _NotStoredError(error) from None
             if new_user.complete is not None:
-                new_user.complete(user, database)
+                new_user.complete(user, token, database)
             user_provisioned.send(Account, user=user, token=token)
             is_complete = True
     except Exception as error:

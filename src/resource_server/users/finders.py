@@ -84,19 +84,11 @@ def _provisioning(
     if source.create is not None:
         create, problems = project_function(source.create, "USERS: CREATE")
 
+    new_user = provision.NewUser(field=source.field, create=create, complete=None if updates is None else updates.apply)
+
     def find(token: AccessToken) -> Any:
-        made: list[Any] = []
-
-        def complete(user: Any, database: str) -> None:
-            if updates is not None:
-                updates.apply(user, token, database)
-            made.append(user)
-
-        new_user = provision.NewUser(field=source.field, create=create, complete=complete)
         user = provision.provision(token, new_user)
-        if user is None or updates is None or any(user is each for each in made):
-            return user
-        return updates.bring(user, token)
+        return user if user is None or updates is None else updates.bring(user, token)
 
     return UserFinder(find=find, look=provision.look, rows=rows), problems
 
