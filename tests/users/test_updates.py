@@ -145,6 +145,13 @@ def test_a_new_user_has_the_fields_and_rights_of_the_token_in_one_transaction(
     assert get_user_model().objects.count() == Account.objects.count() == 1
 
 
+def test_async_functions_run_in_the_transaction_behind_each_kind_of_view(transactional_db, users_are, call_any):
+    users_are({"FIND": "provision", "CREATE": f"{HERE}.async_fields", "UPDATE": f"{HERE}.async_names"})
+    assert call_any(preferred_username="ada", given_name="Ada").status_code == 200
+    user = get_user_model().objects.get()
+    assert (user.username, user.first_name) == ("ada", "Ada")
+
+
 def test_update_runs_once_for_each_token_and_saves_what_differs(db, users_are, sign, send, django_assert_num_queries):
     users_are({"FIND": "provision", **NAMES})
     first, second = sign(given_name="Ada"), sign(30, given_name="Augusta")

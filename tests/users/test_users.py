@@ -1,12 +1,16 @@
 """Who `request.user` is, under each value of USERS."""
 
+import asyncio
 import functools
 
 import pytest
 from asgiref.sync import async_to_sync, sync_to_async
 from django.contrib.auth import get_user_model
 from django.core.checks import run_checks
+from django.test import RequestFactory
 from tests.users.views import employee
+
+from resource_server import authentication
 
 SUBJECTS = {
     "a bar, as Auth0 writes them": "auth0|5f7c8ec7c33c6c004bbafe82",
@@ -238,6 +242,18 @@ def test_an_async_function_is_awaited(transactional_db, call_any, users_are, nam
         assert call_any(employee="bob").json()["reason"] == "user_unknown"
     get_user_model().objects.update(is_active=False)
     assert call_any(employee="ada").json()["reason"] == "user_inactive"
+
+
+def test_an_async_function_is_awaited_for_a_plain_call_inside_an_event_loop(transactional_db, issuer, users_are):
+    users_are(f"{__name__}.async_employee")
+    ada = get_user_model().objects.create_user("ada")
+    request = RequestFactory().get("/", headers={"Authorization": f"Bearer {issuer.token(employee='ada')}"})
+
+    async def authenticate_in_the_loop():
+        return authentication.authenticate(request)
+
+    user, _token = asyncio.run(authenticate_in_the_loop())
+    assert user == ada
 
 
 async def async_failure(token):

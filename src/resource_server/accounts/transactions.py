@@ -32,7 +32,8 @@ def is_unused(connection: BaseDatabaseWrapper) -> bool:
     if not connection.in_atomic_block or not connection.commit_on_exit or connection.needs_rollback:
         return False
     if connection.vendor == "postgresql":
-        return bool(connection.connection.info.transaction_status == _IDLE)
+        info = getattr(connection.connection, "info", None)  # also of a driver that is wrapped
+        return getattr(info, "transaction_status", None) == _IDLE
     if getattr(connection, "isolation_level", None) == "serializable" and getattr(
         connection, "mysql_is_mariadb", False
     ):
