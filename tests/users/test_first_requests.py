@@ -6,6 +6,7 @@ from collections import Counter
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group
 from django.db import connections
 from django.db.backends.postgresql.psycopg_any import IsolationLevel
 from django.http import JsonResponse
@@ -67,8 +68,8 @@ def level(request, add_database, users_are, settings):
     return request.param
 
 
-def at_once(issuer, url, subjects):
-    """The answers to requests that have all found nobody, before one of them makes a user."""
+def at_once(issuer, url, subjects, **claims):
+    """The answers to requests that have all looked for their user before one of them writes."""
     barrier, answers = threading.Barrier(len(subjects), timeout=60), []
 
     def send(subject):
@@ -81,7 +82,7 @@ def at_once(issuer, url, subjects):
                 barrier.wait()
             return result
 
-        headers = {"Authorization": f"Bearer {issuer.token(scope='read', sub=subject)}"}
+        headers = {"Authorization": f"Bearer {issuer.token(scope='read', sub=subject, **claims)}"}
         try:
             with connections["people"].execute_wrapper(wait_after_the_look):
                 answers.append(Client(raise_request_exception=False).get(url, headers=headers))
@@ -95,6 +96,10 @@ def at_once(issuer, url, subjects):
         thread.join(120)
     assert len(answers) == len(subjects)
     return answers
+
+
+def names(user, token):
+    return {"first_name": token.claims.get("given_name", "")}
 
 
 def statuses(answers):
@@ -147,3 +152,17 @@ def test_first_requests_at_once_succeed_without_atomic_requests(level, issuer, m
     answers = at_once(issuer, "/write", ["auth0|ada"] * REQUESTS)
     assert statuses(answers) == {200: REQUESTS}
     assert numbers() == (1, 1)
+
+
+@pytest.mark.parametrize("atomic_requests", [True, False])
+def test_a_new_token_in_many_requests_at_once_updates_its_user(level, issuer, users_are, monkeypatch, atomic_requests):
+    monkeypatch.setitem(connections.settings["people"], "ATOMIC_REQUESTS", atomic_requests)
+    Group.objects.create(name="Editors")
+    users_are({"FIND": "provision", "UPDATE": f"{__name__}.names", "GROUPS": {"writers": "Editors"}})
+    at_once(issuer, "/me", ["auth0|ada"])
+    new = {"given_name": "Ada", "groups": ["writers"], "jti": "new"}
+    answers = at_once(issuer, "/me", ["auth0|ada"] * 12, **new)
+    assert set(statuses(answers)) <= ({200, 503} if atomic_requests and level[1] != "read committed" else {200})
+    assert at_once(issuer, "/me", ["auth0|ada"], **new)[0].status_code == 200
+    user = get_user_model().objects.get()
+    assert (user.first_name, [group.name for group in user.groups.all()]) == ("Ada", ["Editors"])

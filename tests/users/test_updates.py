@@ -182,13 +182,23 @@ def test_an_older_token_does_not_undo_a_newer_one(groups, users_are, sign, send)
     assert get_user_model().objects.get().first_name == "New"
 
 
-@pytest.mark.parametrize("find", ["lookup", "tests.users.views.employee"])
+@pytest.mark.parametrize("find", ["lookup", "tests.users.views.employee", "tests.users.test_outages.lazy_employee"])
 def test_users_that_are_found_are_updated_too(groups, users_are, sign, send, find):
     get_user_model().objects.create_user("auth0|ada")
     users_are({"FIND": find, **NAMES, **GROUPS})
     assert send(sign(given_name="Ada", groups=["writers"], employee="auth0|ada")).status_code == 200
     assert get_user_model().objects.get().first_name == "Ada"
     assert names_of_groups() == ["Editors"]
+
+
+def test_a_user_who_is_made_again_is_updated_again(groups, users_are, sign, send):
+    users_are({"FIND": "lookup", **GROUPS})
+    token = sign(groups=["writers"])
+    for _ in range(2):
+        get_user_model().objects.create_user("auth0|ada")
+        assert send(token).status_code == 200
+        assert names_of_groups() == ["Editors"]
+        get_user_model().objects.get().delete()
 
 
 def test_groups_are_given_and_taken_as_the_claim_says_and_others_are_left_alone(groups, users_are, sign, send):

@@ -45,8 +45,8 @@ def is_unused(connection: BaseDatabaseWrapper) -> bool:
 
 def sees_commits(connection: BaseDatabaseWrapper) -> bool:
     """Whether the next query sees what other transactions have committed by now. Asks PostgreSQL once."""
-    if not connection.in_atomic_block:
-        return bool(connection.get_autocommit())
+    if not connection.in_atomic_block and connection.get_autocommit():
+        return True
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("SHOW transaction_isolation")

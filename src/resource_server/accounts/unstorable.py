@@ -89,9 +89,9 @@ def check_relations(row: Model, names: Iterable[str], database: str) -> None:
 
     Raises IntegrityError. Under ATOMIC_REQUESTS the commit is that of the request: nothing could refuse it there.
     """
-    known = _fields_by_name(type(row))
-    if any(known[name].is_relation for name in names):
-        connections[database].check_constraints([row._meta.db_table])
+    known, connection = _fields_by_name(row._meta.model), connections[database]
+    if connection.features.can_defer_constraint_checks and any(known[name].is_relation for name in names):
+        connection.check_constraints([row._meta.db_table])
 
 
 def _fields_by_name(model: type[Model]) -> dict[object, Any]:

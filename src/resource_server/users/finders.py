@@ -142,9 +142,12 @@ def _lookup(field: str | None, token: AccessToken) -> Any:
     model = get_user_model()
     manager: Any = model._default_manager
     try:
-        found = manager.filter(**{field: token.subject}) if field else [_by_natural_key(manager, token.subject)]
+        if field is None:
+            found, field = [_by_natural_key(manager, token.subject)], model.USERNAME_FIELD
+        else:
+            found = manager.filter(**{field: token.subject})
         # A database that ignores case or accents would give one user to two people.
-        named = [user for user in found if str(getattr(user, field or model.USERNAME_FIELD)) == token.subject]
+        named = [user for user in found if user is not None and str(getattr(user, field)) == token.subject]
     except (ObjectDoesNotExist, ValidationError, ValueError, OverflowError):
         return None
     except Error as error:

@@ -11,11 +11,12 @@ import time
 from collections import OrderedDict
 from dataclasses import dataclass
 from threading import Lock
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
-from django.db import connections, router, transaction
+from django.db import Error, connections, router, transaction
 from django.db.models import Model
 
+from resource_server.accounts.transactions import is_conflict
 from resource_server.accounts.unstorable import check_relations, checked_fields, refuse_unstorable
 from resource_server.errors import Unavailable
 from resource_server.forks import on_fork
@@ -31,7 +32,12 @@ logger = logging.getLogger("resource_server")
 MAX_PERSONS: Final = 10_000
 # For so long a process does not look again at the rights of a person whose tokens name the same values.
 UNCHANGED_SECONDS: Final = 300.0
+_ATTEMPTS: Final = 5
 _TOKENS: Final = 16  # of one person, issued in one second
+
+
+# Issuer, subject, and the key of the user: a user who is made again has nothing of the one before.
+_Person: TypeAlias = tuple[str, str, object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,27 +73,38 @@ class Updates:
         Raises the exception of `update`, InvalidToken (`user_not_storable`), and errors of the database; then nothing
         is changed, and the next request tries again.
         """
-        person = (token.issuer, token.subject)
+        person = _person(token, user)
         applied = self._applied.get(person)
         if applied is not None and not applied.is_before(token):
             return user
         if not isinstance(user, Model):
             logger.error("USERS: FIND returned a user that is not a row of a database, so nothing can be changed on it")
             raise Unavailable(UnavailableReason.SETTINGS_INVALID, retry_after=60)
-        model: Any = user._meta.concrete_model
-        database = router.db_for_write(model, instance=user)
+        database = router.db_for_write(user._meta.model, instance=user)
         applied = self._pending(person, database) or applied
         if applied is not None and not applied.is_before(token):
             return user
         if applied is not None and self._is_unchanged(token, applied):
-            self._remember_on_commit(token, applied.names, applied.names_until, database)
+            self._remember_on_commit(person, token, applied.names, applied.names_until, database)
             return user
         if user._state.db != database:  # a replica may lag behind
-            user = model._default_manager.using(database).filter(pk=user.pk).first()
-            if user is None:
-                return None
-        with refuse_unstorable(), transaction.atomic(using=database):
-            self.apply(user, token, database)
+            user = _newest(user, database)
+        return self._apply_alone(user, token, database)
+
+    def _apply_alone(self, user: Any, token: AccessToken, database: str) -> Any:
+        # Other requests with the token may change the user at this moment. A transaction of the project is not repeated.
+        attempts = 1 if connections[database].in_atomic_block else _ATTEMPTS
+        while user is not None:
+            attempts -= 1
+            try:
+                with refuse_unstorable(), transaction.atomic(using=database):
+                    self.apply(user, token, database)
+            except Error as error:
+                if attempts == 0 or not is_conflict(error):
+                    raise
+                user = _newest(user, database)
+            else:
+                break
         return user
 
     def apply(self, user: Any, token: AccessToken, database: str) -> None:
@@ -95,10 +112,11 @@ class Updates:
         names = self._names(token)
         with refuse_unstorable():
             if self._update is not None:
-                self._save_fields(user, checked_fields(type(user), self._update(user, token), "UPDATE"), database)
+                self._save_fields(user, checked_fields(user._meta.model, self._update(user, token), "UPDATE"), database)
             for rights, wanted in zip(self._rights, names, strict=True):
                 rights.apply(user, wanted, database)
-        self._remember_on_commit(token, names, time.monotonic() + UNCHANGED_SECONDS, database)
+        until = time.monotonic() + UNCHANGED_SECONDS
+        self._remember_on_commit(_person(token, user), token, names, until, database)
 
     def _is_unchanged(self, token: AccessToken, applied: _Applied) -> bool:
         return self._update is None and time.monotonic() < applied.names_until and self._names(token) == applied.names
@@ -116,10 +134,10 @@ class Updates:
         check_relations(user, changed, database)
 
     def _remember_on_commit(
-        self, token: AccessToken, names: tuple[frozenset[str], ...], until: float, database: str
+        self, person: _Person, token: AccessToken, names: tuple[frozenset[str], ...], until: float, database: str
     ) -> None:
         # Only after the commit: the next request must try again what a transaction undoes.
-        person, issued_at = (token.issuer, token.subject), token.issued_at or 0.0
+        issued_at = token.issued_at or 0.0
         before = self._pending(person, database) or self._applied.get(person)
         digests = before.digests if before is not None and before.issued_at == issued_at else ()
         applied = _Applied(
@@ -129,7 +147,7 @@ class Updates:
         if connection.in_atomic_block or connection.get_autocommit():  # else the project commits by hand
             connection.on_commit(_Pending(updates=self, person=person, applied=applied))
 
-    def _pending(self, person: tuple[str, str], database: str) -> _Applied | None:
+    def _pending(self, person: _Person, database: str) -> _Applied | None:
         """What the open transaction has applied to a person. Django drops the hooks of what is rolled back."""
         for hook in reversed(connections[database].run_on_commit):
             pending = hook[1]
@@ -137,7 +155,7 @@ class Updates:
                 return pending.applied
         return None
 
-    def remember(self, person: tuple[str, str], applied: _Applied) -> None:
+    def remember(self, person: _Person, applied: _Applied) -> None:
         """Note what was applied to a person and is committed."""
         with self._lock:
             self._applied.pop(person, None)
@@ -146,7 +164,7 @@ class Updates:
                 self._applied.popitem(last=False)
 
     def _reset(self) -> None:
-        self._applied: OrderedDict[tuple[str, str], _Applied] = OrderedDict()
+        self._applied: OrderedDict[_Person, _Applied] = OrderedDict()
         self._lock = Lock()
 
 
@@ -155,11 +173,19 @@ class _Pending:
     """A hook of a transaction: what it has applied to a person."""
 
     updates: Updates
-    person: tuple[str, str]
+    person: _Person
     applied: _Applied
 
     def __call__(self) -> None:
         self.updates.remember(self.person, self.applied)
+
+
+def _person(token: AccessToken, user: Any) -> _Person:
+    return token.issuer, token.subject, getattr(user, "pk", None)
+
+
+def _newest(user: Any, database: str) -> Any:
+    return user._meta.model._default_manager.using(database).filter(pk=user.pk).first()
 
 
 def _digest(token: AccessToken) -> bytes:
