@@ -12,12 +12,21 @@ from django.db.models import Model
 from resource_server.errors import InvalidToken, Unavailable
 from resource_server.reasons import TokenReason, UnavailableReason
 
-__all__ = ["check_relations", "checked_fields", "error_code", "is_unstorable", "refuse_unstorable", "unstorable"]
+__all__ = [
+    "check_relations",
+    "checked_fields",
+    "error_code",
+    "is_unstorable",
+    "lacks_characters",
+    "refuse_unstorable",
+    "unstorable",
+]
 
 logger = logging.getLogger("resource_server")
 
-# Of MySQL and MariaDB: characters that a column's character set lacks. Drivers raise OperationalError for some of them.
-_CHARACTERS: Final = frozenset({1267, 1300, 1366, 3854, 3988})
+# Characters that a column or a database lacks, in MySQL and MariaDB, and in PostgreSQL. Drivers of MySQL raise
+# OperationalError for some of them.
+_CHARACTERS: Final = frozenset({1267, 1300, 1366, 3854, 3988, "22021", "22P05"})
 
 
 def error_code(error: BaseException) -> object:
@@ -31,7 +40,12 @@ def error_code(error: BaseException) -> object:
 
 def is_unstorable(error: BaseException) -> bool:
     """Whether the database works and refuses a value."""
-    return isinstance(error, DataError | IntegrityError | ValidationError) or error_code(error) in _CHARACTERS
+    return isinstance(error, DataError | IntegrityError | ValidationError) or lacks_characters(error)
+
+
+def lacks_characters(error: BaseException) -> bool:
+    """Whether a value has characters that no value in the column, or in the database, can have."""
+    return error_code(error) in _CHARACTERS
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from typing import Any
 from django.db import DataError, Error, IntegrityError, NotSupportedError, connections
 
 from resource_server.accounts.transactions import is_conflict
+from resource_server.accounts.unstorable import lacks_characters
 from resource_server.errors import InvalidToken, Unavailable
 from resource_server.flow import Blocking, Flow
 from resource_server.reasons import TokenReason, UnavailableReason
@@ -51,9 +52,11 @@ class UserFinder:
             # Inside this block: a lazy object or a deferred field is read from the database now.
             if not getattr(user, "is_active", False):
                 raise InvalidToken(TokenReason.USER_INACTIVE)
-        except (DataError, IntegrityError, NotSupportedError):
-            raise  # the database works and refuses the query
         except Error as error:
+            if lacks_characters(error):  # so no row has this subject
+                raise InvalidToken(TokenReason.USER_UNKNOWN) from None
+            if isinstance(error, DataError | IntegrityError | NotSupportedError):
+                raise  # the database works and refuses the query
             logger.exception("the database failed to find a user; if a table is missing, run manage.py migrate")
             _discard_failed_connections(error)
             raise Unavailable(UnavailableReason.USER_LOOKUP_FAILED) from None
