@@ -25,8 +25,18 @@ from rest_framework.permissions import (
 )
 from rest_framework.views import APIView
 
-from resource_server.marks import noted, noted_on_class, noted_on_function
-from resource_server.requirements import AnyScope, Requirement
+from resource_server.marks import declared, noted, noted_on_class, noted_on_function
+from resource_server.requirements import (
+    And,
+    AnyScope,
+    AnyToken,
+    Operation,
+    Or,
+    PerAction,
+    PerMethod,
+    Requirement,
+    Scopes,
+)
 
 __all__ = ["Access", "Credentials", "Way", "access_of"]
 
@@ -66,9 +76,11 @@ _ANYONE = Access(ways=(Way(),), text="anyone")
 
 def access_of(view: APIView, method: str, outside: Iterable[Requirement] = ()) -> Access:
     """The ways into a method of a view. `outside` are the requirements of guards around `as_view()`."""
-    guards = dict.fromkeys((*outside, *noted_on_class(type(view), "dispatch", "initial"), *_of_handler(view, method)))
-    permissions = [_of_permission(permission, method) for permission in view.get_permissions()]
-    return reduce(_both, [*permissions, *map(_of_requirement, guards)], _ANYONE)
+    operation = Operation(method=method, action=getattr(view, "action", None))
+    on_class = (*noted_on_class(type(view), "dispatch", "initial"), *declared(view))
+    guards = dict.fromkeys((*outside, *on_class, *_of_handler(view, method)))
+    permissions = [_of_permission(permission, operation) for permission in view.get_permissions()]
+    return reduce(_both, [*permissions, *(_of_requirement(guard, operation) for guard in guards)], _ANYONE)
 
 
 def _of_handler(view: APIView, method: str) -> Iterator[Requirement]:
@@ -92,35 +104,49 @@ def _called_on_self(function: FunctionType) -> Iterator[str]:
             yield str(second.argval)
 
 
-def _of_permission(permission: Any, method: str) -> Access:
+def _of_permission(permission: Any, operation: Operation) -> Access:
     if isinstance(permission, AND):
-        return _both(*_operands(permission, method))
+        return _both(*_operands(permission, operation))
     if isinstance(permission, OR):
-        return _either(*_operands(permission, method))
+        return _either(*_operands(permission, operation))
     if isinstance(permission, NOT):
-        return _neither(_of_permission(permission.op1, method))  # type: ignore[attr-defined] # not in the stubs
+        return _neither(_of_permission(permission.op1, operation))  # type: ignore[attr-defined] # not in the stubs
     if requirements := noted(permission):
-        return reduce(_both, map(_of_requirement, requirements))
+        return reduce(_both, (_of_requirement(each, operation) for each in requirements))
     kind = type(permission)
-    if kind is AllowAny or (kind is IsAuthenticatedOrReadOnly and method in SAFE_METHODS):
+    if kind is AllowAny or (kind is IsAuthenticatedOrReadOnly and operation.method in SAFE_METHODS):
         return _ANYONE
     is_plain = kind in {IsAuthenticated, IsAuthenticatedOrReadOnly}
     return Access(ways=(Way(credentials=Credentials.ANY, judged=not is_plain),), text=f"`{kind.__name__}`")
 
 
-def _operands(permission: Any, method: str) -> tuple[Access, Access]:
-    return _of_permission(permission.op1, method), _of_permission(permission.op2, method)
+def _operands(permission: Any, operation: Operation) -> tuple[Access, Access]:
+    return _of_permission(permission.op1, operation), _of_permission(permission.op2, operation)
 
 
-def _of_requirement(requirement: Requirement) -> Access:
+def _of_requirement(requirement: Requirement, operation: Operation) -> Access:
+    if isinstance(requirement, PerAction | PerMethod):
+        chosen = requirement.chosen(operation)
+        # An operation that is not declared is refused: no alternative is enough.
+        return _of_right(requirement) if chosen is None else _of_requirement(chosen, operation)
+    if isinstance(requirement, And):
+        return reduce(_both, [_of_requirement(part, operation) for part in requirement.parts])
+    if isinstance(requirement, Or):
+        return reduce(_either, [_of_requirement(part, operation) for part in requirement.parts])
+    return _of_right(requirement)
+
+
+def _of_right(requirement: Requirement) -> Access:
     scopes = requirement.scopes
     any_scope = isinstance(requirement, AnyScope)
     alternatives = [(scope,) for scope in scopes] if any_scope else [scopes]
-    named = [f"scope `{scope}`" for scope in scopes] or ["an access token"]
+    # Only scopes can be listed; the token must have any other right too.
+    judged = not isinstance(requirement, Scopes | AnyScope | AnyToken)
     return Access(
-        ways=tuple(Way(scopes=alternative, credentials=Credentials.TOKEN) for alternative in alternatives),
-        text=(" or " if any_scope else " and ").join(named),
+        ways=tuple(Way(scopes=each, credentials=Credentials.TOKEN, judged=judged) for each in alternatives),
+        text=requirement.words,
         scopes=scopes,
+        exact=not judged,
         demands=True,
         is_choice=any_scope and len(scopes) > 1,
     )

@@ -11,10 +11,12 @@ from typing import Any, Final
 from resource_server.conf.problems import Problem, problem
 from resource_server.conf.providers import GENERIC, PROVIDERS, Provider
 from resource_server.conf.reading import Reading, closest, default_of, strings
+from resource_server.conf.scope_hierarchy import scope_hierarchy
 from resource_server.conf.static_keys import KEY_SOURCES, static_key_set
 from resource_server.keys.addresses import address_problem, issuer_problem
 from resource_server.keys.key_set import KeySet
 from resource_server.keys.key_source import KeySource
+from resource_server.tokens.claim_paths import claim_reader
 from resource_server.tokens.policy import ALGORITHMS, SYMMETRIC_ALGORITHMS, ClaimNames, Policy, media_type
 
 __all__ = ["POLICY_KEYS", "form_problem", "is_dotted_path", "parse_policy"]
@@ -27,6 +29,7 @@ POLICY_KEYS: Final = (
     "TOKEN_TYPE",
     *KEY_SOURCES,
     "CLAIMS",
+    "SCOPE_HIERARCHY",
     "CLOCK_SKEW_SECONDS",
     "STALE_SECONDS",
     "USERS",
@@ -35,7 +38,7 @@ POLICY_KEYS: Final = (
 MAX_CLOCK_SKEW_SECONDS: Final = 300
 MAX_STALE_SECONDS: Final = 7 * 24 * 3600
 USERS: Final = ("token", "lookup", "provision")
-_ONE_CLAIM: Final = frozenset({"subject", "audience"})
+_ONE_CLAIM: Final = frozenset({"subject", "audience", "permissions", "roles", "groups", "organisation"})
 _SOME_CLAIMS: Final = frozenset({"scope", "client_id"})
 
 
@@ -65,6 +68,7 @@ def parse_policy(
         machines_only=provider.machines_only,
         is_machine=provider.is_machine,
         users=_users(reading),
+        implied_scopes=scope_hierarchy(reading),
     )
     return (None, reading.problems) if reading.problems else (policy, [])
 
@@ -187,11 +191,19 @@ def _claim_names(reading: Reading, provider: Provider) -> ClaimNames:
 
 def _one_or_some(role: object, value: object) -> str | tuple[str, ...] | None:
     names = strings(value) if isinstance(value, str | list | tuple) else None
-    if not names:
+    if not names or not all(map(_is_name, names)):
         return None
     if role in _SOME_CLAIMS:
         return names
     return names[0] if len(names) == 1 else None
+
+
+def _is_name(name: str) -> bool:
+    try:
+        claim_reader(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _users(reading: Reading) -> str:

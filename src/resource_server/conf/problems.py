@@ -165,7 +165,7 @@ PROBLEMS: Final[Mapping[str, ProblemText]] = {
         message="$place: CLAIMS does not name claims",
         hint=(
             'A dict such as {"scope": "permissions"}; the keys are subject, audience, and (also with a list of claims) '
-            "scope, client_id."
+            "scope, client_id; and permissions, roles, groups, organisation, also by JSON Pointer."
         ),
     ),
     "E019": ProblemText(
@@ -241,6 +241,11 @@ PROBLEMS: Final[Mapping[str, ProblemText]] = {
         message="$place: PROVIDER $provider is not known",
         meaning="PROVIDER is not known",
         hint="$suggestion",
+    ),
+    "E050": ProblemText(
+        key="SCOPE_HIERARCHY",
+        message="$place: SCOPE_HIERARCHY does not name scopes",
+        hint='A dict such as {"admin": ["read", "write"]}: a token with the scope on the left has those on the right too.',
     ),
     "W001": ProblemText(
         key="DEFAULT_AUTHENTICATION_CLASSES",

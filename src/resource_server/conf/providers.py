@@ -202,7 +202,7 @@ _ALL: Final = (
             pattern=rf"https://sts\.[^/]+/{_GUID}/|https://(?!sts\.)[^/]+/{_GUID}/v2\.0",
         ),
         token_types=("jwt",),
-        claim_names=ClaimNames(scope=("scp", "roles"), client_id=("azp", "appid")),
+        claim_names=ClaimNames(scope=("scp", "roles"), client_id=("azp", "appid"), organisation="tid"),
         # The audience of an ID token can be the same application, but an ID token names no client.
         access_token_claims=frozenset({"azp", "appid"}),
         is_machine=_is_entra_machine,
@@ -218,6 +218,8 @@ _ALL: Final = (
             pattern=r"https?://[^/]+(?:/[^/]+)*/realms/[^/]+",
         ),
         token_types=_EITHER_TYPE,
+        # The roles of the realm. Those of a client: `CLAIMS` with `{"roles": "/resource_access/CLIENT/roles"}`.
+        claim_names=ClaimNames(roles="/realm_access/roles"),
         kind_claims=(("typ", "Bearer"),),
         access_token_claims=frozenset({"typ"}),
         # Before version 25 an access token has the nonce too, and later by a mapper. An ID token has `typ` ID.
@@ -237,7 +239,7 @@ _ALL: Final = (
             pattern=r"https://(?:issuer-)?cognito-idp\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/\1_[0-9a-zA-Z]+",
         ),
         token_types=("jwt",),
-        claim_names=ClaimNames(audience="client_id", client_id=("client_id",)),
+        claim_names=ClaimNames(audience="client_id", client_id=("client_id",), groups="cognito:groups"),
         kind_claims=(("token_use", "access"),),
         access_token_claims=frozenset({"token_use"}),
         is_machine=_is_cognito_machine,
@@ -307,7 +309,7 @@ _ALL: Final = (
             pattern=r"https?://[^/]+/adfs/services/trust",
         ),
         token_types=("jwt",),
-        claim_names=ClaimNames(scope=("scp",), client_id=("appid",)),
+        claim_names=ClaimNames(scope=("scp",), client_id=("appid",), roles="role", groups="group"),
         access_token_claims=frozenset({"appid"}),
         jwks_uri=_adfs_key_set,
         is_machine=client_is_subject,

@@ -3,13 +3,16 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from typing import Any, NoReturn, Self
 
+from resource_server.tokens.claim_paths import ClaimReader, claim_reader
 from resource_server.tokens.policy import ClaimNames, MachineRule, client_is_subject
 
-__all__ = ["AccessToken", "access_token"]
+__all__ = ["AccessToken", "access_token", "named_values", "organisation_of"]
 
 _STANDARD_NAMES = ClaimNames()
+_NO_IMPLIED_SCOPES: Mapping[str, frozenset[str]] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False, init=False)
@@ -31,6 +34,7 @@ class AccessToken:
     expires_at: float
     is_machine: bool
     _claims: Mapping[str, Any]
+    _claim_names: ClaimNames
 
     def __init__(
         self,
@@ -44,6 +48,7 @@ class AccessToken:
         expires_at: float,
         claims: Mapping[str, Any],
         is_machine: bool = False,
+        claim_names: ClaimNames = _STANDARD_NAMES,
     ) -> None:
         _set_issuer(self, issuer)
         _set_subject(self, subject)
@@ -54,6 +59,7 @@ class AccessToken:
         _set_expires_at(self, expires_at)
         _set_is_machine(self, is_machine)
         _set_claims(self, claims)
+        _set_claim_names(self, claim_names)
 
     @property
     def claims(self) -> Mapping[str, Any]:
@@ -80,6 +86,26 @@ class AccessToken:
         """
         return hashlib.sha256(f"{len(self.issuer)}:{self.issuer}{self.subject}".encode()).hexdigest()
 
+    @property
+    def permissions(self) -> frozenset[str]:
+        """The permissions, from the claim that the provider or CLAIMS names; empty without them."""
+        return named_values(self, "permissions") or frozenset()
+
+    @property
+    def roles(self) -> frozenset[str]:
+        """The roles, as `permissions`."""
+        return named_values(self, "roles") or frozenset()
+
+    @property
+    def groups(self) -> frozenset[str]:
+        """The groups, as `permissions`."""
+        return named_values(self, "groups") or frozenset()
+
+    @property
+    def organisation(self) -> str | None:
+        """The organisation, from the claim that the provider or CLAIMS names."""
+        return organisation_of(self)
+
     def __repr__(self) -> str:
         return f"<AccessToken of {self.issuer}>"
 
@@ -95,6 +121,7 @@ class AccessToken:
     _set_expires_at,
     _set_is_machine,
     _set_claims,
+    _set_claim_names,
 ) = (vars(AccessToken)[field.name].__set__ for field in fields(AccessToken))
 
 
@@ -102,6 +129,7 @@ def access_token(
     claims: dict[str, Any],
     claim_names: ClaimNames = _STANDARD_NAMES,
     is_machine: MachineRule = client_is_subject,
+    implied_scopes: Mapping[str, frozenset[str]] = _NO_IMPLIED_SCOPES,
 ) -> AccessToken:
     """The AccessToken of verified claims. It keeps the dict: the caller must not change it afterwards.
 
@@ -122,19 +150,53 @@ def access_token(
         issuer=claims["iss"],
         subject=subject,
         audience=(audience,) if isinstance(audience, str) else tuple(audience),
-        scopes=_scopes(scopes),
+        scopes=_with_implied(_scopes(scopes), implied_scopes) if implied_scopes else _scopes(scopes),
         client_id=client_id,
         issued_at=claims.get("iat"),
         expires_at=claims["exp"],
         claims=claims,
         is_machine=is_machine(claims, subject, client_id),
+        claim_names=claim_names,
     )
+
+
+def named_values(token: AccessToken, role: str) -> frozenset[str] | None:
+    """The values of `permissions`, `roles` or `groups`: those of a list of texts, or one text as one value.
+
+    None without the claim, or if it is anything else, so that a requirement can tell this from an empty list.
+    """
+    value = _read(token, role)
+    if isinstance(value, str):
+        return frozenset({value}) if value else frozenset()
+    if isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
+        return frozenset(value)
+    return None
+
+
+def organisation_of(token: AccessToken) -> str | None:
+    """The organisation of a token; a number in its text form. None without it, or if the claim is anything else."""
+    value = _read(token, "organisation")
+    # Python counts with True, so the type is compared.
+    return str(value) if type(value) in (str, int) and value != "" else None
+
+
+def _read(token: AccessToken, role: str) -> Any:
+    return _reader(getattr(token._claim_names, role))(token._claims)  # noqa: SLF001 - of the class above
+
+
+@lru_cache(maxsize=1024)
+def _reader(name: str) -> ClaimReader:
+    return claim_reader(name)
 
 
 def _scopes(value: str | list[str]) -> frozenset[str]:
     # RFC 6749 section 3.3: a space separates scopes, and nothing else does. The members of a list are whole scopes.
     scopes = frozenset(value.split(" ") if isinstance(value, str) else value)
     return scopes - {""} if "" in scopes else scopes
+
+
+def _with_implied(scopes: frozenset[str], implied: Mapping[str, frozenset[str]]) -> frozenset[str]:
+    return scopes.union(*(implied[scope] for scope in scopes if scope in implied))
 
 
 class _ReadOnlyDict(dict[str, Any]):

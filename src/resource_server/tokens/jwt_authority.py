@@ -59,7 +59,7 @@ class JWTAuthority:
         issuer.passed_header = header
         if not issuer.is_listed and not self._issuers.verified(issuer):
             stamp = Stamp.void()
-        verified = access_token(token.unverified_claims, policy.claim_names, policy.is_machine)
+        verified = access_token(token.unverified_claims, policy.claim_names, policy.is_machine, policy.implied_scopes)
         return Verdict(
             token=verified,
             policy=policy,

@@ -62,7 +62,8 @@ def media_type(typ: str) -> str:
 class ClaimNames:
     """The claims that hold subject, audience, scopes and client in an issuer's tokens (RFC 9068 section 2.2).
 
-    Of `scope` and `client_id` the first claim that the token has counts.
+    Of `scope` and `client_id` the first claim that the token has counts. The names from `permissions` on are read by
+    requirements alone; each may be a JSON Pointer.
     """
 
     subject: str = "sub"
@@ -70,6 +71,10 @@ class ClaimNames:
     scope: tuple[str, ...] = ("scope", "scp")  # `scp` is Okta's and Entra ID's name for it
     # RFC 9068 section 2.2, OpenID Connect Core section 2, and the names of Okta and of Entra ID (version 1).
     client_id: tuple[str, ...] = ("client_id", "azp", "cid", "appid")
+    permissions: str = "permissions"
+    roles: str = "roles"  # RFC 9068 section 2.2.3.1, as `groups`
+    groups: str = "groups"
+    organisation: str = "org_id"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +85,8 @@ class Policy:
     the form of `media_type`; `jwt` also admits a token without `typ`). Its key is one of `key_source`. A token of the
     type `jwt` is another kind of token if a claim of `kind_claims` is there with another value (None: if it is there),
     or if it has one of `foreign_claims` or none of `access_token_claims`, or if `machines_only` is set and it is not a machine's. `is_machine` tells
-    machines from persons. `users` is not read here: it says how a token becomes `request.user`.
+    machines from persons. `users` is not read here: it says how a token becomes `request.user`. `implied_scopes` has,
+    for a scope, all other scopes that it includes.
     """
 
     key_source: KeySource
@@ -95,6 +101,7 @@ class Policy:
     is_machine: MachineRule = client_is_subject
     machines_only: bool = False
     users: str = "token"
+    implied_scopes: Mapping[str, frozenset[str]] = field(default_factory=dict)
     issuer: str = field(init=False)
 
     def __post_init__(self) -> None:
