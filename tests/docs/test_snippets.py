@@ -48,6 +48,7 @@ MARKS = [
     "def settings_of",
     "def user_of",
     "# scopes from Auth0",
+    "# scopes from Keycloak",
     '"ISSUERS": [',
     "# settings.py",
     "# views.py",
@@ -115,6 +116,15 @@ def test_the_scopes_from_permissions_are_read():
 
     assert problems == []
     assert config.policies[0].claim_names.scope == ("permissions",)
+
+
+def test_the_scopes_from_keycloaks_roles_are_read():
+    settings = run("# scopes from Keycloak")["RESOURCE_SERVER"]
+    issuer = FakeIssuer(settings["ISSUER"], settings["AUDIENCE"])
+    token = issuer.token(header={"typ": "JWT"}, typ="Bearer", realm_access={"roles": ["clerk"]})
+
+    with issuer.serving(), override_settings(RESOURCE_SERVER=settings):
+        assert verify(token).scopes == {"clerk"}
 
 
 def test_the_settings_are_valid():

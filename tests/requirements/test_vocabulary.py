@@ -36,10 +36,16 @@ from resource_server.requirements import (
     requirement_of,
 )
 from resource_server.tokens.access_token import access_token
-from resource_server.tokens.policy import ClaimNames
+from resource_server.tokens.policy import RightClaims
 
 A, B, C = Scopes("a"), Scopes("b"), Scopes("c")
 NOW = time.time()
+
+
+@pytest.fixture(autouse=True)
+def now(monkeypatch):
+    """The time stands still: the table is made before the tests run."""
+    monkeypatch.setattr(time, "time", lambda: NOW)
 
 
 @pytest.mark.parametrize("make", [Scopes, AnyScope])
@@ -476,10 +482,10 @@ def test_what_can_hold_for_some_object():
 
 
 def test_names_of_claims_are_the_issuers():
-    names = ClaimNames(roles="/realm_access/roles", groups="cognito:groups", permissions="/p/0", organisation="tid")
+    rights = RightClaims(roles="/realm_access/roles", groups="cognito:groups", permissions="/p/0", organisation="tid")
     claims = {"iss": "i", "sub": "s", "aud": "a", "exp": 1}
     token = access_token(
-        {**claims, "realm_access": {"roles": ["r"]}, "cognito:groups": ["g"], "p": [["x"]], "tid": "t"}, names
+        {**claims, "realm_access": {"roles": ["r"]}, "cognito:groups": ["g"], "p": [["x"]], "tid": "t"}, rights=rights
     )
 
     assert (Roles("r") & Groups("g") & Permissions("x") & Organisation("t")).check(token) is token

@@ -7,12 +7,12 @@ from functools import lru_cache
 from typing import Any, NoReturn, Self
 
 from resource_server.tokens.claim_paths import ClaimReader, claim_reader
-from resource_server.tokens.policy import ClaimNames, MachineRule, client_is_subject
+from resource_server.tokens.policy import ClaimNames, MachineRule, RightClaims, client_is_subject, without_nulls
 
 __all__ = ["AccessToken", "access_token", "named_values", "organisation_of"]
 
 _STANDARD_NAMES = ClaimNames()
-_NO_IMPLIED_SCOPES: Mapping[str, frozenset[str]] = {}
+_STANDARD_RIGHTS = RightClaims()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False, init=False)
@@ -34,7 +34,7 @@ class AccessToken:
     expires_at: float
     is_machine: bool
     _claims: Mapping[str, Any]
-    _claim_names: ClaimNames
+    _rights: RightClaims
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class AccessToken:
         expires_at: float,
         claims: Mapping[str, Any],
         is_machine: bool = False,
-        claim_names: ClaimNames = _STANDARD_NAMES,
+        rights: RightClaims = _STANDARD_RIGHTS,
     ) -> None:
         _set_issuer(self, issuer)
         _set_subject(self, subject)
@@ -59,7 +59,7 @@ class AccessToken:
         _set_expires_at(self, expires_at)
         _set_is_machine(self, is_machine)
         _set_claims(self, claims)
-        _set_claim_names(self, claim_names)
+        _set_rights(self, rights)
 
     @property
     def claims(self) -> Mapping[str, Any]:
@@ -80,11 +80,13 @@ class AccessToken:
 
     @property
     def identity(self) -> str:
-        """64 hexadecimal digits that identify a person: a digest of (issuer, subject) (OpenID Connect Core section 5.7).
+        """64 hexadecimal digits that identify a person or a machine: a digest of (issuer, subject), another for each kind.
 
-        Short, without personal data, and distinct under any database collation.
+        A person whose subject is the name of a client is not that client (RFC 9068 section 5). Short, without personal
+        data, and distinct under any database collation.
         """
-        return hashlib.sha256(f"{len(self.issuer)}:{self.issuer}{self.subject}".encode()).hexdigest()
+        kind = "machine:" if self.is_machine else ""  # a person's starts with a digit
+        return hashlib.sha256(f"{kind}{len(self.issuer)}:{self.issuer}{self.subject}".encode()).hexdigest()
 
     @property
     def permissions(self) -> frozenset[str]:
@@ -121,7 +123,7 @@ class AccessToken:
     _set_expires_at,
     _set_is_machine,
     _set_claims,
-    _set_claim_names,
+    _set_rights,
 ) = (vars(AccessToken)[field.name].__set__ for field in fields(AccessToken))
 
 
@@ -129,34 +131,36 @@ def access_token(
     claims: dict[str, Any],
     claim_names: ClaimNames = _STANDARD_NAMES,
     is_machine: MachineRule = client_is_subject,
-    implied_scopes: Mapping[str, frozenset[str]] = _NO_IMPLIED_SCOPES,
+    rights: RightClaims = _STANDARD_RIGHTS,
 ) -> AccessToken:
     """The AccessToken of verified claims. It keeps the dict: the caller must not change it afterwards.
 
-    The claims must have passed `rules.judge` under the same names, and their signature `jws.verify_signature`.
+    The claims are those of the token itself. They must have passed `rules.judge` under the same names, and their signature `jws.verify_signature`.
     """
-    subject, audience = claims[claim_names.subject], claims[claim_names.audience]
-    scopes: str | list[str] = ""
+    named = claims if claim_names.are_plain else claim_names.resolve(claims)
+    subject, audience = named[claim_names.subject], named[claim_names.audience]
+    scopes: str | list[str] | None = None
     for name in claim_names.scope:
-        if name in claims:
-            scopes = claims[name]
+        if name in named and (scopes := named[name]) is not None:
             break
     client_id = None
     for name in claim_names.client_id:
-        if name in claims:
-            client_id = claims[name]
+        if name in named and (client_id := named[name]) is not None:
             break
+    machine = is_machine(without_nulls(claims), subject, client_id)
     return AccessToken(
         issuer=claims["iss"],
         subject=subject,
         audience=(audience,) if isinstance(audience, str) else tuple(audience),
-        scopes=_with_implied(_scopes(scopes), implied_scopes) if implied_scopes else _scopes(scopes),
+        scopes=_with_implied(_scopes(scopes or ""), rights.implied_scopes)
+        if rights.implied_scopes
+        else _scopes(scopes or ""),
         client_id=client_id,
         issued_at=claims.get("iat"),
         expires_at=claims["exp"],
         claims=claims,
-        is_machine=is_machine(claims, subject, client_id),
-        claim_names=claim_names,
+        is_machine=machine or not (claim_names.are_plain or claim_names.has_subject(claims)),
+        rights=rights,
     )
 
 
@@ -181,7 +185,7 @@ def organisation_of(token: AccessToken) -> str | None:
 
 
 def _read(token: AccessToken, role: str) -> Any:
-    return _reader(getattr(token._claim_names, role))(token._claims)  # noqa: SLF001 - of the class above
+    return _reader(getattr(token._rights, role))(token._claims)  # noqa: SLF001 - of the class above
 
 
 @lru_cache(maxsize=1024)
