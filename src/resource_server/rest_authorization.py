@@ -71,7 +71,9 @@ def judges_objects(view: Any, request: Request) -> bool:
     A request that makes an object has none to judge.
     """
     lookup = getattr(view, "lookup_url_kwarg", None) or getattr(view, "lookup_field", None)
-    if hasattr(view, "get_object") and lookup is not None and lookup in view.kwargs:
+    if not hasattr(view, "get_object"):
+        return False  # not a generic view: nothing asks for its objects
+    if lookup is not None and lookup in view.kwargs:
         return True
     return bool(getattr(view, "filters_queryset", False)) and request.method in _SAFE_METHODS
 
