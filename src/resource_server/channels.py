@@ -66,6 +66,8 @@ class AccessTokenWebSocketMiddleware:
         closing = asyncio.create_task(connection.close_at_end())
         try:
             return await self.application(inner, connection.receive, connection.send)
+        except _TokenEndedError:
+            return None  # the application has not seen the end, and sent on
         finally:
             closing.cancel()
 
@@ -105,6 +107,10 @@ async def _refuse(error: AuthorizationError, scope: Any, receive: Receive, send:
     await send({"type": "websocket.http.response.body", "body": response.content})
 
 
+class _TokenEndedError(OSError):
+    """The application sends after the connection has ended with its token."""
+
+
 class _Connection:
     """The two ends of an accepted connection, which end with the token."""
 
@@ -113,6 +119,7 @@ class _Connection:
         self._subprotocol = subprotocol
         self._ends = asyncio.get_running_loop().time() + max(0.0, expires_at - time.time())
         self._is_open = True
+        self._has_ended = False
 
     async def receive(self) -> Message:
         try:
@@ -125,8 +132,8 @@ class _Connection:
         return message
 
     async def send(self, message: Message) -> None:
-        if not self._is_open:
-            return  # the application may not know yet that the connection has ended
+        if self._has_ended:
+            raise _TokenEndedError  # as ASGI demands: an application that only sends would never stop
         if message["type"] == "websocket.accept" and not message.get("subprotocol") and self._subprotocol:
             message = {**message, "subprotocol": self._subprotocol}
         if message["type"] == "websocket.close":
@@ -135,4 +142,6 @@ class _Connection:
 
     async def close_at_end(self) -> None:
         await asyncio.sleep(self._ends - asyncio.get_running_loop().time())
-        await self.send({"type": "websocket.close", "code": _ENDED, "reason": "access token has expired"})
+        if self._is_open:
+            await self.send({"type": "websocket.close", "code": _ENDED, "reason": "access token has expired"})
+        self._has_ended = True

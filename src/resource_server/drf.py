@@ -79,7 +79,12 @@ class RequirementMixin:
             self.permission_denied(request)
 
     def filter_queryset(self: Any, queryset: Any) -> Any:
-        queryset = super().filter_queryset(queryset)  # type: ignore[misc] # as above
+        return self._filter_owned(super().filter_queryset(queryset))  # type: ignore[misc] # as above
+
+    async def afilter_queryset(self: Any, queryset: Any) -> Any:
+        return self._filter_owned(await super().afilter_queryset(queryset))  # type: ignore[misc] # of adrf
+
+    def _filter_owned(self: Any, queryset: Any) -> Any:
         token = auth(self.request)
         if not isinstance(token, AccessToken):
             return queryset.none()

@@ -56,9 +56,12 @@ def operation_of(request: Request, target: object = None) -> Operation:
     For OPTIONS and its browsable pages, REST framework asks about other methods than that of the HTTP request.
     """
     context = request.parser_context
+    view = context.get("view")
+    # For a request that REST framework makes up, `view.action` is still that of the real one.
+    actions = getattr(view, "action_map", None) or {}
     return Operation(
         method=request.method,
-        action=getattr(context.get("view"), "action", None),
+        action=actions.get(str(request.method).lower(), getattr(view, "action", None)),
         arguments=context.get("kwargs") or {},
         user=request.user,
         target=target,

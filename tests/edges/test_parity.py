@@ -94,7 +94,11 @@ def issuer(settings):
 def over_http(edge, client, name, authorization):
     headers = {} if authorization is None else {"Authorization": authorization}
     url = f"/{edge}/{NUMBERS[name]}/acme"
-    response = Client().get(url, headers=headers) if client == "sync" else async_to_sync(AsyncClient().get)(url, headers=headers)
+    response = (
+        Client().get(url, headers=headers)
+        if client == "sync"
+        else async_to_sync(AsyncClient().get)(url, headers=headers)
+    )
     assert "Authorization" in response["Vary"]
     return response.status_code, response.headers, response.json()
 

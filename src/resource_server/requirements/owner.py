@@ -51,14 +51,29 @@ class Owner(Requirement):
         if isinstance(operation.target, Assumed):
             return operation.target.is_owner
         owner: Any = operation.target
-        for name in self.field.split("__"):
-            owner = getattr(owner, name, _ABSENT)
-            if owner is None:
-                return False
-            if owner is _ABSENT:
-                return None
-        return bool(owner == value)
+        *relations, last = self.field.split("__")
+        for name in relations:
+            owner = getattr(owner, name, None)
+        if owner is None:
+            return False
+        key = _key(owner, last, value)
+        if key is not None:
+            return bool(key[0] == key[1])
+        owner = getattr(owner, last, _ABSENT)
+        return None if owner is _ABSENT else bool(owner == value)
 
     def __repr__(self) -> str:
         by = "" if self.by == "subject" else f", by={self.by!r}"
         return f"Owner({self.field!r}{by})"
+
+
+def _key(owner: Any, name: str, user: Any) -> tuple[Any, Any] | None:
+    """The key in a column of a model that refers to users, and that of the user: no query, so also in async code.
+
+    None if it is no such column, or the user no row of it.
+    """
+    fields: Any = getattr(getattr(owner, "_meta", None), "concrete_fields", ())
+    field = next((each for each in fields if each.name == name), None)
+    if field is None or not isinstance(field.related_model, type) or not isinstance(user, field.related_model):
+        return None
+    return getattr(owner, field.attname), getattr(user, field.target_field.attname)
