@@ -10,7 +10,7 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
 from resource_server.owned_objects import owned_objects
-from resource_server.requirements import AnyScope, AnyToken, Requirement, Scopes, requirement_of
+from resource_server.requirements import AnyScope, AnyToken, Requirement, Scopes, requirement_of, requirement_of_scopes
 from resource_server.rest_authentication import AccessTokenAuthentication, AuthorizationFailed
 from resource_server.rest_authorization import arequire, auth, operation_of, reads_tokens_first, require
 from resource_server.rest_permissions import permission_class
@@ -53,7 +53,8 @@ class RequirementMixin:
     """A view or ViewSet with one `requirement`, for all actions or per action: `{"list": "read:orders", ...}`.
 
     Stands before the class of REST framework. Checked beside `permission_classes`, whatever `get_permissions` returns.
-    With an `Owner`, the queryset is reduced to what the caller owns. Without a requirement the view refuses.
+    With an `Owner`, the queryset is reduced to what the caller owns. Without a requirement the view refuses; but
+    `required_scopes` and `required_alternate_scopes` are understood as in django-oauth-toolkit.
     """
 
     requirement: Any = ~AnyToken()
@@ -61,6 +62,9 @@ class RequirementMixin:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        names = ("required_scopes", "required_alternate_scopes")
+        if "requirement" not in vars(cls) and not vars(cls).keys().isdisjoint(names):
+            cls.requirement = requirement_of_scopes(*(getattr(cls, name, None) for name in names))
         cls.requirement = requirement_of(cls.requirement)
         for base in cls.__mro__:
             if base is RequirementMixin:

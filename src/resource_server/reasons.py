@@ -342,6 +342,11 @@ class UnavailableReason(Reason):
             "database is down, locked or read-only, or a table is missing: run `manage.py migrate`."
         ),
     )
+    THROTTLE_FAILED = (
+        "throttle_failed",
+        "requests cannot be counted now",
+        "The cache of REST framework's throttles failed or answered nonsense; the log has the whole error.",
+    )
     ISSUER_LOOKUP_FAILED = (
         "issuer_lookup_failed",
         "settings of the issuer cannot be looked up now",

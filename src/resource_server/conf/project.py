@@ -13,12 +13,13 @@ from resource_server.conf.issuer import POLICY_KEYS, form_problem, is_dotted_pat
 from resource_server.conf.problems import Problem, problem
 from resource_server.conf.reading import Reading, default_of
 from resource_server.conf.static_keys import KEY_SOURCES
+from resource_server.conf.throttle_rates import throttle_rates
 from resource_server.tokens.policy import Policy
 from resource_server.tokens.verifier import TOKEN_CACHE_SIZE
 
 __all__ = ["KEYS", "Config", "claim_problems", "form_problems", "parse"]
 
-KEYS: Final = (*POLICY_KEYS, "ISSUERS", "CACHE", "TOKEN_CACHE", "USER_CACHE_SECONDS", "REALM")
+KEYS: Final = (*POLICY_KEYS, "ISSUERS", "CACHE", "TOKEN_CACHE", "USER_CACHE_SECONDS", "THROTTLE_RATES", "REALM")
 MAX_TOKEN_CACHE: Final = 10_000_000
 MAX_USER_CACHE_SECONDS: Final = 30
 
@@ -41,6 +42,7 @@ class Config:
     cache: str | None = None
     token_cache: int = TOKEN_CACHE_SIZE
     user_cache_seconds: int = 0
+    throttle_rates: Mapping[str, str] = field(default_factory=dict)
     realm: str = "api"
 
 
@@ -72,6 +74,7 @@ def parse(
         user_cache_seconds=reading.whole_number(
             "E028", "USER_CACHE_SECONDS", default_of(Config, "user_cache_seconds"), MAX_USER_CACHE_SECONDS
         ),
+        throttle_rates=throttle_rates(reading),
         realm=_realm(reading),
     )
     return (None, reading.problems) if reading.problems else (config, [])

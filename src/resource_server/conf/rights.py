@@ -1,10 +1,12 @@
-"""CLAIMS and SCOPE_HIERARCHY -> where an issuer's tokens have rights, and which scopes include others."""
+"""CLAIMS, SCOPE_HIERARCHY and DJANGO_PERMISSIONS -> where an issuer's tokens have rights, and what these include."""
 
+import pickle
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
 from resource_server.conf.reading import Reading, strings
+from resource_server.requirements import Requirement, requirement_of
 from resource_server.requirements.rights import is_scope
 from resource_server.tokens.claim_paths import claim_reader
 from resource_server.tokens.policy import RightClaims
@@ -28,7 +30,12 @@ def right_claims(reading: Reading, of_provider: RightClaims) -> RightClaims:
         except ValueError as error:
             reading.report("E018", reason=f"{role}: {error}")
         names[role] = str(name)
-    return replace(of_provider, **names, implied_scopes=_implied_scopes(reading))
+    return replace(
+        of_provider,
+        **names,
+        implied_scopes=_implied_scopes(reading),
+        django_permissions=_django_permissions(reading),
+    )
 
 
 def _implied_scopes(reading: Reading) -> Mapping[str, frozenset[str]]:
@@ -43,6 +50,26 @@ def _implied_scopes(reading: Reading) -> Mapping[str, frozenset[str]]:
         return {}
     known = {str(scope): frozenset(implied or ()) for scope, implied in direct.items()}
     return {scope: _all_implied(scope, known) for scope in known}
+
+
+def _django_permissions(reading: Reading) -> Mapping[str, Requirement]:
+    """The requirement for each permission in DJANGO_PERMISSIONS. Reports E052."""
+    setting = reading.settings.get("DJANGO_PERMISSIONS", {})
+    found: dict[str, Requirement] = {}
+    try:
+        for name, declared in setting.items():
+            app, _, codename = name.partition(".")
+            if not app.isidentifier() or not codename:
+                raise ValueError(f"{name!r} is not a permission such as blog.change_post")
+            if not isinstance(declared, Requirement | str):
+                raise TypeError(f"{name} is given by no requirement")
+            found[name] = requirement_of(declared)
+        # A token can be pickled, and refers to them.
+        pickle.dumps(found)
+    except Exception as error:  # noqa: BLE001 - a value of the settings can be anything
+        reading.report("E052", fault=error)
+        return {}
+    return found
 
 
 def _all_implied(scope: str, direct: Mapping[str, frozenset[str]]) -> frozenset[str]:

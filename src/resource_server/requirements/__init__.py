@@ -8,7 +8,7 @@ from resource_server.requirements.authentication_context import AuthenticationCo
 from resource_server.requirements.authorization_details import AuthorizationDetail
 from resource_server.requirements.callers import Actor, Client, Issuer, Machine, Organisation, Person
 from resource_server.requirements.claims import Claim
-from resource_server.requirements.operations import PerAction, PerMethod, requirement_of
+from resource_server.requirements.operations import PerAction, PerMethod, requirement_of, requirement_of_scopes
 from resource_server.requirements.owner import Owner
 from resource_server.requirements.requirement import And, Not, Operation, Or, Requirement
 from resource_server.requirements.rights import AnyScope, AnyToken, Groups, Permissions, Roles, Scopes
@@ -38,4 +38,5 @@ __all__ = [
     "Roles",
     "Scopes",
     "requirement_of",
+    "requirement_of_scopes",
 ]

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from resource_server.requirements.requirement import Operation, Requirement
+from resource_server.requirements.requirement import Operation, Or, Requirement
 from resource_server.requirements.rights import Scopes
 from resource_server.requirements.shortfall import Shortfall
 from resource_server.tokens.access_token import AccessToken
 
-__all__ = ["PerAction", "PerMethod", "requirement_of"]
+__all__ = ["PerAction", "PerMethod", "requirement_of", "requirement_of_scopes"]
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"})
 # The key of the requirement for every operation that is not named.
@@ -31,6 +31,29 @@ def requirement_of(declared: object) -> Requirement:
         is_per_method = bool(named) and all(key in _METHODS for key in named)
         return PerMethod(declared) if is_per_method else PerAction(declared)
     raise TypeError(f"not a requirement: {declared!r}; write scopes in one text, a dict, or a Requirement")
+
+
+def requirement_of_scopes(scopes: object, alternates: object) -> Requirement:
+    """The requirement of a view's `required_scopes`, or of its `required_alternate_scopes`, as in django-oauth-toolkit.
+
+    `required_scopes` is a list, of which all are needed. `required_alternate_scopes` has for each HTTP method a list of
+    lists, of which one is needed, and wins. Raises TypeError or ValueError for anything else, and without scopes.
+    """
+    if alternates is not None:
+        if not isinstance(alternates, Mapping):
+            raise TypeError("required_alternate_scopes is a dict of lists of lists of scopes")
+        per_method = {}
+        for method, ways in alternates.items():
+            listed = [_all_of(way) for way in (ways if isinstance(ways, list | tuple) else [ways])]
+            per_method[method] = listed[0] if len(listed) == 1 else Or(tuple(listed))
+        return PerMethod(per_method)
+    return _all_of(scopes)
+
+
+def _all_of(scopes: object) -> Requirement:
+    if not isinstance(scopes, list | tuple):
+        raise TypeError(f"not a list of scopes: {scopes!r}")
+    return Scopes(tuple(scopes))
 
 
 @dataclass(frozen=True, slots=True, init=False, repr=False)

@@ -1,7 +1,8 @@
 """The verified access token: what `request.auth` is, and all that a permission may read (RFC 9068 section 2.2)."""
 
 import hashlib
-from collections.abc import Mapping
+import time
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from typing import Any, NoReturn, Self
@@ -9,7 +10,7 @@ from typing import Any, NoReturn, Self
 from resource_server.tokens.claim_paths import ClaimReader, claim_reader
 from resource_server.tokens.policy import ClaimNames, MachineRule, RightClaims, client_is_subject, without_nulls
 
-__all__ = ["AccessToken", "access_token", "named_values", "organisation_of"]
+__all__ = ["AccessToken", "access_token", "django_permissions_of", "named_values", "organisation_of"]
 
 _STANDARD_NAMES = ClaimNames()
 _STANDARD_RIGHTS = RightClaims()
@@ -108,6 +109,23 @@ class AccessToken:
         """The organisation, from the claim that the provider or CLAIMS names."""
         return organisation_of(self)
 
+    # The names that the permission classes of django-oauth-toolkit read of a token.
+
+    @property
+    def scope(self) -> str:
+        """The scopes in one text, as django-oauth-toolkit's tokens have them."""
+        return " ".join(sorted(self.scopes))
+
+    def is_valid(self, scopes: Iterable[str] | None = None) -> bool:
+        """Whether the token has not expired and has all of the scopes, for django-oauth-toolkit's permission classes."""
+        return time.time() < self.expires_at and self.allow_scopes(scopes)
+
+    def allow_scopes(self, scopes: Iterable[str] | None) -> bool:
+        """Whether the token has all of the scopes, for django-oauth-toolkit's permission classes; True without any."""
+        if isinstance(scopes, str):
+            raise TypeError("scopes is a list")  # its letters would be read as scopes
+        return self.scopes.issuperset(scopes or ())
+
     def __repr__(self) -> str:
         return f"<AccessToken of {self.issuer}>"
 
@@ -175,6 +193,11 @@ def named_values(token: AccessToken, role: str) -> frozenset[str] | None:
     if isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
         return frozenset(value)
     return None
+
+
+def django_permissions_of(token: AccessToken) -> Mapping[str, Any]:
+    """For each permission of Django that the settings map, its Requirement."""
+    return token._rights.django_permissions  # noqa: SLF001 - of the class above
 
 
 def organisation_of(token: AccessToken) -> str | None:

@@ -132,7 +132,8 @@ def _client_alone(claims: dict[str, Any], names: tuple[str, ...]) -> Any:
 class RightClaims:
     """Where the rights of an issuer's tokens are: names of claims or JSON Pointers, which requirements alone read.
 
-    `implied_scopes` has, for a scope, all other scopes that it includes.
+    `implied_scopes` has, for a scope, all other scopes that it includes. `django_permissions` has, for a permission of
+    Django, the Requirement that gives it to a `TokenUser`.
     """
 
     permissions: str = "permissions"
@@ -140,6 +141,7 @@ class RightClaims:
     groups: str = "groups"
     organisation: str = "org_id"
     implied_scopes: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    django_permissions: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
