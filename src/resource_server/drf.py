@@ -49,14 +49,13 @@ def RequiresAnyScope(*scopes: str) -> type[BasePermission]:  # noqa: N802 - as a
     return permission_class(AnyScope(scopes))
 
 
+# A view or ViewSet with one `requirement`, for all actions or per action: `{"list": "read:orders", ...}`.
+#
+# Stands before the class of REST framework. Checked beside `permission_classes`, whatever `get_permissions` returns.
+# With an `Owner`, the queryset is reduced to what the caller owns. Without a requirement the view refuses; but
+# `required_scopes` and `required_alternate_scopes` are understood as in django-oauth-toolkit.
+# A comment, because drf-spectacular gives the docstring of a base class to the views that have none.
 class RequirementMixin:
-    """A view or ViewSet with one `requirement`, for all actions or per action: `{"list": "read:orders", ...}`.
-
-    Stands before the class of REST framework. Checked beside `permission_classes`, whatever `get_permissions` returns.
-    With an `Owner`, the queryset is reduced to what the caller owns. Without a requirement the view refuses; but
-    `required_scopes` and `required_alternate_scopes` are understood as in django-oauth-toolkit.
-    """
-
     requirement: Any = ~AnyToken()
     filters_queryset = True
 

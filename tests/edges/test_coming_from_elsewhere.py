@@ -101,6 +101,7 @@ def test_the_names_on_a_token():
     assert token.allow_scopes(None)
     assert not token.allow_scopes(["a", "c"])
     assert token.is_valid()
+    assert (token.is_expired(), token_of(exp=int(time.time())).is_expired()) == (False, True)
     assert token.is_valid(("a", "b"))
     assert not token.is_valid(["c"])
     assert not token_of(scope="a", exp=int(time.time()) - 1).is_valid(["a"])

@@ -118,7 +118,11 @@ class AccessToken:
 
     def is_valid(self, scopes: Iterable[str] | None = None) -> bool:
         """Whether the token has not expired and has all of the scopes, for django-oauth-toolkit's permission classes."""
-        return time.time() < self.expires_at and self.allow_scopes(scopes)
+        return not self.is_expired() and self.allow_scopes(scopes)
+
+    def is_expired(self) -> bool:
+        """Whether the time of `exp` has come, for django-oauth-toolkit's permission classes."""
+        return time.time() >= self.expires_at
 
     def allow_scopes(self, scopes: Iterable[str] | None) -> bool:
         """Whether the token has all of the scopes, for django-oauth-toolkit's permission classes; True without any."""
