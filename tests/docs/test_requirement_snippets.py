@@ -1,19 +1,22 @@
 """The snippets of docs/requirements.md run, and do what the page says."""
 
 import asyncio
+import sys
 import time
+from types import ModuleType
 
 import pytest
+from asgiref.sync import async_to_sync
 from asgiref.testing import ApplicationCommunicator
 from django.contrib.auth.models import User
-from django.test import Client, RequestFactory, override_settings
+from django.test import AsyncClient, Client, RequestFactory, override_settings
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 from rest_framework.serializers import ModelSerializer
 from tests.docs.pages import run
 from tests.verified import token_of
 
-from resource_server import requirements
+from resource_server import requirements, requires_token
 from resource_server.conf import project as conf
 from resource_server.drf import AccessTokenAuthentication
 from resource_server.requirements import Operation
@@ -122,3 +125,28 @@ def test_the_settings_are_valid(mark):
     assert problems == []
     assert bool(config.throttle_rates) is (mark == "# rates by the token")
     assert bool(config.policies[0].rights.django_permissions) is (mark != "# rates by the token")
+
+
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+def test_the_fields_of_graphql(issuer, is_async, monkeypatch):
+    pytest.importorskip("strawberry", reason="Strawberry is not among the oldest versions")
+    from strawberry.django.views import AsyncGraphQLView
+
+    monkeypatch.setitem(sys.modules, "snippet", ModuleType("snippet"))  # Strawberry looks for the annotations there
+    [pattern] = run("# graphql.py")["urlpatterns"]
+    if is_async:
+        schema = pattern.callback.view_initkwargs["schema"]
+        pattern = path("graphql", requires_token(AsyncGraphQLView.as_view(schema=schema)))
+
+    def ask(**claims):
+        headers = {"Authorization": f"Bearer {issuer.token(**claims)}"} if claims else {}
+        client = AsyncClient() if is_async else Client()
+        call = async_to_sync(client.post) if is_async else client.post
+        with override_settings(ROOT_URLCONF=Routes(pattern)):
+            return call("/graphql", {"query": "{subject orders}"}, content_type="application/json", headers=headers)
+
+    assert ask()["WWW-Authenticate"] == 'Bearer realm="api"'
+    assert ask(scope="orders:read").json() == {"data": {"subject": "auth0|ada", "orders": ["first"]}}
+    partly = ask(scope="other").json()
+    assert partly["data"] == {"subject": "auth0|ada", "orders": None}
+    assert [error["message"] for error in partly["errors"]] == ["access token lacks a scope: orders:read"]

@@ -67,6 +67,7 @@ MARKS = [
     "class Documents",
     "AccessTokenAPI(",
     "# routing.py",
+    "# graphql.py",
     "# rates by the token",
     "# permissions of Django by the token",
     "MigratingAuthentication",
