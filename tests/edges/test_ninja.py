@@ -49,6 +49,11 @@ async def token_or_key(request):
     return {"auth": str(getattr(request.auth, "subject", request.auth))}
 
 
+@api.get("/token-or-key", auth=[AccessToken("read"), Key()])
+def token_before_key(request):
+    return {"auth": str(getattr(request.auth, "subject", request.auth))}
+
+
 @api.get("/session-or-token", auth=[django_auth, AccessToken("read")])
 def session_or_token(request):
     return {"auth": str(getattr(request.auth, "subject", request.auth))}
@@ -122,7 +127,7 @@ def test_the_operation_sees_token_and_user(issuer):
     assert get("/api/open").status_code == 200
 
 
-@pytest.mark.parametrize("url", ["/api/key-or-token", "/api/async-token-or-key"])
+@pytest.mark.parametrize("url", ["/api/key-or-token", "/api/token-or-key", "/api/async-token-or-key"])
 def test_another_authentication_in_the_list_decides_for_its_own(issuer, url):
     assert get(url, **{"X-Key": "good"}).json() == {"auth": "by key"}
     assert get(url, issuer.token(scope="read")).json() == {"auth": "auth0|ada"}

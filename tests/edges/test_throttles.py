@@ -129,7 +129,7 @@ def test_a_cache_that_is_down_gives_no_verdict(issuers, settings, caplog):
     assert token not in caplog.text
 
 
-@pytest.mark.parametrize("answer", ["text", 5, [None], {"a": 1}, ["x", "y"], object()], ids=str)
+@pytest.mark.parametrize("answer", ["text", 5, [None], {"a": 1}, ["x", "y"], object()], ids=range(6))
 def test_a_cache_that_lies_is_no_500(issuers, settings, monkeypatch, answer):
     (one, _two), rates = issuers
     rates(subject="1/day")
@@ -160,4 +160,4 @@ def test_a_cache_that_lies_is_no_500(issuers, settings, monkeypatch, answer):
 def test_rates_that_cannot_be_meant_are_reported(rates):
     settings = {**FakeIssuer(algorithm="ES256").settings(), "THROTTLE_RATES": rates}
 
-    assert {each.id for each in conf.parse(settings, debug=False)[1]} == {"E051"}
+    assert {each.id for each in conf.parse(settings, debug=False)[1]} == {"E038"}

@@ -77,7 +77,7 @@ def test_a_view_admits_by_an_implied_scope(issuer, settings):
     ids=str,
 )
 def test_a_hierarchy_that_cannot_be_meant_is_reported(issuer, value):
-    assert {each.id for each in conf.parse(issuer.settings(SCOPE_HIERARCHY=value), debug=False)[1]} == {"E050"}
+    assert {each.id for each in conf.parse(issuer.settings(SCOPE_HIERARCHY=value), debug=False)[1]} == {"E036"}
 
 
 @pytest.mark.parametrize(

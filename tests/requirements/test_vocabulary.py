@@ -247,6 +247,7 @@ TABLE = [
     (AuthenticationContext("gold", max_age_seconds=60), {"acr": "gold", "auth_time": NOW}, True),
     (AuthorizationDetail("pay"), {"authorization_details": [{"type": "pay"}]}, True),
     (AuthorizationDetail("pay"), {"authorization_details": []}, False),
+    (AuthorizationDetail("pay"), {"authorization_details": [{"type": "other"}]}, False),
     (AuthorizationDetail("pay"), {"authorization_details": {"type": "pay"}}, None),
     (AuthorizationDetail("pay"), {"authorization_details": [{"type": "pay"}, {"type": 1}]}, None),
     (AuthorizationDetail("pay"), {}, None),
@@ -334,6 +335,7 @@ GOLD = AuthenticationContext("gold", max_age_seconds=3600)
         (B | C, 'error_description="access token lacks a scope: b", scope="b"'),
         (Roles("x") | (A & C), 'error_description="access token lacks a scope: c", scope="a c"'),
         ((A | B) & C, 'error_description="access token lacks a scope: c", scope="a c"'),
+        ((B | A) & C, 'error_description="access token lacks a scope: c", scope="a c"'),
         (AnyScope("b", "c"), 'error_description="access token has none of the scopes: b c", scope="b c"'),
         (AnyScope("a", "b") & C, 'error_description="access token lacks a scope: c", scope="a c"'),
         # More scopes would not help, so none are named.
@@ -343,7 +345,7 @@ GOLD = AuthenticationContext("gold", max_age_seconds=3600)
         (PerMethod({"POST": "a"}), 'error_description="access token lacks a right: a declared method"'),
         (Owner("owner"), 'error_description="access token lacks a right: the owner (`owner`)"'),
     ],
-    ids=str,
+    ids=range(13),
 )
 def test_the_challenge_says_what_would_do(requirement, parameters):
     with pytest.raises(InsufficientScope) as raised:
@@ -387,7 +389,7 @@ OLD = AuthenticationContext(max_age_seconds=5)
             ),
         ),
     ],
-    ids=str,
+    ids=range(4),
 )
 def test_a_step_up_says_how_to_sign_in(requirement, claims, parameters):
     with pytest.raises(InsufficientUserAuthentication) as raised:

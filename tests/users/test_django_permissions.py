@@ -144,7 +144,7 @@ def test_djangos_own_decorator(issuer, user_of):
     ids=range(12),
 )
 def test_what_cannot_be_meant_is_reported(issuer, value):
-    assert {each.id for each in conf.parse(issuer.settings(DJANGO_PERMISSIONS=value), debug=False)[1]} == {"E052"}
+    assert {each.id for each in conf.parse(issuer.settings(DJANGO_PERMISSIONS=value), debug=False)[1]} == {"E037"}
 
 
 def test_each_issuer_has_its_own():

@@ -12,7 +12,7 @@ from typing import Any, Final
 from resource_server.conf.problems import Problem, problem
 from resource_server.conf.providers import GENERIC, PROVIDERS, Provider
 from resource_server.conf.reading import Reading, closest, default_of, strings
-from resource_server.conf.rights import RIGHTS, right_claims
+from resource_server.conf.rights import RIGHTS, right_claims, right_names
 from resource_server.conf.static_keys import KEY_SOURCES, static_key_set
 from resource_server.keys.addresses import address_problem, issuer_problem
 from resource_server.keys.key_set import KeySet
@@ -206,6 +206,7 @@ def _claim_names(reading: Reading, provider: Provider) -> ClaimNames:
         if isinstance(subject, tuple):
             names |= {"subject": subject[0], "client_as_subject": subject[1:]}
         try:
+            right_names(claims)
             return replace(provider.claim_names, **names)
         except ValueError as error:
             reason = str(error)

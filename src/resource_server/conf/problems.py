@@ -243,22 +243,22 @@ PROBLEMS: Final[Mapping[str, ProblemText]] = {
         meaning="PROVIDER is not known",
         hint="$suggestion",
     ),
-    "E050": ProblemText(
+    "E036": ProblemText(
         key="SCOPE_HIERARCHY",
         message="$place: SCOPE_HIERARCHY does not name scopes",
         hint='A dict such as {"admin": ["read", "write"]}: a token with the scope on the left has those on the right too.',
     ),
-    "E051": ProblemText(
-        key="THROTTLE_RATES",
-        message="RESOURCE_SERVER: THROTTLE_RATES has a fault: $fault",
-        meaning="THROTTLE_RATES has a fault",
-        hint='A dict such as {"subject": "100/min", "client": "1000/hour", "client:mobile": "10/s", "scope:bulk": "5000/day"}.',
-    ),
-    "E052": ProblemText(
+    "E037": ProblemText(
         key="DJANGO_PERMISSIONS",
         message="$place: DJANGO_PERMISSIONS has a fault: $fault",
         meaning="DJANGO_PERMISSIONS has a fault",
         hint='A dict such as {"blog.change_post": "posts:write"}: scopes in one text, or a Requirement without a lambda.',
+    ),
+    "E038": ProblemText(
+        key="THROTTLE_RATES",
+        message="RESOURCE_SERVER: THROTTLE_RATES has a fault: $fault",
+        meaning="THROTTLE_RATES has a fault",
+        hint='A dict such as {"subject": "100/min", "client": "1000/hour", "client:mobile": "10/s", "scope:bulk": "5000/day"}.',
     ),
     "W001": ProblemText(
         key="DEFAULT_AUTHENTICATION_CLASSES",

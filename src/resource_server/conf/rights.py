@@ -2,6 +2,7 @@
 
 import pickle
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
@@ -11,25 +12,33 @@ from resource_server.requirements.rights import is_scope
 from resource_server.tokens.claim_paths import claim_reader
 from resource_server.tokens.policy import RightClaims
 
-__all__ = ["RIGHTS", "right_claims"]
+__all__ = ["RIGHTS", "right_claims", "right_names"]
 
 # The keys of CLAIMS that are read here; conf/issuer.py reads the others.
 RIGHTS: Final = frozenset({"permissions", "roles", "groups", "organisation"})
 
 
+def right_names(claims: object) -> Mapping[str, str]:
+    """The names of the claims of rights in CLAIMS. Raises ValueError for one that cannot be a name."""
+    found = dict[str, str]()
+    given: Mapping[str, object] = claims if isinstance(claims, Mapping) else {}
+    for role in sorted(RIGHTS.intersection(given)):
+        name = given[role]
+        if not isinstance(name, str) or not name:
+            raise ValueError(f"For {role} there is one name or JSON Pointer")
+        claim_reader(name)
+        found[role] = name
+    return found
+
+
 def right_claims(reading: Reading, of_provider: RightClaims) -> RightClaims:
-    """The claims of rights: those of the provider, with those of the settings. Reports E018 and E050."""
-    names = dict[str, str]()
-    claims = reading.settings.get("CLAIMS", {})
-    for role in RIGHTS.intersection(claims) if isinstance(claims, Mapping) else ():
-        name = claims[role]
-        try:
-            if not isinstance(name, str) or not name:
-                raise ValueError("It is one name or JSON Pointer")
-            claim_reader(name)
-        except ValueError as error:
-            reading.report("E018", reason=f"{role}: {error}")
-        names[role] = str(name)
+    """The claims of rights: those of the provider, with those of the settings.
+
+    Reports E036 and E037. Does not report names in CLAIMS that `right_names` refuses.
+    """
+    names: Mapping[str, str] = {}
+    with suppress(ValueError):
+        names = right_names(reading.settings.get("CLAIMS", {}))
     return replace(
         of_provider,
         **names,
@@ -46,14 +55,14 @@ def _implied_scopes(reading: Reading) -> Mapping[str, frozenset[str]]:
         direct = {scope: strings(implied) for scope, implied in setting.items()}
     names = [*direct, *(scope for implied in direct.values() for scope in implied or ())]
     if not all(direct.values()) or not all(map(is_scope, names)):
-        reading.report("E050")
+        reading.report("E036")
         return {}
     known = {str(scope): frozenset(implied or ()) for scope, implied in direct.items()}
     return {scope: _all_implied(scope, known) for scope in known}
 
 
 def _django_permissions(reading: Reading) -> Mapping[str, Requirement]:
-    """The requirement for each permission in DJANGO_PERMISSIONS. Reports E052."""
+    """The requirement for each permission in DJANGO_PERMISSIONS. Reports E037."""
     setting = reading.settings.get("DJANGO_PERMISSIONS", {})
     found: dict[str, Requirement] = {}
     try:
@@ -67,7 +76,7 @@ def _django_permissions(reading: Reading) -> Mapping[str, Requirement]:
         # A token can be pickled, and refers to them.
         pickle.dumps(found)
     except Exception as error:  # noqa: BLE001 - a value of the settings can be anything
-        reading.report("E052", fault=error)
+        reading.report("E037", fault=error)
         return {}
     return found
 
