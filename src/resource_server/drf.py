@@ -58,6 +58,7 @@ def RequiresAnyScope(*scopes: str) -> type[BasePermission]:  # noqa: N802 - as a
 class RequirementMixin:
     requirement: Any = ~AnyToken()
     filters_queryset = True
+    _permission: type[BasePermission]
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -65,6 +66,7 @@ class RequirementMixin:
         if "requirement" not in vars(cls) and not vars(cls).keys().isdisjoint(names):
             cls.requirement = requirement_of_scopes(*(getattr(cls, name, None) for name in names))
         cls.requirement = requirement_of(cls.requirement)
+        cls._permission = permission_class(cls.requirement)
         for base in cls.__mro__:
             if base is RequirementMixin:
                 break
@@ -73,13 +75,18 @@ class RequirementMixin:
 
     def check_permissions(self: Any, request: Request) -> None:
         super().check_permissions(request)  # type: ignore[misc] # of the view beside it
-        if not Requires(self.requirement)().has_permission(request, self):
+        if not self._permission_of_view().has_permission(request, self):
             self.permission_denied(request)
 
     def check_object_permissions(self: Any, request: Request, obj: Any) -> None:
         super().check_object_permissions(request, obj)  # type: ignore[misc] # as above
-        if not Requires(self.requirement)().has_object_permission(request, self, obj):
+        if not self._permission_of_view().has_object_permission(request, self, obj):
             self.permission_denied(request)
+
+    def _permission_of_view(self: Any) -> BasePermission:
+        if self.requirement is type(self).requirement:
+            return self._permission()  # type: ignore[no-any-return] # made with the class
+        return Requires(self.requirement)()  # of `as_view(requirement=...)`
 
     def filter_queryset(self: Any, queryset: Any) -> Any:
         return self._filter_owned(super().filter_queryset(queryset))  # type: ignore[misc] # as above

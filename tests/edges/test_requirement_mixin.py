@@ -7,6 +7,7 @@ from asgiref.sync import async_to_sync
 from django.contrib.auth.models import User
 from django.test import AsyncClient, Client
 from django.urls import include, path
+from rest_framework.authentication import BasicAuthentication
 from rest_framework.decorators import action
 from rest_framework.generics import GenericAPIView, ListAPIView
 from rest_framework.permissions import AllowAny, IsAuthenticated
@@ -234,6 +235,15 @@ def test_async_views_do_alike(call, people):
 
 def test_where_no_object_is_known_the_owner_is_refused(call):
     assert call("get", "/no-objects/").status_code == 403
+
+
+@pytest.mark.parametrize("classes", [[], [BasicAuthentication]])
+@pytest.mark.parametrize("scope", ["read", "admin"])
+def test_without_an_authentication_that_reads_tokens_the_view_refuses(call, settings, classes, scope):
+    view = type("Unread", (Users,), {"authentication_classes": classes}).as_view({"get": "list"})
+    settings.ROOT_URLCONF = type("Routes", (), {"urlpatterns": [path("unread/", view)]})
+
+    assert call("get", "/unread/", scope).status_code in {401, 403}
 
 
 def test_without_a_requirement_the_view_refuses(call):

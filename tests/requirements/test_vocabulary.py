@@ -179,6 +179,8 @@ TABLE = [
     (Claim("/a/b"), {"a": "b"}, False),
     (Claim("/a/0", equals="x"), {"a": ["x"]}, True),
     (Claim("a/b"), {"a/b": 1}, True),
+    (Claim("/urn:zitadel:iam:org:project:roles/x"), {"urn:zitadel:iam:org:project:roles": {"x": {"1": "d"}}}, True),
+    (Claim("/urn:zitadel:iam:org:project:roles/x"), {"urn:zitadel:iam:org:project:roles": {"y": {}}}, False),
     (Claim("a", equals=1), {"a": 1}, True),
     (Claim("a", equals=1), {"a": 1.0}, True),
     (Claim("a", equals=1), {"a": True}, False),
