@@ -35,7 +35,7 @@ lint: venv
 	.venv/bin/lint-imports
 
 bench:
-	@VENV=.venv-bench LOCK=requirements/bench.txt scripts/venv.sh
+	@PYTHON=$${PYTHON:-python3.13} VENV=.venv-bench LOCK=requirements/bench.txt scripts/venv.sh
 	@.venv-bench/bin/python -m benchmarks $(ARGS)
 
 lock:
@@ -45,7 +45,7 @@ lock:
 	$(LOCK) --python-version 3.13 -o requirements/py313-django61.txt requirements/dev.in requirements/django61.in
 	$(LOCK) --python-version 3.14 -o requirements/py314-django61.txt requirements/dev.in requirements/django61.in
 	$(LOCK) --python-version 3.11 -o requirements/oldest.txt requirements/oldest.in
-	$(LOCK) --python-version 3.11 -o requirements/bench.txt requirements/bench.in
+	$(LOCK) --python-version 3.13 -o requirements/bench.txt requirements/bench.in
 
 clean:
 	rm -rf .venv .venv-bench benchmarks/results .nox .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage dist build tests/interop/node_modules

@@ -107,6 +107,12 @@ def redis_url() -> Iterator[str]:
     pytest.fail("Redis has no empty database from 1 to 15", pytrace=False)
 
 
+@pytest.fixture
+def in_production(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As outside tests: Django's mark that they run is gone."""
+    monkeypatch.delattr("django.test.utils._TestState.saved_data")
+
+
 @pytest.fixture(scope="session")
 def chromium() -> str:
     """Path of a Chromium that is installed here. None is downloaded."""

@@ -190,7 +190,7 @@ FAST_FAULTS: Mapping[str, tuple[Fault, str]] = {
     "an empty body": (_answer("200 OK", body=b""), "document_malformed"),
     "JSON that is no object": (_answer("200 OK", body=b"[]"), "document_malformed"),
     "a truncated body": (_truncated, "fetch_failed"),
-    "a gzip bomb": (_bomb, "document_malformed"),
+    "a gzip bomb": (_bomb, "document_too_large"),
     "ten megabytes": (_ten_megabytes, "document_too_large"),
     "a connection that is reset": (_reset, "fetch_failed"),
 }

@@ -182,7 +182,7 @@ def test_a_file_that_may_not_be_read_is_a_problem(settings, tmp_path, monkeypatc
 
 def test_all_problems_of_all_issuers_are_told_at_once(settings):
     settings.RESOURCE_SERVER = {
-        "ISSUERS": [{"ISSUER": "x", "SECRET": "x"}, {"ISSUER": FIRST, "CLAIMS": 1, "USERS": "?"}],
+        "ISSUERS": [{"ISSUER": "x\n", "SECRET": "x"}, {"ISSUER": FIRST, "CLAIMS": 1, "USERS": "?"}],
         "CACHE": 1,
         "TOKEN_CACHE": None,
         "JWKS_URI": "https://x/",
@@ -357,16 +357,34 @@ def test_a_tenant_whose_row_is_gone_is_refused_when_its_minute_is_over(pair, vie
     assert verifier.issuers == ()
 
 
-def test_http_issuers_are_asked_about_where_they_could_be_configured(views, caplog):
-    issuer = FakeIssuer(algorithm="ES256")
+@pytest.mark.parametrize(
+    "name", ["http://adfs.test/adfs/services/trust", "urn:example:sts", "sts", "https://sts.test/?a#b"]
+)
+def test_an_issuer_of_the_function_is_any_name_if_the_answer_gives_its_keys(views, caplog, name):
+    issuer = FakeIssuer(name, algorithm="ES256")
     views.RESOURCE_SERVER = {"AUDIENCE": "https://api.test/", "ISSUERS": f"{HERE}.tenant"}
-    for name in ("http://issuer.test/", "http://localhost:9000/"):
-        assert refused(issuer.token(iss=name), caplog) == "issuer_not_trusted"
-    assert ASKED == []
-    views.DEBUG = True
-    for name in ("http://issuer.test/", "http://localhost:9000/"):
-        assert refused(issuer.token(iss=name), caplog) == "issuer_not_trusted"
-    assert ASKED == ["http://localhost:9000/"]
+    assert refused(issuer.token(), caplog) == "issuer_not_trusted"
+    server.forget()
+    TENANTS[name] = {"ISSUER": name, "JWKS": issuer.keys.jwks()}
+    assert call(issuer.token(scope="read")).status_code == 200
+    server.forget()
+    TENANTS[name] = {"ISSUER": name}
+    assert call(issuer.token(scope="read")).status_code == 503
+    assert "resource_server.E004" in caplog.text or "(E004)" in caplog.text
+
+
+@pytest.mark.usefixtures("in_production")
+def test_an_http_issuer_of_the_function_needs_development(views, caplog):
+    issuer = FakeIssuer("http://keycloak:8080/", algorithm="ES256")
+    common = {"AUDIENCE": "https://api.test/", "ISSUERS": f"{HERE}.tenant"}
+    TENANTS[issuer.issuer] = {"ISSUER": issuer.issuer}
+    views.RESOURCE_SERVER = common
+    with issuer.serving():
+        assert call(issuer.token(scope="read")).status_code == 503
+        views.RESOURCE_SERVER = {**common, "DEVELOPMENT_HTTP": ["keycloak"]}
+        assert call(issuer.token(scope="read")).status_code == 503
+        views.DEBUG = True
+        assert call(issuer.token(scope="read")).status_code == 200
 
 
 # Claims

@@ -34,6 +34,23 @@ PROBLEMS = {
     ),
     "an issuer over http": ({**GOOD, "ISSUER": "http://issuer.test/"}, "E004", "is http", ""),
     "an issuer over http on loopback": ({**GOOD, "ISSUER": "http://127.0.0.1:9000"}, "E004", "while DEBUG is on", ""),
+    "an issuer over http at a host of development": (
+        {**GOOD, "ISSUER": "http://keycloak/", "DEVELOPMENT_HTTP": ["keycloak"]},
+        "E032",
+        "set while DEBUG is off",
+        "In production",
+    ),
+    "hosts that are no list": ({**GOOD, "DEVELOPMENT_HTTP": {"keycloak": 8080}}, "E032", "not a list", "keycloak"),
+    "a host with a port": ({**GOOD, "DEVELOPMENT_HTTP": ["keycloak:8080"]}, "E032", "not a list", "keycloak"),
+    "an address for a host": ({**GOOD, "DEVELOPMENT_HTTP": "http://keycloak"}, "E032", "not a list", "without scheme"),
+    "every host": ({**GOOD, "DEVELOPMENT_HTTP": ["*"]}, "E032", "not a list", "keycloak"),
+    "an empty host": ({**GOOD, "DEVELOPMENT_HTTP": [""]}, "E032", "not a list", "keycloak"),
+    "a host that is a number": ({**GOOD, "DEVELOPMENT_HTTP": [5]}, "E032", "not a list", "keycloak"),
+    "certificates in no file": ({**GOOD, "CA_FILE": "/nowhere/ca.pem"}, "E033", "CA_FILE", "No such file"),
+    "certificates in a file of another kind": ({**GOOD, "CA_FILE": __file__}, "E033", "CA_FILE", "X509"),
+    "certificates in a folder": ({**GOOD, "CA_FILE": "/"}, "E033", "CA_FILE", "."),
+    "certificates that are no path": ({**GOOD, "CA_FILE": 5}, "E033", "CA_FILE", "not a path"),
+    "certificates under a name with NUL": ({**GOOD, "CA_FILE": "a\0b"}, "E033", "CA_FILE", "null"),
     "an issuer in a file": ({**GOOD, "ISSUER": "file:///etc/passwd"}, "E004", "no scheme https", ""),
     "an issuer with a query": ({**GOOD, "ISSUER": "https://issuer.test/?a=1"}, "E004", "query", ""),
     "an issuer with a fragment": ({**GOOD, "ISSUER": "https://issuer.test/#a"}, "E004", "fragment", ""),
@@ -66,6 +83,7 @@ def server_checks():
     return [message for message in run_checks() if (message.id or "").startswith("resource_server.")]
 
 
+@pytest.mark.usefixtures("in_production")
 @pytest.mark.parametrize(("value", "id_", "message", "hint"), PROBLEMS.values(), ids=PROBLEMS)
 def test_each_problem_has_an_id_and_a_hint(settings, value, id_, message, hint):
     settings.RESOURCE_SERVER = value

@@ -1,15 +1,15 @@
 """The one door: every edge authenticates and authorizes its requests here.
 
 `authenticate` finds the user and the token of a request, `authorize` requires a right of it, and `verify` takes a token
-outside a request; each has an async twin. Only this module handles remembered tokens, the log line of a refusal and the
-signals of tokens.
+outside a request; each has an async twin. Only this module handles remembered tokens, reports a refusal to the log
+(`refusal_log.py`) and sends the signals of tokens.
 """
 
-import logging
 import traceback
 from functools import partial
 from typing import Any, Final, TypeVar
 
+from django.conf import settings
 from django.db import connections
 from django.dispatch import Signal
 from django.http import HttpRequest
@@ -19,11 +19,12 @@ from resource_server.admission import ADMITTED, Authenticated, admit, admitted, 
 from resource_server.errors import AuthorizationError, InvalidToken, NoCredentials, Rejected, Unavailable
 from resource_server.flow import Blocking, Flow, arun, run
 from resource_server.reasons import CredentialsReason, TokenReason
+from resource_server.refusal_log import add_hint, log_refusal
 from resource_server.requirements import Operation, Requirement
 from resource_server.server import ResourceServer, current
 from resource_server.tokens.access_token import AccessToken
 from resource_server.tokens.authority import Verdict
-from resource_server.tokens.credentials import Credentials, parse_authorization, parse_token
+from resource_server.tokens.credentials import MAX_TOKEN_CHARACTERS, Credentials, parse_authorization, parse_token
 from resource_server.tokens.verified_tokens import digest
 from resource_server.users import active_user as users
 from resource_server.users.token_user import TokenUser
@@ -37,8 +38,6 @@ __all__ = [
     "averify",
     "verify",
 ]
-
-logger = logging.getLogger("resource_server")
 
 T = TypeVar("T")
 
@@ -144,18 +143,25 @@ async def averify(token: str) -> AccessToken:
 
 
 class _Lookup:
-    """Credentials that need more than a look into memory: their digest and remembered verdict, as far as known."""
+    """Credentials that need I/O, or that are refused: what is known of them without it."""
 
-    __slots__ = ("digest", "seen", "server")
+    __slots__ = ("digest", "error", "seen", "server")
 
-    def __init__(self, digest: bytes = b"", seen: Verdict | None = None, server: ResourceServer | None = None) -> None:
+    def __init__(
+        self,
+        server: ResourceServer | None = None,
+        digest: bytes = b"",
+        seen: Verdict | None = None,
+        error: AuthorizationError | None = None,
+    ) -> None:
+        self.server = server
         self.digest = digest
         self.seen = seen
-        self.server = server
+        self.error = error
 
 
 def _known(request: HttpRequest) -> Authenticated | _Lookup | None:
-    """The result of `authenticate` if it needs no I/O, else a `_Lookup`. Takes no lock."""
+    """The result of `authenticate` if it needs no I/O, else a `_Lookup`."""
     if "HTTP_AUTHORIZATION" not in request.META:
         return None
     if ADMITTED in request.__dict__ and (found := admitted(request)) is not None:
@@ -163,24 +169,46 @@ def _known(request: HttpRequest) -> Authenticated | _Lookup | None:
     try:
         server = current()
     except Unavailable:
-        return _Lookup()
-    header = request.META["HTTP_AUTHORIZATION"]
-    if header is None:
-        return None
+        return _Lookup()  # raised again, unless the credentials are of another scheme
+    header = request.META["HTTP_AUTHORIZATION"] or ""
     # A token has one key: if more spaces stand around it, the header is parsed first.
     token = header[7:]
-    if header[:7] != "Bearer " or " " in token or not server.verifier.remembers:
-        return _Lookup(server=server)
-    key = digest(token)
-    del header, token  # an error report shows the locals of a frame
-    seen = server.verifier.recall(key)
-    if seen is None or seen.is_bound or signals.token_accepted.receivers:
-        return _Lookup(key, seen, server)
-    finder = server.finders[seen.policy.users]
+    if header[:7] != "Bearer " or " " in token:
+        return _Lookup(server)
+    if server.verifier.remembers:
+        key = digest(token)
+        verdict = server.verifier.recall(key)
+    else:
+        key, verdict = b"", None
+    if verdict is None:
+        credentials = Credentials(unverified_token=token)
+        del header, token  # an error report shows the locals of a frame
+        first = _first_sight(server, credentials, key)
+        if isinstance(first, _Lookup):
+            return first
+        verdict = first
+    else:
+        del header, token  # as above
+    if verdict.is_bound or signals.token_accepted.receivers:
+        return _Lookup(server, key, verdict)
+    finder = server.finders[verdict.policy.users]
     if finder is None:
-        return TokenUser(seen.token), seen.token
-    user = users.remembered_user(seen.token, finder)
-    return _Lookup(key, seen, server) if user is None else (user, seen.token)
+        return TokenUser(verdict.token), verdict.token
+    user = users.remembered_user(verdict.token, finder)
+    return _Lookup(server, key, verdict) if user is None else (user, verdict.token)
+
+
+def _first_sight(server: ResourceServer, credentials: Credentials, key: bytes) -> Verdict | _Lookup:
+    """The verdict on a token that is not remembered; a `_Lookup` if it needs I/O or is refused."""
+    if len(credentials.unverified_token) > MAX_TOKEN_CHARACTERS:
+        return _Lookup(server)
+    try:
+        return server.verifier.known(credentials, key) or _Lookup(server, key)
+    except AuthorizationError as error:
+        return _Lookup(server, error=error)
+    except Exception as error:
+        _forget_token(error)
+        raise
 
 
 def _authenticate(request: HttpRequest, lookup: _Lookup, *, leave_foreign: bool) -> Flow[Authenticated | None]:
@@ -211,6 +239,8 @@ def _verified(request: HttpRequest, lookup: _Lookup) -> Flow[tuple[AccessToken, 
     del header
     if credentials is None:
         return None
+    if lookup.error is not None:
+        raise lookup.error
     server = server or current()
     try:
         verdict = yield from server.verifier.verify(credentials, lookup.digest, seen)
@@ -228,6 +258,8 @@ def _verify(unparsed: Credentials) -> Flow[AccessToken]:
         verdict = yield from current().verifier.verify(credentials)
     except AuthorizationError as error:
         _forget_frames(error)
+        if settings.DEBUG:
+            add_hint(error, unparsed)
         raise
     except Exception as error:
         _forget_token(error)
@@ -295,10 +327,7 @@ def _operation(request: HttpRequest) -> Operation:
 
 def _report(request: HttpRequest, error: AuthorizationError) -> Flow[None]:
     """Tell the log and the receivers of `token_rejected` why a request is refused."""
-    level = logging.WARNING if isinstance(error, Unavailable) else logging.INFO
-    # Without the query, which can hold secrets; %r keeps a line break in the path from forging a line.
-    arguments = (error.reason, error, request.method, request.path)
-    logger.log(level, "%s: %s (%s %r)", *arguments, extra={"reason": error.reason})
+    log_refusal(request, error)
     yield from _send(signals.token_rejected, request=request, error=error)
 
 

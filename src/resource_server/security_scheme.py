@@ -7,6 +7,7 @@ from django.conf import settings
 from drf_spectacular.settings import spectacular_settings
 
 from resource_server.conf import project as conf
+from resource_server.conf.networks import is_development
 from resource_server.keys.metadata import metadata_urls
 
 __all__ = ["lists_scopes", "security_scheme"]
@@ -25,7 +26,7 @@ def security_scheme() -> dict[str, Any]:
     if flows := dict(_pinned_flows()):
         return {"type": "oauth2", "flows": flows}
     config, _problems = conf.parse(
-        getattr(settings, "RESOURCE_SERVER", None), debug=bool(settings.DEBUG), caches=settings.CACHES
+        getattr(settings, "RESOURCE_SERVER", None), debug=is_development(), caches=settings.CACHES
     )
     if config is not None and config.issuers_function is None and len(config.policies) == 1:
         [policy] = config.policies

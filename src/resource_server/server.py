@@ -16,6 +16,7 @@ from django.dispatch import receiver
 
 from resource_server.conf import project as conf
 from resource_server.conf.issuers_function import invalid, issuers_function
+from resource_server.conf.networks import is_development
 from resource_server.conf.problems import Problem, problem
 from resource_server.conf.reading import default_of
 from resource_server.errors import Unavailable
@@ -43,7 +44,7 @@ class ResourceServer:
 
 
 _current: ResourceServer | None = None
-_fetch: Fetch = fetch
+_fetch: Fetch | None = None
 _configuring = threading.RLock()
 
 
@@ -57,7 +58,7 @@ on_fork(_forked)
 
 def configure() -> tuple[ResourceServer | None, list[Problem]]:
     """A new ResourceServer from the settings as they are now, or None and all their problems. Fetches nothing."""
-    debug = bool(settings.DEBUG)
+    debug = is_development()
     config, problems = conf.parse(getattr(settings, "RESOURCE_SERVER", None), debug=debug, caches=settings.CACHES)
     if config is None:
         return None, problems
@@ -67,12 +68,14 @@ def configure() -> tuple[ResourceServer | None, list[Problem]]:
     policy_of = None
     if config.issuers_function is not None:
         problems += finders.add(str(config.common.get("USERS", default_of(Policy, "users"))))
-        policy_of, found = issuers_function(config.issuers_function, config.common, finders.add, debug=debug)
+        policy_of, found = issuers_function(
+            config.issuers_function, config.common, finders.add, debug=debug, http_hosts=config.http_hosts
+        )
         problems += found
-    fetch_documents = _fetch
+    fetch_documents = _fetch or partial(fetch, ca_file=config.ca_file)
     if config.cache is not None:
         try:
-            fetch_documents = shared_documents(_fetch, config.cache)
+            fetch_documents = shared_documents(fetch_documents, config.cache)
         except ImproperlyConfigured as error:
             problems.append(problem("E030", reason=error))
     if problems:
@@ -109,7 +112,7 @@ def forget() -> None:
 def fetch_with(substitute: Fetch | None) -> None:
     """Fetch the issuers' documents with a substitute, also after a change of settings; None is the network again."""
     global _fetch  # noqa: PLW0603 - as above
-    _fetch = substitute or fetch
+    _fetch = substitute
     forget()
 
 
@@ -130,5 +133,5 @@ def _configured() -> ResourceServer:
 
 @receiver(setting_changed)
 def _settings_changed(*, setting: str, **_: Any) -> None:
-    if setting in ("RESOURCE_SERVER", "DEBUG", "INSTALLED_APPS", "CACHES", "SECRET_KEY"):
+    if setting in ("RESOURCE_SERVER", "DEBUG", "INSTALLED_APPS", "AUTH_USER_MODEL", "CACHES", "SECRET_KEY"):
         forget()

@@ -24,7 +24,8 @@ _STEPS = tuple(1 if byte in b"[{" else -1 for byte in range(256))
 # A number overflows by its exponent, which then is `0e0` in this alphabet, or by some 309 digits.
 _TO_NUMBERS = bytes.maketrans(b"123456789+E", b"0000000000e")
 _EXPONENT = b"0e0"
-_MANY_DIGITS = b"0" * 300
+_DIGITS = 300
+_MANY_DIGITS = b"0" * _DIGITS
 
 
 def parse_object(document: bytes) -> dict[str, Any]:
@@ -42,7 +43,7 @@ def parse_object(document: bytes) -> dict[str, Any]:
         raise ValueError("not a JSON object")  # noqa: TRY004 - one error for all that the bytes may be
     # The parser reads 1e999 as infinity.
     numbers = document.translate(_TO_NUMBERS)
-    if (_EXPONENT in numbers or _MANY_DIGITS in numbers) and _has_infinity(value):
+    if (_EXPONENT in numbers or (len(numbers) > _DIGITS and _MANY_DIGITS in numbers)) and _has_infinity(value):
         raise ValueError("not one well-formed JSON value")
     return value
 

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import html
+import json
 import re
 import subprocess
 import sys
@@ -25,6 +26,11 @@ VERIFIER = "a-code-verifier-of-at-least-forty-three-characters"
 CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
 
 Answer = urllib3.BaseHTTPResponse
+
+
+def basic(name: str, secret: str | None = None) -> dict[str, str]:
+    """The credentials of a client in a header; those of the demonstration clients have one form."""
+    return dict(urllib3.make_headers(basic_auth=f"{name}:{secret or f'{name}-secret'}"))
 
 
 @dataclass(kw_only=True)
@@ -53,10 +59,19 @@ class RunningIssuer:
         body = fields if isinstance(fields, bytes) else urlencode(fields, doseq=True).encode()
         return self.http.request("POST", self.address + path, body=body, headers=form, redirect=False)
 
-    def machine(self, **fields: Any) -> Answer:
+    def machine(self, name: str = "demo-machine", headers: dict[str, str] | None = None, **fields: Any) -> Answer:
         """Client credentials with the secret in the header (client_secret_basic)."""
-        credentials = urllib3.make_headers(basic_auth="demo-machine:demo-machine-secret")
-        return self.post("/token", {"grant_type": "client_credentials", **fields}, dict(credentials))
+        return self.post("/token", {"grant_type": "client_credentials", **fields}, {**basic(name), **(headers or {})})
+
+    def register(self, **metadata: Any) -> dict[str, Any]:
+        """The answer to a registration that succeeds."""
+        answer = self.post("/register", json.dumps(metadata).encode(), {"Content-Type": "application/json"})
+        assert answer.status == 201, answer.data
+        registered: dict[str, Any] = answer.json()
+        return registered
+
+    def introspect(self, token: str, **headers: str) -> Answer:
+        return self.post("/introspect", {"token": token}, {**basic("demo-api"), **headers})
 
     def authorize_url(self, **changes: str | None) -> str:
         query = {
@@ -100,7 +115,7 @@ class RunningIssuer:
         page = self.sign_in_page(**changes)
         return self.redirected(self.decide(page, agreed=agreed))["code"]
 
-    def redeem(self, code: str, **changes: str) -> Answer:
+    def redeem(self, code: str, headers: dict[str, str] | None = None, **changes: str) -> Answer:
         fields = {
             "grant_type": "authorization_code",
             "client_id": "demo-browser",
@@ -109,11 +124,11 @@ class RunningIssuer:
             "code_verifier": VERIFIER,
             **changes,
         }
-        return self.post("/token", fields)
+        return self.post("/token", fields, headers)
 
-    def refresh(self, refresh_token: str, **changes: str) -> Answer:
+    def refresh(self, refresh_token: str, headers: dict[str, str] | None = None, **changes: str) -> Answer:
         fields = {"grant_type": "refresh_token", "client_id": "demo-browser", "refresh_token": refresh_token}
-        return self.post("/token", {**fields, **changes})
+        return self.post("/token", {**fields, **changes}, headers)
 
     def jwks(self) -> dict[str, Any]:
         keys: dict[str, Any] = self.get("/jwks.json").json()

@@ -25,7 +25,9 @@ def test_help_documents_every_option_client_and_address():
     assert (said.returncode, said.stderr) == (0, "")
     for word in (
         *("--host", "--port", "--issuer", "--audience", "--scope", "--algorithm", "--token-seconds", FLAG),
-        *("--rotate-seconds", "--redirect-uri", "--verbose", "demo-machine", "demo-machine-secret", "demo-browser"),
+        *("--rotate-seconds", "--redirect-uri", "--acr", "--opaque", "--dpop-nonce", "--verbose"),
+        *("demo-machine", "demo-machine-secret", "demo-browser", "demo-opaque-secret", "demo-api-secret"),
+        *("/register", "/introspect", "/revoke", "SSL_CERT_FILE", "Client-Cert"),
         *("/.well-known/openid-configuration", "/jwks.json", "/authorize", "/token", "/rotate", "withdraw=older"),
     ):
         assert word in said.stdout
@@ -41,9 +43,11 @@ def test_help_documents_every_option_client_and_address():
         (["--token-seconds", "-1"], "--token-seconds: "),
         (["--scope", 'a"b'], "--scope: a scope is"),
         (["--audience", "a b"], "--audience: an audience is"),
+        (["--acr", "a b"], "--acr: an authentication context is"),
         (["--issuer", "http://127.0.0.1/path"], "--issuer: an issuer here is"),
         (["--redirect-uri", "/relative"], "--redirect-uri: a redirect URI is absolute"),
         (["--redirect-uri", "https://app.example/#x"], "--redirect-uri: a redirect URI is absolute"),
+        (["--redirect-uri", "https://[::1/"], "--redirect-uri: a redirect URI has a host"),
         (["--redirect-uri", "javascript:alert(1)"], "--redirect-uri: a redirect URI must not be a script"),
         (["--nonsense"], "unrecognized arguments: --nonsense"),
         (["--host", EVERY_ADDRESS], f"0.0.0.0 is not loopback; that needs {FLAG}"),

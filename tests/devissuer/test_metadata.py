@@ -21,6 +21,9 @@ def test_the_document_says_what_the_issuer_does_and_no_more(issuer):
         "authorization_endpoint": f"{issuer.address}/authorize",
         "token_endpoint": f"{issuer.address}/token",
         "jwks_uri": f"{issuer.address}/jwks.json",
+        "registration_endpoint": f"{issuer.address}/register",
+        "introspection_endpoint": f"{issuer.address}/introspect",
+        "revocation_endpoint": f"{issuer.address}/revoke",
         "scopes_supported": ["openid", "profile", "email", "offline_access", "example:scope"],
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
@@ -28,10 +31,19 @@ def test_the_document_says_what_the_issuer_does_and_no_more(issuer):
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["RS256"],
         "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
+        "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+        "introspection_signing_alg_values_supported": ["RS256"],
+        "revocation_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": True,
+        "client_id_metadata_document_supported": True,
+        "dpop_signing_alg_values_supported": [
+            *("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519")
+        ],
+        "tls_client_certificate_bound_access_tokens": True,
         "claims_supported": [
-            *("iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "at_hash", "name", "email", "email_verified")
+            *("iss", "sub", "aud", "exp", "iat", "auth_time", "acr", "nonce", "at_hash"),
+            *("name", "email", "email_verified"),
         ],
         "claims_parameter_supported": False,
         "request_parameter_supported": False,
@@ -62,7 +74,7 @@ def test_the_key_set_has_no_private_member(issuer):
     assert (key["kty"], key["use"], key["alg"]) == ("RSA", "sig", "RS256")
 
 
-@pytest.mark.parametrize("path", ["/token", "/rotate"])
+@pytest.mark.parametrize("path", ["/token", "/register", "/introspect", "/revoke", "/rotate"])
 def test_what_must_be_posted_cannot_be_fetched(issuer, path):
     answer = issuer.get(path)
 

@@ -94,12 +94,13 @@ def test_its_cookie_is_its_own(issuer):
     assert "SameSite=Lax" in cookie
 
 
-def test_every_field_has_a_label(issuer):
-    text = issuer.sign_in_page().answer.data.decode()
+@pytest.mark.parametrize(("changes", "groups"), [({}, 2), ({"acr_values": "gold silver"}, 3)])
+def test_every_field_has_a_label(issuer, changes, groups):
+    text = issuer.sign_in_page(**changes).answer.data.decode()
     labelled = "".join(re.findall(r"<label.*?</label>", text, re.DOTALL))
 
     assert labelled.count("<input") == text.count("<input") - text.count('<input type="hidden"')
-    assert text.count("<legend>") == text.count("<fieldset>") == 2
+    assert text.count("<legend>") == text.count("<fieldset>") == groups
     assert '<html lang="en">' in text
 
 

@@ -1,6 +1,6 @@
 """What the issuer remembers, for how long, and how much of it."""
 
-from resource_server.devissuer.storage import CODE_SECONDS, REFRESH_TOKEN_SECONDS, OneTime, Storage
+from resource_server.devissuer.storage import CODE_SECONDS, REFRESH_TOKEN_SECONDS, AccessToken, OneTime, Storage
 
 
 class Clock:
@@ -47,9 +47,33 @@ def test_the_oldest_is_forgotten_first():
     assert [shelf.find(name) for name in "abcd"] == [None, "b", "c", "d"]
 
 
+def test_a_thing_is_new_once_until_it_expires():
+    clock = Clock()
+    shelf = _shelf(clock=clock)
+
+    assert [shelf.add("proof", 1), shelf.add("proof", 2)] == [True, False]
+    assert shelf.find("proof") == 1
+    clock.now = 10
+    assert shelf.add("proof", 3)
+    assert shelf.find("proof") == 3
+
+
+def test_an_access_token_is_known_until_it_expires_or_is_revoked():
+    clock = Clock()
+    storage = Storage(access_token_seconds=60, clock=clock)
+    token = AccessToken(claims={"sub": "x"}, sign_in=None)
+    storage.issue("one", token)
+    storage.issue("two", token)
+    storage.revoke("two")
+
+    assert [storage.access_token(value) for value in ("one", "two", "three")] == [token, None, None]
+    clock.now = 60
+    assert storage.access_token("one") is None
+
+
 def test_a_session_that_ended_is_remembered_as_long_as_its_tokens():
     clock = Clock()
-    storage = Storage(clock)
+    storage = Storage(access_token_seconds=60, clock=clock)
     storage.end("session")
 
     clock.now = REFRESH_TOKEN_SECONDS - 1

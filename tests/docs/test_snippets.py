@@ -48,6 +48,7 @@ MARKS = [
     "def settings_of",
     "def user_of",
     "# scopes from Auth0",
+    "# Keycloak in Docker",
     "# scopes from Keycloak",
     '"ISSUERS": [',
     "# settings.py",
@@ -60,6 +61,7 @@ MARKS = [
     "async def latest",
     "class Orders",
     "FakeIssuer",
+    "force_authenticate",
     "LOGGING",
     "MIDDLEWARE",
     "# the rights of one endpoint",
@@ -125,6 +127,17 @@ def test_the_scopes_from_permissions_are_read():
     assert config.policies[0].claim_names.scope == ("permissions",)
 
 
+@pytest.mark.parametrize("debug", [True, False])
+def test_keycloak_in_docker_is_for_development(debug):
+    settings_of_the_page = run("# Keycloak in Docker", DEBUG=debug)["RESOURCE_SERVER"]
+    config, problems = conf.parse(settings_of_the_page, debug=debug)
+
+    assert [problem.id for problem in problems] == ([] if debug else ["E010"])
+    if debug:
+        assert config.policies[0].issuer == "http://localhost:8080/realms/staff"
+        assert config.policies[0].key_source.jwks_uri.startswith("http://keycloak:8080/")
+
+
 def test_the_scopes_from_keycloaks_roles_are_read():
     settings = run("# scopes from Keycloak")["RESOURCE_SERVER"]
     issuer = FakeIssuer(settings["ISSUER"], settings["AUDIENCE"])
@@ -182,6 +195,16 @@ def test_the_test_without_a_tenant():
 
     with override_settings(ROOT_URLCONF=urls):
         assert run("FakeIssuer")["response"].status_code == 200
+
+
+def test_a_forced_token_passes_as_the_page_says(issuer):
+    urls = ModuleType("readme_forced_urls")
+    urls.urlpatterns = [path("orders", run("# views.py")["orders"])]
+    names = {"issuer": issuer, "override_settings": override_settings, "user": User(username="ada")}
+
+    with override_settings(ROOT_URLCONF=urls):
+        response = run("force_authenticate", **names)["response"]
+    assert response.json() == {"subject": "auth0|ada", "scopes": ["read:orders"]}
 
 
 @pytest.mark.django_db
@@ -270,14 +293,16 @@ def test_an_issuer_without_a_provider_may_have_other_conventions():
 
 def test_the_logging_of_the_page_shows_refusals(issuer, capsys):
     settings_of_the_page = run("LOGGING")["LOGGING"]
-    logger = logging.getLogger("resource_server")
-    level, handlers = logger.level, logger.handlers
+    logger, summary = logging.getLogger("resource_server"), logging.getLogger("resource_server.refusal_summary")
+    level, handlers, summary_level = logger.level, list(logger.handlers), summary.level
     try:
         logging.config.dictConfig(settings_of_the_page)
         with pytest.raises(AuthorizationError):
             authenticate(RequestFactory().get("/orders", headers={"Authorization": "Bearer x"}))
     finally:
-        logger.level, logger.handlers = level, handlers
+        logger.handlers = handlers
+        logger.setLevel(level)
+        summary.setLevel(summary_level)
     assert capsys.readouterr().err == (
         "token_malformed: access token is not a JWT in compact serialisation (GET '/orders')\n"
     )

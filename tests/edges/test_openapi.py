@@ -276,6 +276,7 @@ def test_security_that_a_view_describes_itself_stays():
 TRUSTED = {
     "pinned": (PINNED, {}, "oauth2"),
     "discovered": (UNPINNED, {}, "openIdConnect"),
+    "discovered on this machine while tests run": (UNPINNED, {"ISSUER": "http://127.0.0.1:9000"}, "openIdConnect"),
     "static keys": (UNPINNED, {"JWKS": FakeIssuer().keys.jwks()}, "http"),
     "keys at an address": (UNPINNED, {"JWKS_URI": "https://issuer.test/keys"}, "http"),
     "wrong settings": (UNPINNED, {"AUDIENCE": None}, "http"),
@@ -416,6 +417,13 @@ def rejected():
     signals.token_rejected.connect(receiver)
     yield reasons
     signals.token_rejected.disconnect(receiver)
+
+
+def test_the_document_is_the_same_while_debug_is_on_and_describes_no_hint(settings):
+    in_production = document(*EVERY_KIND)
+    settings.DEBUG = True
+    assert document(*EVERY_KIND) == in_production
+    assert "hint" not in str(in_production)
 
 
 @pytest.mark.parametrize("public", [True, False], ids=["all", "what the caller may see"])

@@ -114,13 +114,9 @@ def test_an_issuer_is_compared_exactly(simulation: Simulation, tenants: Tenants)
 
 @pytest.mark.parametrize(
     "issuer",
-    ["", " ", "x", "issuer.test", "file:///etc/passwd", "https://", "https:///x", "https://a/?q", "https://a/#f", "https://[::1",
-     "javascript:alert(1)", "https://a/" + "x" * 2000, "https://tenänt.test/", "https://tenant.test/ä", "https://a.test/\U0001f511",
+    ["", " ", "tenänt", "https://a/" + "x" * 2000, "https://tenänt.test/", "https://tenant.test/ä", "https://a.test/\U0001f511",
      "https://a.test/\x7f", "https://a.test/\x00", "https://a.test/\n", "https://a b.test/", " https://a.test/", "https://a.test/ ",
-     "https://a.test/?", "https://a.test/#", "https://ada@a.test/", "https://ada:pw@a.test/", "https://@a.test/", "https://a.test:x/",
-     "https://a.test:99999/", "https://:443/", "HTTPS://a.test/", "Https://a.test/", "ftp://a.test/", "https:/a.test/", "https:a.test",
-     "//a.test/", "http://a.test/", "https://a.test\\b/", "https://a.test/{tenant}", "https://a.test/<x>", "https://[a]/", "https://a.test/\u202e",
-     "https://a.test/\u00a0", "https://\uff41.test/", "https://a.test/\ue000", "https://a.test/`", 'https://a.test/"', "https://a.test/|^"],
+     "https://a.test/\u202e", "https://a.test/\u00a0", "https://\uff41.test/", "https://a.test/\ue000", "a\r\nb", "x" * 2001],
 )  # fmt: skip
 def test_what_cannot_be_an_issuer_is_not_even_looked_up(simulation: Simulation, tenants: Tenants, issuer: str) -> None:
     assert simulation.refusal(simulation.issuer.token(iss=issuer)) in ("issuer_not_trusted", "iss_malformed")
@@ -130,7 +126,7 @@ def test_what_cannot_be_an_issuer_is_not_even_looked_up(simulation: Simulation, 
 @pytest.mark.parametrize(
     "issuer",
     ["https://a.test", "https://a.test/t/Acme~1/(x)", "https://a.test:8443/realms/r%20x", "https://[::1]:9/", "https://10.0.0.1/", "https://a_b.test/",
-     "http://localhost:8000", "https://a/" + "x" * 1990],
+     "http://localhost:8000", "https://a/" + "x" * 1990, "http://host/adfs/services/trust", "urn:example:sts", "sts", "x" * 2000],
 )  # fmt: skip
 def test_what_can_be_an_issuer_is_looked_up(simulation: Simulation, tenants: Tenants, issuer: str) -> None:
     assert simulation.refusal(simulation.issuer.token(iss=issuer)) == "issuer_not_trusted"

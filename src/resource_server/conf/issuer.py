@@ -14,7 +14,7 @@ from resource_server.conf.providers import GENERIC, PROVIDERS, Provider
 from resource_server.conf.reading import Reading, closest, default_of, strings
 from resource_server.conf.rights import RIGHTS, right_claims, right_names
 from resource_server.conf.static_keys import KEY_SOURCES, static_key_set
-from resource_server.keys.addresses import address_problem, issuer_problem
+from resource_server.keys.addresses import address_problem, issuer_problem, name_problem
 from resource_server.keys.key_set import KeySet
 from resource_server.keys.key_source import KeySource
 from resource_server.tokens.policy import ALGORITHMS, SYMMETRIC_ALGORITHMS, ClaimNames, Policy, media_type
@@ -47,14 +47,18 @@ _PATH: Final = re.compile(r"(?:\$\.)?(\w[\w-]*(?:[./]\w[\w-]*)+)")
 
 
 def parse_policy(
-    settings: Mapping[Any, Any], *, debug: bool, place: str = "RESOURCE_SERVER"
+    settings: Mapping[Any, Any],
+    *,
+    debug: bool,
+    http_hosts: frozenset[str] = frozenset(),
+    place: str = "RESOURCE_SERVER",
 ) -> tuple[Policy | None, list[Problem]]:
     """The Policy, and the problems; with any problem there is no Policy.
 
-    `debug` admits http issuers on loopback; `place` says in messages where the settings stand. Reads KEY_FILE, and
+    `debug` and `http_hosts` are those of `Reading`; `place` says in messages where the settings stand. Reads KEY_FILE, and
     nothing else; raises nothing. Does not look for unknown keys.
     """
-    reading = Reading(settings=settings, place=place, debug=debug)
+    reading = Reading(settings=settings, place=place, debug=debug, http_hosts=http_hosts)
     provider = _provider(reading)
     key_set = static_key_set(reading)
     policy = Policy(
@@ -135,6 +139,7 @@ def _key_source(reading: Reading, provider: Provider, key_set: KeySet | None) ->
         key_set=key_set,
         stale_seconds=stale_seconds,
         http_on_loopback=reading.debug,
+        http_hosts=reading.http_hosts,
     )
 
 
@@ -143,11 +148,14 @@ def _issuer(reading: Reading, provider: Provider) -> str:
     if issuer is None or issuer == "":
         reading.report("E003")
         return ""
-    address = issuer
-    if isinstance(issuer, str) and provider.jwks_uri(issuer) is not None:
-        # Nothing is fetched from it: its keys are at an https address of their own, so http is part of a mere name.
-        address = issuer.replace("http://", "https://", 1)
-    if fault := issuer_problem(address, http_on_loopback=reading.debug):
+    if any(reading.settings.get(key) is not None for key in KEY_SOURCES):
+        fault = name_problem(issuer)
+    else:
+        # The keys of such a provider are at an https address on the same host, so http is part of a mere name.
+        is_name = isinstance(issuer, str) and provider.jwks_uri(issuer) is not None
+        address = issuer.replace("http://", "https://", 1) if is_name else issuer
+        fault = issuer_problem(address, http_on_loopback=reading.debug, http_hosts=reading.http_hosts)
+    if fault:
         reading.report("E004", fault=fault)
     return str(issuer)
 
@@ -156,7 +164,7 @@ def _jwks_uri(reading: Reading) -> str | None:
     uri = reading.settings.get("JWKS_URI")
     if uri is None:
         return None
-    if fault := address_problem(uri, http_on_loopback=reading.debug):
+    if fault := address_problem(uri, http_on_loopback=reading.debug, http_hosts=reading.http_hosts):
         reading.report("E010", fault=fault)
     return str(uri)
 

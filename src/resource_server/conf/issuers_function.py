@@ -12,7 +12,6 @@ from resource_server.conf.issuer import POLICY_KEYS, parse_policy
 from resource_server.conf.problems import Problem, problem
 from resource_server.conf.reading import Reading
 from resource_server.errors import Unavailable
-from resource_server.keys.addresses import issuer_problem
 from resource_server.reasons import UnavailableReason
 from resource_server.tokens.issuers import PolicyOf
 from resource_server.tokens.policy import Policy
@@ -33,11 +32,16 @@ def invalid(problems: list[Problem]) -> Unavailable:
 
 
 def issuers_function(
-    path: str, common: Mapping[str, Any], add_users: AddUsers, *, debug: bool
+    path: str,
+    common: Mapping[str, Any],
+    add_users: AddUsers,
+    *,
+    debug: bool,
+    http_hosts: frozenset[str] = frozenset(),
 ) -> tuple[PolicyOf | None, list[Problem]]:
     """The function at a dotted path as a `PolicyOf`, None with the problem if it cannot be used (E025).
 
-    `common` are the settings beside ISSUERS, which complete each answer; `debug` admits http issuers on loopback.
+    `common` are the settings beside ISSUERS, which complete each answer; `debug` and `http_hosts` are those of `Reading`.
     """
     function: Any = None
     try:
@@ -49,7 +53,7 @@ def issuers_function(
         reason = f"{type(error).__name__}: {error}"
     if reason:
         return None, [problem("E025", reason=reason)]
-    return _IssuersFunction(path, function, common, add_users, debug=debug), []
+    return _IssuersFunction(path, function, common, add_users, debug=debug, http_hosts=http_hosts), []
 
 
 class _IssuersFunction:
@@ -63,25 +67,26 @@ class _IssuersFunction:
         add_users: AddUsers,
         *,
         debug: bool,
+        http_hosts: frozenset[str],
     ) -> None:
         self._path = path
         self._function = function
         self._common = common
         self._add_users = add_users
         self._debug = debug
+        self._http_hosts = http_hosts
         self._logged: set[str] = set()
 
     def __call__(self, unverified_issuer: str, /) -> Policy | None:
-        # `Issuers` admits every http name on loopback; the settings say whether one is trusted here.
-        if issuer_problem(unverified_issuer, http_on_loopback=self._debug):
-            return None
         answer = self._answer(unverified_issuer)
         if answer is None or not self._is_named(answer, unverified_issuer):
             return None
         place = f"{self._path}({unverified_issuer!r})"
         reading = Reading(settings=answer, place=place)
         reading.unknown_keys(POLICY_KEYS)
-        policy, found = parse_policy({**self._common, **answer}, debug=self._debug, place=place)
+        policy, found = parse_policy(
+            {**self._common, **answer}, debug=self._debug, http_hosts=self._http_hosts, place=place
+        )
         problems = [*reading.problems, *found]
         if policy is not None:
             problems += self._add_users(policy.users)

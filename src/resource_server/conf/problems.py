@@ -80,7 +80,7 @@ PROBLEMS: Final[Mapping[str, ProblemText]] = {
     "E004": ProblemText(
         key="ISSUER",
         message="$place: ISSUER $fault",
-        meaning="ISSUER is not an https address",
+        meaning="ISSUER is not an https address, and no setting gives its keys",
         hint=(
             "Write it as it stands in the iss claim, for example https://tenant.eu.auth0.com/ (auth0_issuer() makes it "
             "from an Auth0 domain)."
@@ -242,6 +242,20 @@ PROBLEMS: Final[Mapping[str, ProblemText]] = {
         message="$place: PROVIDER $provider is not known",
         meaning="PROVIDER is not known",
         hint="$suggestion",
+    ),
+    "E032": ProblemText(
+        key="DEVELOPMENT_HTTP",
+        message="$place: DEVELOPMENT_HTTP $fault",
+        meaning="DEVELOPMENT_HTTP is not a list of host names, or is set in production",
+        hint=(
+            'For development: names without scheme and port, such as ["keycloak", "host.docker.internal"], set if DEBUG is on. '
+            "In production keys come over https, or anyone on the way can replace them."
+        ),
+    ),
+    "E033": ProblemText(
+        key="CA_FILE",
+        message="$place: CA_FILE is not a file with certificates in PEM",
+        hint="$reason.",
     ),
     "E036": ProblemText(
         key="SCOPE_HIERARCHY",

@@ -6,10 +6,11 @@ issuer.
 """
 
 from collections.abc import Container, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from resource_server.conf.issuer import POLICY_KEYS, form_problem, is_dotted_path, parse_policy, path_problems
+from resource_server.conf.networks import ca_file, http_hosts
 from resource_server.conf.problems import Problem, problem
 from resource_server.conf.reading import Reading, default_of
 from resource_server.conf.static_keys import KEY_SOURCES
@@ -19,7 +20,17 @@ from resource_server.tokens.verifier import TOKEN_CACHE_SIZE
 
 __all__ = ["KEYS", "Config", "claim_problems", "form_problems", "parse"]
 
-KEYS: Final = (*POLICY_KEYS, "ISSUERS", "CACHE", "TOKEN_CACHE", "USER_CACHE_SECONDS", "THROTTLE_RATES", "REALM")
+KEYS: Final = (
+    *POLICY_KEYS,
+    "ISSUERS",
+    "CACHE",
+    "TOKEN_CACHE",
+    "USER_CACHE_SECONDS",
+    "THROTTLE_RATES",
+    "REALM",
+    "CA_FILE",
+    "DEVELOPMENT_HTTP",
+)
 MAX_TOKEN_CACHE: Final = 10_000_000
 MAX_USER_CACHE_SECONDS: Final = 30
 
@@ -33,7 +44,8 @@ class Config:
 
     `policies` are the issuers that are listed; `issuers_function` is the dotted path of the function that knows the
     others, or None, and `common` the settings that complete its answers. `cache` is the alias of the cache for
-    documents, `token_cache` a number of entries, `realm` the realm in challenges.
+    documents, `token_cache` a number of entries, `realm` the realm in challenges. `ca_file` is a file of certificates,
+    `http_hosts` the names of hosts that may be asked over http.
     """
 
     policies: tuple[Policy, ...]
@@ -44,6 +56,8 @@ class Config:
     user_cache_seconds: int = 0
     throttle_rates: Mapping[str, str] = field(default_factory=dict)
     realm: str = "api"
+    ca_file: str | None = None
+    http_hosts: frozenset[str] = frozenset()
 
 
 def parse(
@@ -51,12 +65,13 @@ def parse(
 ) -> tuple[Config | None, list[Problem]]:
     """The Config, and the problems; with any problem there is no Config.
 
-    `debug` admits http issuers on loopback, `caches` are the aliases that CACHE may name. Raises nothing.
+    `debug` admits http on loopback and DEVELOPMENT_HTTP, `caches` are the aliases that CACHE may name. Raises nothing.
     """
     if not isinstance(settings, Mapping):
         return None, [problem("E001", fault="is not set" if settings is None else "is not a dict")]
     reading = Reading(settings=settings, debug=debug)
     reading.unknown_keys(KEYS)
+    reading = replace(reading, http_hosts=http_hosts(reading))
     issuers, function = settings.get("ISSUERS"), None
     policies: tuple[Policy, ...] = ()
     if issuers is not None:
@@ -76,6 +91,8 @@ def parse(
         ),
         throttle_rates=throttle_rates(reading),
         realm=_realm(reading),
+        ca_file=ca_file(reading),
+        http_hosts=reading.http_hosts,
     )
     return (None, reading.problems) if reading.problems else (config, [])
 
@@ -125,7 +142,7 @@ def _policies(reading: Reading) -> tuple[Policy, ...]:
             Reading(settings=entry, place=place, problems=reading.problems).unknown_keys(POLICY_KEYS)
     policies = []
     for place, entry in _entries(reading.settings):
-        policy, problems = parse_policy(entry, debug=reading.debug, place=place)
+        policy, problems = parse_policy(entry, debug=reading.debug, http_hosts=reading.http_hosts, place=place)
         reading.problems.extend(problems)
         if policy is not None:
             policies.append(policy)

@@ -311,7 +311,7 @@ _ALL: Final = (
         documentation="https://learn.microsoft.com/en-us/windows-server/identity/ad-fs/overview/ad-fs-openid-connect-oauth-concepts",
         # The issuer of access tokens is `access_token_issuer` of the metadata, often with `http`; it is a name, and keys
         # are fetched from `https://HOST/adfs/discovery/keys`. A token needs a subject: issue `sub` by a claim rule, or
-        # set `CLAIMS` to `{"subject": "upn"}`. Not for the function of `ISSUERS` if the issuer has `http`.
+        # set `CLAIMS` to `{"subject": "upn"}`.
         issuer_form=IssuerForm(
             title="the issuer of AD FS access tokens",
             example="http://adfs.example.com/adfs/services/trust",

@@ -12,11 +12,15 @@ __all__ = ["Reading", "closest", "default_of", "strings"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """The settings that are read. `place` says in messages where they stand; `debug` admits http issuers on loopback."""
+    """The settings that are read. `place` says in messages where they stand.
+
+    `debug` admits http on loopback, and `http_hosts` at the hosts with these names.
+    """
 
     settings: Mapping[Any, Any]
     place: str = "RESOURCE_SERVER"
     debug: bool = False
+    http_hosts: frozenset[str] = frozenset()
     problems: list[Problem] = field(default_factory=list)
 
     def report(self, id_: str, /, **values: object) -> None:

@@ -1,14 +1,14 @@
 """The settings that hold an issuer's keys themselves, JWKS, PUBLIC_KEY, KEY_FILE and SECRET -> KeySet."""
 
+import codecs
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
 from resource_server.conf.reading import Reading
-from resource_server.keys.document import MAX_DOCUMENT_BYTES
+from resource_server.keys.document import MAX_DOCUMENT_BYTES, parse_document
 from resource_server.keys.key_set import KeySet, parse_key_set, parse_pem, parse_secret
-from resource_server.strict_json import parse_object
 
 __all__ = ["KEY_SOURCES", "static_key_set"]
 
@@ -57,8 +57,10 @@ def _read_file(value: object) -> KeySet:
         content = file.read(MAX_DOCUMENT_BYTES + 1)
     if len(content) > MAX_DOCUMENT_BYTES:
         raise ValueError("It is larger than 256 KiB")
+    # Editors on Windows write a byte order mark, also before PEM.
+    content = content.removeprefix(codecs.BOM_UTF8)
     if content.lstrip().startswith(b"{"):
-        return _read_jwks(parse_object(content))
+        return _read_jwks(parse_document(content))
     return parse_pem(content.decode("utf-8"))
 
 

@@ -11,8 +11,8 @@ import sys
 import time
 from collections.abc import Sequence
 from typing import NoReturn
-from urllib.parse import urlsplit
 
+from resource_server.devissuer.clients import redirect_uri_problem
 from resource_server.devissuer.issuer import IssuerOptions
 from resource_server.devissuer.signing import ALGORITHMS
 
@@ -27,13 +27,24 @@ for no password, and keeps everything in memory until it stops.
 _EPILOG = """\
 clients
   demo-machine   secret demo-machine-secret; client_credentials
+  demo-opaque    secret demo-opaque-secret; client_credentials; opaque tokens
   demo-browser   public; authorization_code with PKCE (S256), refresh_token; any redirect URI on
                  loopback (http://127.0.0.1, http://localhost, http://[::1], any port and path)
+  demo-api       secret demo-api-secret; no tokens of its own; the API that introspects
+  others         register at /register (RFC 7591), or have as client_id the https address of their
+                 metadata document; SSL_CERT_FILE names an authority for its certificate. They can
+                 request every scope. "access_token_format": "opaque" is a member of this issuer alone
 
 addresses
   /.well-known/openid-configuration, /.well-known/oauth-authorization-server, /jwks.json
-  /authorize     the sign-in page; the parameter audience or resource chooses the audience
-  /token         the parameter audience or resource chooses the audience here too
+  /authorize     the sign-in page; the parameter audience or resource chooses the audience, also with
+                 a slash at its end. The page offers acr_values; max_age is always met
+  /token         the parameter audience or resource chooses the audience here too. A DPoP proof binds
+                 the tokens to its key, and a Client-Cert header (RFC 9440) to its certificate, as a
+                 proxy that ends mutual TLS would send it. This issuer believes the header
+  /register      clients register here
+  /introspect    for clients with a secret; all access tokens, opaque or not; also signed (RFC 9701)
+  /revoke        an access token, or a refresh token with its whole session
   POST /rotate   sign with a new key at once; the last five keys stay published.
                  algorithm=ES256 changes the algorithm, withdraw=older withdraws the older keys
 
@@ -113,6 +124,16 @@ def _parser() -> argparse.ArgumentParser:
         metavar="URI",
         help="further redirect URIs of demo-browser, compared exactly",
     )
+    add(
+        "--acr",
+        type=_acr,
+        action="extend",
+        nargs="+",
+        metavar="NAME",
+        help="the authentication contexts that acr_values can name (default: any, and none is advertised)",
+    )
+    add("--opaque", action="store_true", help="opaque access tokens for all clients")
+    add("--dpop-nonce", action="store_true", help="demand a nonce in DPoP proofs (RFC 9449 section 8)")
     add("--verbose", action="store_true", help="one line for each request, on stderr")
     add(
         _ANYONE,
@@ -153,11 +174,15 @@ def _scope(text: str) -> str:
     return text
 
 
+def _acr(text: str) -> str:
+    if not re.fullmatch("[!-~]+", text):  # `acr_values` are separated by spaces
+        raise argparse.ArgumentTypeError("an authentication context is printable ASCII without spaces")
+    return text
+
+
 def _redirect_uri(text: str) -> str:
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*:[!$%-;=?-Z\[\]_a-z~]+", text):
-        raise argparse.ArgumentTypeError("a redirect URI is absolute and without a fragment")
-    if urlsplit(text).scheme in ("javascript", "data", "vbscript"):
-        raise argparse.ArgumentTypeError("a redirect URI must not be a script")
+    if problem := redirect_uri_problem(text):
+        raise argparse.ArgumentTypeError(problem)
     return text
 
 
@@ -226,6 +251,9 @@ def _run(parser: argparse.ArgumentParser, given: argparse.Namespace) -> int:
         algorithm=given.algorithm,
         token_seconds=given.token_seconds,
         redirect_uris=tuple(given.redirect_uri or ()),
+        acrs=tuple(given.acr or ()),
+        opaque_tokens=given.opaque,
+        dpop_nonces=given.dpop_nonce,
     )
 
     def ready() -> None:

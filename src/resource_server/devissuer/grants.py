@@ -1,16 +1,16 @@
 """Authlib's grants, bound to this issuer's clients, tokens and storage.
 
-Client credentials, authorization code and refresh token (RFC 6749), PKCE (RFC 7636), resource indicators (RFC 8707),
-the issuer in the response (RFC 9207), ID tokens (OpenID Connect Core 1.0). Authlib holds the rules of the grants; this
-module holds the storage, and the rules that are narrower than its defaults. Authlib has no types, so no other module
-imports it.
+Client credentials, authorization code and refresh token (RFC 6749), and the issuer in the response (RFC 9207). Authlib
+holds the rules of the grants; this module holds the storage, and `extensions.py` the rules that are narrower than
+Authlib's. Authlib has no types, so only these two modules and `token_endpoints.py` import it.
 """
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
-from typing import Any, ClassVar
+from typing import Any
 
 from authlib.common.security import generate_token
 from authlib.common.urls import add_params_to_uri
@@ -22,22 +22,28 @@ from authlib.oauth2.rfc6749.errors import (
     InvalidClientError,
     InvalidGrantError,
     InvalidRequestError,
+    InvalidScopeError,
     UnsupportedResponseTypeError,
 )
 from authlib.oauth2.rfc6750 import BearerTokenGenerator
-from authlib.oauth2.rfc7636 import CodeChallenge
-from authlib.oidc.core.grants import OpenIDCode
-from authlib.oidc.core.util import create_half_hash
 from django.http import HttpRequest, HttpResponse
 
-from resource_server.devissuer.clients import Client
+from resource_server.devissuer.client_metadata import MetadataError
+from resource_server.devissuer.clients import IDENTITY_SCOPES, Client
+from resource_server.devissuer.dpop import ProofVerifier
+from resource_server.devissuer.extensions import (
+    AuthenticationContext,
+    IdToken,
+    ProofKey,
+    ResourceIndicator,
+    SenderConstraint,
+)
 from resource_server.devissuer.issuer import Issuer
-from resource_server.devissuer.storage import AuthorizationCode, RefreshToken, SignIn, Storage
+from resource_server.devissuer.metadata_documents import MetadataDocuments
+from resource_server.devissuer.storage import AccessToken, AuthorizationCode, RefreshToken, SignIn, Storage
+from resource_server.devissuer.token_endpoints import ANY_CLIENT, CONFIDENTIAL, Introspection, Revocation
 
 __all__ = ["Consent", "Grants", "RefusedError"]
-
-_CONFIDENTIAL = ["client_secret_basic", "client_secret_post"]
-_ANY_CLIENT = [*_CONFIDENTIAL, "none"]
 
 
 class RefusedError(Exception):
@@ -54,20 +60,16 @@ class Consent:
     """A valid authorization request that waits for a person to decide."""
 
     client_id: str
+    client_name: str  # of the client's own choice
     redirect_uri: str
     audience: str
     scopes: tuple[str, ...]
+    acr_values: tuple[str, ...]  # the authentication contexts that the person can choose among
     grant: Any  # Authlib's
 
 
-class InvalidTargetError(OAuth2Error):  # type: ignore[misc]  # untyped base
-    """The resource is unknown, or not the one that was granted (RFC 8707 section 2)."""
-
-    error = "invalid_target"
-
-
 class AuthorizationCodeGrant(grants.AuthorizationCodeGrant):  # type: ignore[misc]  # untyped base
-    TOKEN_ENDPOINT_AUTH_METHODS = _ANY_CLIENT
+    TOKEN_ENDPOINT_AUTH_METHODS = ANY_CLIENT
 
     def save_authorization_code(self, code: str, request: Any) -> None:
         sign_in: SignIn = request.user
@@ -81,6 +83,7 @@ class AuthorizationCodeGrant(grants.AuthorizationCodeGrant):  # type: ignore[mis
             nonce=request.payload.data.get("nonce"),
             code_challenge=request.payload.data["code_challenge"],
             code_challenge_method=request.payload.data["code_challenge_method"],
+            dpop_jkt=request.payload.data.get("dpop_jkt"),
             sign_in=sign_in,
         )
         self.server.storage.codes.add(code, saved)
@@ -102,7 +105,7 @@ class AuthorizationCodeGrant(grants.AuthorizationCodeGrant):  # type: ignore[mis
 
 
 class RefreshTokenGrant(grants.RefreshTokenGrant):  # type: ignore[misc]  # untyped base
-    TOKEN_ENDPOINT_AUTH_METHODS = _ANY_CLIENT
+    TOKEN_ENDPOINT_AUTH_METHODS = ANY_CLIENT
     INCLUDE_NEW_REFRESH_TOKEN = True  # RFC 9700 section 4.14.2: rotation, for public clients
 
     def authenticate_refresh_token(self, refresh_token: str) -> RefreshToken | None:
@@ -121,64 +124,12 @@ class RefreshTokenGrant(grants.RefreshTokenGrant):  # type: ignore[misc]  # unty
 
 
 class ClientCredentialsGrant(grants.ClientCredentialsGrant):  # type: ignore[misc]  # untyped base
-    TOKEN_ENDPOINT_AUTH_METHODS = _CONFIDENTIAL
+    TOKEN_ENDPOINT_AUTH_METHODS = CONFIDENTIAL
 
-
-class ProofKey(CodeChallenge):  # type: ignore[misc]  # untyped base
-    """PKCE, compulsory and with S256 only (RFC 9700 section 2.1.1)."""
-
-    SUPPORTED_CODE_CHALLENGE_METHOD: ClassVar = ["S256"]
-
-    def validate_code_challenge(self, grant: Any, redirect_uri: str) -> None:
-        data = grant.request.payload.data
-        if not data.get("code_challenge") or data.get("code_challenge_method") != "S256":
-            raise InvalidRequestError("PKCE is compulsory: send code_challenge with code_challenge_method=S256.")
-        super().validate_code_challenge(grant, redirect_uri)
-
-
-class ResourceIndicator:
-    """Choose one audience by `resource` (RFC 8707) or `audience` (as Auth0 calls it).
-
-    The audience that was granted stays: another one is refused with a code or a refresh token.
-    """
-
-    def __call__(self, grant: Any) -> None:
-        grant.register_hook("after_validate_authorization_request_payload", self._at_authorize)
-        grant.register_hook("before_create_token_response", self._at_token)
-
-    def _at_authorize(self, grant: Any, _redirect_uri: str) -> None:
-        self._bind(grant, grant.server.issuer.options.audiences)
-
-    def _at_token(self, grant: Any) -> None:
-        credential = grant.request.authorization_code or grant.request.refresh_token
-        allowed = (credential.audience,) if credential else grant.server.issuer.options.audiences
-        self._bind(grant, allowed)
-
-    @staticmethod
-    def _bind(grant: Any, allowed: tuple[str, ...]) -> None:
-        named = grant.request.payload.datalist
-        asked = {*named.get("resource", ()), *named.get("audience", ())} or {allowed[0]}
-        if len(asked) > 1:
-            raise InvalidTargetError("A token is for one audience; ask for one at a time.")
-        audience = asked.pop()
-        if audience not in allowed:
-            raise InvalidTargetError("The audience is unknown or was not granted; see --audience.")
-        grant.request.client = replace(grant.request.client, audience=audience)
-
-
-class IdToken(OpenIDCode):  # type: ignore[misc]  # untyped base
-    def exists_nonce(self, _nonce: str, _request: Any) -> bool:
-        return False  # the client compares it; an issuer need not (OpenID Connect Core 1.0 section 15.5.2)
-
-    def encode_id_token(self, token: Mapping[str, Any], request: Any) -> str:
-        code: AuthorizationCode = request.authorization_code
-        issuer: Issuer = request.issuer
-        # Authlib knows Ed25519 by its older name only (RFC 9864).
-        algorithm = {"Ed25519": "EdDSA"}.get(issuer.keys.algorithm, issuer.keys.algorithm)
-        claims = {"at_hash": create_half_hash(token["access_token"], algorithm).decode("ascii")}
-        if code.nonce:
-            claims["nonce"] = code.nonce
-        return issuer.id_token(request.client, code.sign_in, code.scope, **claims)
+    def validate_requested_scope(self) -> None:
+        # A registered client may have both this grant and people, whose scopes make no sense here.
+        if not set(IDENTITY_SCOPES).isdisjoint((self.request.payload.scope or "").split()):
+            raise InvalidScopeError("A machine has no identity.")
 
 
 def _client_secret_basic(query_client: Any, request: Any) -> Client | None:
@@ -192,35 +143,66 @@ def _client_secret_basic(query_client: Any, request: Any) -> Client | None:
 class Grants(AuthorizationServer):  # type: ignore[misc]  # untyped base
     """The authorization server. Needs Django's settings to be configured."""
 
-    def __init__(self, issuer: Issuer, storage: Storage) -> None:
+    def __init__(self, issuer: Issuer, storage: Storage, documents: MetadataDocuments) -> None:
         super().__init__(client_model=None, token_model=None)
         self.issuer = issuer
         self.storage = storage
+        self.documents = documents
+        self.proofs = ProofVerifier(issuer.token_endpoint, storage.proofs, nonces=issuer.options.dpop_nonces)
         generator = BearerTokenGenerator(
-            access_token_generator=lambda client, user, scope, **_: issuer.access_token(client, user, scope),
+            access_token_generator=lambda client, user, scope, **_: self._access_token(client, user, scope),
             refresh_token_generator=lambda **_: generate_token(48),
             expires_generator=issuer.options.token_seconds,
         )
         self.register_token_generator("default", generator)
         self.register_client_auth_method("client_secret_basic", _client_secret_basic)
-        self.register_grant(ClientCredentialsGrant, [ResourceIndicator()])
-        self.register_grant(RefreshTokenGrant, [ResourceIndicator()])
-        self.register_grant(AuthorizationCodeGrant, [ProofKey(), ResourceIndicator(), IdToken()])
+        for_tokens = [ResourceIndicator(), SenderConstraint()]
+        self.register_grant(ClientCredentialsGrant, for_tokens)
+        self.register_grant(RefreshTokenGrant, for_tokens)
+        self.register_grant(AuthorizationCodeGrant, [ProofKey(), AuthenticationContext(), *for_tokens, IdToken()])
+        self.register_endpoint(Introspection)
+        self.register_endpoint(Revocation)
 
     def token(self, request: HttpRequest) -> HttpResponse:
         """Answer a request to the token endpoint (RFC 6749 section 3.2)."""
-        response: HttpResponse
+        # Swagger UI repeats its additions to the authorization request in the address.
+        response = self._answer(request, self.create_token_response, in_address={"audience", "resource"})
+        if nonce := self.proofs.nonce():
+            response["DPoP-Nonce"] = nonce  # RFC 9449 section 8.2: also of answers that succeed
+        return response
+
+    def introspection(self, request: HttpRequest) -> HttpResponse:
+        """Answer a request to the introspection endpoint (RFC 7662 section 2)."""
+        return self._answer(request, partial(self.create_endpoint_response, Introspection.ENDPOINT_NAME))
+
+    def revocation(self, request: HttpRequest) -> HttpResponse:
+        """Answer a request to the revocation endpoint (RFC 7009 section 2)."""
+        return self._answer(request, partial(self.create_endpoint_response, Revocation.ENDPOINT_NAME))
+
+    def _answer(
+        self,
+        request: HttpRequest,
+        endpoint: Callable[[HttpRequest], HttpResponse],
+        in_address: Collection[str] = (),
+    ) -> HttpResponse:
         try:
-            # RFC 6749 section 2.3.1. Swagger UI repeats its additions to the authorization request in the address.
-            if request.GET.keys() - {"audience", "resource"}:
+            # RFC 6749 sections 2.3.1 and 3.2.
+            if request.GET.keys() - set(in_address):
                 raise InvalidRequestError("Parameters belong in the body, not in the address.")
             for name, values in request.POST.lists():
                 if len(values) > 1 and name not in ("resource", "audience"):
                     raise InvalidRequestError("A parameter is given more than once.")
-            response = self.create_token_response(request)
+            return endpoint(request)
         except OAuth2Error as error:
-            response = self.handle_error_response(request, error)
-        return response
+            response: HttpResponse = self.handle_error_response(request, error)
+            return response
+
+    def _access_token(self, client: Client, user: SignIn | None, scope: str) -> str:
+        claims = self.issuer.access_claims(client, user, scope)
+        opaque = client.opaque_tokens or self.issuer.options.opaque_tokens
+        value = generate_token(48) if opaque else self.issuer.keys.sign(claims)
+        self.storage.issue(value, AccessToken(claims=claims, sign_in=user))
+        return value
 
     def consent(self, request: HttpRequest) -> Consent | HttpResponse:
         """Check an authorization request: a Consent for a person to decide, or the answer to the client.
@@ -239,15 +221,19 @@ class Grants(AuthorizationServer):  # type: ignore[misc]  # untyped base
             raise RefusedError("invalid_request", "A parameter holds invalid characters.") from None
         return Consent(
             client_id=grant.request.client.client_id,
+            client_name=grant.request.client.name,
             redirect_uri=grant.redirect_uri,
             audience=grant.request.client.audience,
             scopes=tuple(grant.request.scope.split()),
+            acr_values=grant.acr_values,
             grant=grant,
         )
 
-    def decide(self, consent: Consent, subject: str | None, scopes: frozenset[str]) -> HttpResponse:
+    def decide(
+        self, consent: Consent, subject: str | None, scopes: frozenset[str] = frozenset(), acr: str | None = None
+    ) -> HttpResponse:
         """Send the client a code for this person and these scopes, or `access_denied` for None."""
-        person = subject and SignIn(subject=subject, scopes=scopes, auth_time=int(time.time()))
+        person = subject and SignIn(subject=subject, scopes=scopes, auth_time=int(time.time()), acr=acr)
         response: HttpResponse = self.create_authorization_response(
             consent.grant.request, grant_user=person, grant=consent.grant
         )
@@ -256,7 +242,12 @@ class Grants(AuthorizationServer):  # type: ignore[misc]  # untyped base
     # Authlib calls the methods below.
 
     def query_client(self, client_id: str) -> Client | None:
-        return self.issuer.clients.get(client_id)
+        if client_id.startswith("https:"):
+            try:
+                return self.documents.client(client_id)
+            except MetadataError as error:
+                raise InvalidClientError(f"{error}.") from None
+        return self.issuer.clients.get(client_id) or self.storage.clients.find(client_id)
 
     def create_oauth2_request(self, request: HttpRequest) -> Any:
         made = super().create_oauth2_request(request)
@@ -272,12 +263,16 @@ class Grants(AuthorizationServer):  # type: ignore[misc]  # untyped base
             client_id=request.client.client_id,
             scope=granted.scope,  # RFC 6749 section 6: the same scope, also if the access token has less
             audience=granted.audience,
+            # RFC 9449 section 5, RFC 8705 section 4: a client without a secret proves itself by its key.
+            confirmation=request.client.confirmation if request.client.secret is None else None,
             sign_in=granted.sign_in,
         )
         self.storage.refresh_tokens.add(saved.value, saved)
 
     def generate_token(self, **grant: Any) -> dict[str, Any]:
         token: dict[str, Any] = super().generate_token(**grant)
+        if "jkt" in (grant["client"].confirmation or {}):
+            token["token_type"] = "DPoP"
         token.setdefault("scope", "")  # RFC 6749 section 5.1: required if it differs from the requested one
         return token
 

@@ -1,7 +1,6 @@
-"""The issuer itself: its metadata and the tokens that it signs.
+"""The issuer itself: its keys, and the claims of its tokens.
 
-Metadata: RFC 8414 and OpenID Connect Discovery 1.0. Access tokens: RFC 9068. ID tokens: OpenID Connect Core 1.0
-section 2.
+Access tokens: RFC 9068. ID tokens: OpenID Connect Core 1.0 section 2.
 """
 
 import secrets
@@ -9,7 +8,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from resource_server.devissuer.clients import IDENTITY_SCOPES, PEOPLE, Client, registered_clients
+from resource_server.devissuer.clients import IDENTITY_SCOPES, PEOPLE, Client, demonstration_clients
 from resource_server.devissuer.signing import SigningKeys
 from resource_server.devissuer.storage import SignIn
 
@@ -29,6 +28,9 @@ class IssuerOptions:
     algorithm: str = "RS256"
     token_seconds: int = 3600
     redirect_uris: tuple[str, ...] = ()
+    acrs: tuple[str, ...] = ()  # none: whatever a client asks for
+    opaque_tokens: bool = False
+    dpop_nonces: bool = False
 
 
 class Issuer:
@@ -38,37 +40,14 @@ class Issuer:
         self.options = options
         self.name = options.issuer
         self.base_url = options.issuer.rstrip("/")
-        self.clients = registered_clients(options.scopes, options.redirect_uris)
+        self.token_endpoint = f"{self.base_url}/token"
+        self.scopes = frozenset({*options.scopes, *IDENTITY_SCOPES})
+        self.clients = demonstration_clients(options.scopes, options.redirect_uris)
         self.keys = SigningKeys(options.algorithm)
 
-    def metadata(self) -> dict[str, Any]:
-        """The discovery document (RFC 8414 section 2). `issuer` is as given; the addresses begin with it."""
-        return {
-            "issuer": self.name,
-            "authorization_endpoint": f"{self.base_url}/authorize",
-            "token_endpoint": f"{self.base_url}/token",
-            "jwks_uri": f"{self.base_url}/jwks.json",
-            "scopes_supported": [*IDENTITY_SCOPES, *self.options.scopes],
-            "response_types_supported": ["code"],
-            "response_modes_supported": ["query"],
-            "grant_types_supported": ["authorization_code", "client_credentials", "refresh_token"],
-            "subject_types_supported": ["public"],
-            "id_token_signing_alg_values_supported": [self.keys.algorithm],
-            "token_endpoint_auth_methods_supported": [
-                "client_secret_basic",
-                "client_secret_post",
-                "none",
-            ],
-            "code_challenge_methods_supported": ["S256"],
-            "authorization_response_iss_parameter_supported": True,
-            "claims_supported": [
-                *("iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "at_hash"),
-                *("name", "email", "email_verified"),
-            ],
-            "claims_parameter_supported": False,
-            "request_parameter_supported": False,
-            "request_uri_parameter_supported": False,
-        }
+    def acr_values(self, asked: str) -> tuple[str, ...]:
+        """The authentication contexts of a request that this issuer offers, in the order of the request."""
+        return tuple(acr for acr in dict.fromkeys(asked.split()) if not self.options.acrs or acr in self.options.acrs)
 
     def rotate(self, algorithm: str | None = None, *, withdraw_older: bool = False) -> str:
         """Sign with a new key and return its `kid`; keep the last few keys published, or only the new one."""
@@ -78,8 +57,8 @@ class Issuer:
             self.keys.withdraw(old)
         return kid
 
-    def access_token(self, client: Client, user: SignIn | None, scope: str) -> str:
-        """An access token (RFC 9068 section 2.2). Without a person, `sub` is `<id>@clients`.
+    def access_claims(self, client: Client, user: SignIn | None, scope: str) -> dict[str, Any]:
+        """The claims of an access token (RFC 9068 section 2.2). Without a person, `sub` is `<id>@clients`.
 
         Auth0 spells the subject of a machine so. It never equals the subject of a person (RFC 9700 section 4.15).
         """
@@ -97,7 +76,11 @@ class Issuer:
             claims["scope"] = scope
         if user:
             claims["auth_time"] = user.auth_time
-        return self.keys.sign(claims)
+        if user and user.acr:
+            claims["acr"] = user.acr
+        if client.confirmation:
+            claims["cnf"] = dict(client.confirmation)
+        return claims
 
     def id_token(self, client: Client, user: SignIn, scope: str, **claims: Any) -> str:
         """An ID token with these further claims. Only the three known people have a name and an address."""
@@ -116,4 +99,6 @@ class Issuer:
             "exp": now + self.options.token_seconds,
             "auth_time": user.auth_time,
         }
+        if user.acr:
+            required["acr"] = user.acr
         return self.keys.sign({**identity, **claims, **required}, header={"typ": "JWT"})

@@ -1,5 +1,6 @@
 """One process that is one issuer: Django without models, a threaded server, a rotation timer."""
 
+import ipaddress
 import os
 import secrets
 import socketserver
@@ -16,8 +17,10 @@ from django.core.wsgi import get_wsgi_application
 
 from resource_server.devissuer.grants import Grants
 from resource_server.devissuer.issuer import Issuer, IssuerOptions
+from resource_server.devissuer.metadata_documents import MetadataDocuments
 from resource_server.devissuer.storage import Storage
 from resource_server.devissuer.views import Site
+from resource_server.keys.http import fetch
 
 __all__ = ["bind", "serve"]
 
@@ -61,7 +64,10 @@ def serve(
     """
     _configure(options, verbose=verbose)
     issuer = Issuer(options)
-    settings.ROOT_URLCONF = Site(issuer, Grants(issuer, Storage()))
+    loopback = ipaddress.ip_address(str(listener.server_address[0])).is_loopback
+    documents = MetadataDocuments(fetch, issuer.scopes, public=not loopback)
+    grants = Grants(issuer, Storage(access_token_seconds=options.token_seconds), documents)
+    settings.ROOT_URLCONF = Site(issuer, grants)
     listener.set_app(get_wsgi_application())
     stop = threading.Event()
     if rotate_seconds is not None:

@@ -1,4 +1,4 @@
-"""The views of the development issuer: metadata, keys, tokens, the sign-in page, rotation.
+"""The views of the development issuer: metadata, keys, clients, tokens, the sign-in page, rotation.
 
 Any origin may read the public documents (CORS protocol of the Fetch standard); only pages on loopback may read tokens.
 The demonstration secret is public, so another web site could otherwise fetch tokens through a visitor's browser.
@@ -17,9 +17,12 @@ from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
+from resource_server.devissuer.client_metadata import MetadataError
 from resource_server.devissuer.clients import PEOPLE
 from resource_server.devissuer.grants import Consent, Grants, RefusedError
 from resource_server.devissuer.issuer import Issuer
+from resource_server.devissuer.metadata import metadata
+from resource_server.devissuer.registration import register
 from resource_server.devissuer.signing import ALGORITHMS
 
 __all__ = ["Site"]
@@ -38,14 +41,17 @@ class Site:
         self.grants = grants
         redirects = map(urlsplit, issuer.options.redirect_uris)
         self._origins = {issuer.base_url} | {f"{uri.scheme}://{uri.netloc}" for uri in redirects}
-        metadata = self._public(self.metadata)
+        documents = self._public(self.metadata)
         self.urlpatterns = [
             path("", require_http_methods(["GET", "HEAD"])(self.home)),
-            path(".well-known/openid-configuration", metadata),
-            path(".well-known/oauth-authorization-server", metadata),
+            path(".well-known/openid-configuration", documents),
+            path(".well-known/oauth-authorization-server", documents),
             path("jwks.json", self._public(self.jwks)),
             path("authorize", require_http_methods(["GET", "POST"])(self.authorize)),
             path("token", csrf_exempt(self._cross_origin("POST", self.token))),
+            path("register", csrf_exempt(self._cross_origin("POST", self.register))),
+            path("introspect", csrf_exempt(self._cross_origin("POST", self.introspect))),
+            path("revoke", csrf_exempt(self._cross_origin("POST", self.revoke))),
             path("rotate", csrf_exempt(require_http_methods(["POST"])(self.rotate))),
         ]
 
@@ -53,13 +59,29 @@ class Site:
         return _page(request, "home.html", {"issuer": self.issuer, "clients": self.issuer.clients})
 
     def metadata(self, _request: HttpRequest) -> HttpResponse:
-        return _public_json(self.issuer.metadata())
+        return _public_json(metadata(self.issuer))
 
     def jwks(self, _request: HttpRequest) -> HttpResponse:
         return _public_json(self.issuer.keys.jwks())
 
     def token(self, request: HttpRequest) -> HttpResponse:
         return self.grants.token(request)
+
+    def introspect(self, request: HttpRequest) -> HttpResponse:
+        return self.grants.introspection(request)
+
+    def revoke(self, request: HttpRequest) -> HttpResponse:
+        return self.grants.revocation(request)
+
+    def register(self, request: HttpRequest) -> HttpResponse:
+        """The registration endpoint (RFC 7591 section 3)."""
+        try:
+            registered = register(request.body, self.grants.storage.clients, self.issuer.scopes)
+        except MetadataError as error:
+            return _error(400, error.error, str(error))
+        response = JsonResponse(registered, status=201)
+        response["Cache-Control"] = "no-store"
+        return response
 
     def authorize(self, request: HttpRequest) -> HttpResponse:
         """The authorization endpoint (RFC 6749 section 3.1): a page to sign in, and its answer."""
@@ -72,11 +94,18 @@ class Site:
         if request.method != "POST":
             return self._sign_in_page(request, consent)
         if request.POST.get("decision") != "allow":
-            return self.grants.decide(consent, None, frozenset())
+            return self.grants.decide(consent, None)
         subject = request.POST.get("other", "").strip() or request.POST.get("subject", "")
         if problem := _subject_problem(subject):
             return self._sign_in_page(request, consent, problem)
-        return self.grants.decide(consent, subject, frozenset(request.POST.getlist("agreed")))
+        # A script that fills in the form may leave the choice out: the first one is the default of the page.
+        acr = request.POST.get("acr", next(iter(consent.acr_values), ""))
+        return self.grants.decide(
+            consent,
+            subject,
+            frozenset(request.POST.getlist("agreed")),
+            acr if acr in consent.acr_values else None,
+        )
 
     def rotate(self, request: HttpRequest) -> HttpResponse:
         """Make a new key current; `algorithm` and `withdraw=older` are optional."""
@@ -101,10 +130,13 @@ class Site:
         agreed = sent.getlist("agreed") if sent else list(consent.scopes)
         context = {
             "consent": consent,
+            "name": consent.client_name or consent.client_id,
             "people": PEOPLE,
             "chosen": hint if hint in known else known[0],
             "other": sent.get("other", "") if sent else ("" if hint in known else hint),
             "scopes": [(name, name in agreed) for name in consent.scopes],
+            "acrs": consent.acr_values,
+            "acr": sent["acr"] if sent and "acr" in sent else next(iter(consent.acr_values), ""),
             "problem": problem,
             "max_subject": _MAX_SUBJECT,
         }
@@ -139,9 +171,10 @@ class Site:
             origin = request.headers.get("Origin")
             if origin is not None and self._is_ours(origin):
                 response["Access-Control-Allow-Origin"] = origin
+                response["Access-Control-Expose-Headers"] = "DPoP-Nonce, WWW-Authenticate"
                 if preflight:
                     response["Access-Control-Allow-Methods"] = method
-                    response["Access-Control-Allow-Headers"] = "Authorization, Content-Type, X-Requested-With"
+                    response["Access-Control-Allow-Headers"] = "Authorization, Content-Type, DPoP, X-Requested-With"
                     response["Access-Control-Max-Age"] = "600"
             return response
 
@@ -165,7 +198,9 @@ def _public_json(document: dict[str, Any]) -> HttpResponse:
 
 
 def _error(status: int, error: str, description: str) -> HttpResponse:
-    return JsonResponse({"error": error, "error_description": description}, status=status)
+    response = JsonResponse({"error": error, "error_description": description}, status=status)
+    response["Cache-Control"] = "no-store"
+    return response
 
 
 def _page(request: HttpRequest, template: str, context: dict[str, Any], status: int = 200) -> HttpResponse:

@@ -2,19 +2,24 @@
 
 import ipaddress
 import re
+import socket  # noqa: TID251 - it reads numbers here, and opens nothing
+from collections.abc import Container
 from urllib.parse import urlsplit
 
-__all__ = ["address_problem", "is_on_this_machine", "issuer_problem"]
+__all__ = ["address_problem", "is_on_this_machine", "issuer_problem", "name_problem"]
 
 MAX_URL_CHARACTERS = 2000
 
 # RFC 3986 section 2: the characters of a URL. Two parsers may read any other character in two ways.
 _URL = re.compile(r"[A-Za-z0-9:/?#\[\]@!$&'()*+,;=%._~-]+")
+# Control characters and lone surrogates.
+_NOT_IN_A_NAME = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
-def address_problem(url: object, *, http_on_loopback: bool) -> str | None:
+def address_problem(url: object, *, http_on_loopback: bool, http_hosts: Container[str] = ()) -> str | None:
     """Return why an address must not be fetched, in lower-case words; None if it may.
 
+    `http_on_loopback` admits http on this machine, `http_hosts` at the hosts with these names, in lower case.
     Does not resolve the name: the server that holds the certificate of an https name is the server that was meant.
     """
     if (
@@ -37,40 +42,62 @@ def address_problem(url: object, *, http_on_loopback: bool) -> str | None:
         return "holds a user name or a password"
     if parts.fragment or url.endswith("#"):
         return "holds a fragment"
-    if parts.scheme == "http" and not (http_on_loopback and _is_loopback(host)):
-        return "is http, which is for loopback addresses while DEBUG is on"
-    if _URL.fullmatch(url) is None:
+    if parts.scheme == "http" and host not in http_hosts and not (http_on_loopback and _is_loopback(host)):
+        return "is http, which is for loopback and DEVELOPMENT_HTTP while DEBUG is on or tests run"
+    # A percent sign in a host is decoded by some parsers and not by others.
+    if _URL.fullmatch(url) is None or "%" in host:
         return "has characters that no URL has"
     return None
 
 
-def issuer_problem(issuer: object, *, http_on_loopback: bool) -> str | None:
-    """Return why a text cannot be the name of an issuer, in lower-case words; None if it can.
+def issuer_problem(issuer: object, *, http_on_loopback: bool, http_hosts: Container[str] = ()) -> str | None:
+    """Return why an issuer cannot have metadata, in lower-case words; None if it can.
 
     RFC 8414 section 2: an https URL with a host, without query and fragment. `address_problem` adds its own limits: at
-    most 2000 characters, no user name, a port in range. The settings and the names that tokens claim obey this one
-    rule.
+    most 2000 characters, no user name, a port in range.
     """
-    problem = address_problem(issuer, http_on_loopback=http_on_loopback)
+    problem = address_problem(issuer, http_on_loopback=http_on_loopback, http_hosts=http_hosts)
     if problem is None and isinstance(issuer, str) and "?" in issuer:
         problem = "has a query"
     return problem
 
 
+def name_problem(issuer: object) -> str | None:
+    """Return why a text cannot be the name of an issuer from which nothing is fetched; None if it can.
+
+    RFC 7519 section 4.1.1: any string. Control characters are refused, as they are in a token.
+    """
+    if not isinstance(issuer, str) or not issuer or len(issuer) > MAX_URL_CHARACTERS:
+        return "is not text of 1 to 2000 characters"
+    return "has control characters" if _NOT_IN_A_NAME.search(issuer) else None
+
+
 def is_on_this_machine(host: str) -> bool:
     """Return whether a host is named as loopback, link-local (the metadata services of clouds) or no host at all.
 
-    Does not resolve names other than localhost; `fetch` looks at the address that it has connected to.
+    Does not resolve names other than localhost; `fetch` looks at the addresses that it connects to.
     """
+    host = host.rstrip(".")
     if host == "localhost" or host.endswith(".localhost"):
         return True
-    try:
-        address = ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
+    address = _numeric(host.partition("%")[0])
+    if address is None:
         return False
     # ::ffff:127.0.0.1 is another spelling of 127.0.0.1.
     address = getattr(address, "ipv4_mapped", None) or address
     return address.is_loopback or address.is_link_local or address.is_unspecified or address.is_multicast
+
+
+def _numeric(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        pass
+    try:
+        # 127.1, 0x7f000001 and 2130706433 are other spellings of 127.0.0.1.
+        return ipaddress.IPv4Address(socket.inet_aton(host))
+    except (OSError, ValueError):
+        return None
 
 
 def _is_loopback(host: str) -> bool:

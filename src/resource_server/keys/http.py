@@ -1,49 +1,79 @@
 """The only socket: fetches one document, within hard limits (RFC 9110, RFC 9112).
 
-https only (http on loopback where development allows it), no redirects, no content encoding, a size limit, and one
-deadline for name look-up, connection, TLS, headers and each byte of the body. A thread of its own does the work, so
-that no server can hold the caller longer.
+https only (http where development allows it), no redirects, a size limit before and after decoding, and one deadline
+for name look-up, connection, proxy, TLS, headers and each byte of the body. A thread of its own does the work, so that
+no server can hold the caller longer.
 """
 
 import contextlib
 import email.utils
+import os
 import re
+import selectors
 import socket
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from resource_server.errors import Unavailable
 from resource_server.keys.addresses import is_on_this_machine
+from resource_server.keys.content_coding import TooLarge, decode
 from resource_server.keys.deadline import within
 from resource_server.keys.document import FETCH_SECONDS, MAX_DOCUMENT_BYTES, Document
+from resource_server.keys.fetch_outcome import failure_outcome, seconds_text, status_outcome
+from resource_server.keys.proxies import Proxy, proxy_for
 from resource_server.reasons import UnavailableReason
 
 __all__ = ["fetch"]
+
+# RFC 7517 section 8.5.2. Some servers answer 406 unless the type is named.
+_ACCEPT = "application/jwk-set+json, application/json;q=0.9, */*;q=0.1"
 
 # RFC 9110 section 8.8.3, of a length that is worth sending back.
 _ETAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e]{0,256}"')
 
 
+# RFC 8305 section 5: the next address is tried after this time, beside those before it.
+ATTEMPT_SECONDS = 0.25
+
+# What `socket.getaddrinfo` answers.
+_Address = tuple[Any, Any, int, str, Any]
+
+_TOO_LARGE = f"larger than {MAX_DOCUMENT_BYTES // 1024} KiB"
+
+
 def fetch(
-    url: str, /, *, seconds: float = FETCH_SECONDS, known: Document | None = None, public: bool = False
+    url: str,
+    /,
+    *,
+    seconds: float = FETCH_SECONDS,
+    known: Document | None = None,
+    public: bool = False,
+    ca_file: str | None = None,
 ) -> Document:
     """Fetch the document at an address within `seconds`, whatever the server does. See `Fetch`.
 
-    Raises Unavailable: `fetch_failed`, `fetch_timeout`, `fetch_status`, `document_too_large`, `address_not_allowed`.
-    Does not check the address: it must have passed `address_problem`.
+    The proxy is the one that the environment names now. The certificates in `ca_file` are trusted beside those of
+    OpenSSL's store; both are read at each fetch. Raises Unavailable: `fetch_failed`, `fetch_timeout`, `fetch_status`,
+    `document_too_large`, `document_malformed`, `address_not_allowed`. Does not check the address: it must have passed
+    `address_problem`. Does not see the address to which a proxy connects.
     """
-    return _Exchange(url, seconds, known, public=public).result()
+    return _Exchange(url, seconds, known, public=public, ca_file=ca_file).result()
 
 
 class _Exchange:
     """One request and its answer, in a daemon thread; the caller waits for it until the deadline at most."""
 
-    def __init__(self, url: str, seconds: float, known: Document | None, *, public: bool) -> None:
+    def __init__(
+        self, url: str, seconds: float, known: Document | None, *, public: bool, ca_file: str | None = None
+    ) -> None:
         self._url = url
         self._seconds = seconds
         self._known = known
         self._public = public
+        self._ca_file = ca_file
+        self._proxy: Proxy | None = None
         self._local = False
         self._deadline = time.monotonic() + seconds
         self._handles: list[socket.socket] = []
@@ -53,19 +83,18 @@ class _Exchange:
             return within(self._seconds, self._exchange)
         except Unavailable as error:
             # Raise a new error: this one holds frames of the worker.
-            reason, retry_after = error.reason, error.retry_after
+            reason, retry_after, outcome = error.reason, error.retry_after, error.outcome
         except TimeoutError:
-            reason, retry_after = UnavailableReason.FETCH_TIMEOUT, 1
-        except Exception:  # noqa: BLE001 - DNS, TCP, TLS, HTTP and a thread at shutdown raise many kinds; the caller needs none of them
-            reason, retry_after = (
-                UnavailableReason.FETCH_TIMEOUT
-                if time.monotonic() >= self._deadline
-                else UnavailableReason.FETCH_FAILED,
-                1,
-            )
+            reason, retry_after, outcome = UnavailableReason.FETCH_TIMEOUT, 1, ""
+        except Exception as error:  # noqa: BLE001 - DNS, TCP, TLS, HTTP and a thread at shutdown raise many kinds
+            is_late = time.monotonic() >= self._deadline
+            reason = UnavailableReason.FETCH_TIMEOUT if is_late else UnavailableReason.FETCH_FAILED
+            retry_after, outcome = 1, failure_outcome(error)
         finally:
             self._end()
-        raise Unavailable(reason, retry_after=retry_after)
+        if reason is UnavailableReason.FETCH_TIMEOUT:
+            outcome = f"timed out after {seconds_text(self._seconds)}"
+        raise Unavailable(reason, retry_after=retry_after, outcome=outcome)
 
     def _end(self) -> None:
         # Shutting the connection ends a worker that still reads: else threads would gather behind a server that sends
@@ -79,23 +108,57 @@ class _Exchange:
         # Imported late: start-up does not pay for it.
         import urllib3
 
-        timeout = urllib3.Timeout(total=self._seconds)
-        pool = urllib3.connection_from_url(self._url, timeout=timeout, retries=False)
-        pool.ConnectionCls = _reporting(pool.ConnectionCls, self._opened)
-        headers = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "django-resource-server"}
+        self._proxy = proxy_for(self._url)
+        pool = self._pool()
+        pool.ConnectionCls = _connecting(pool.ConnectionCls, self._connected)
+        headers = {"Accept": _ACCEPT, "Accept-Encoding": "identity", "User-Agent": "django-resource-server"}
         if self._known is not None and self._known.etag:
             headers["If-None-Match"] = self._known.etag
         # Origin form (RFC 9112 section 3.2.1): urllib3 would send a whole address as it is, and simple servers answer
-        # it with 404.
-        target = urllib3.util.parse_url(self._url).request_uri
+        # it with 404. A proxy needs the whole address, unless it only carries TLS.
+        is_forwarded = self._proxy is not None and self._url.startswith("http:")
+        target = self._url if is_forwarded else urllib3.util.parse_url(self._url).request_uri
         with pool:
             response = pool.request(
-                "GET", target, headers=headers, redirect=False, preload_content=False, decode_content=False
+                "GET",
+                target,
+                headers=headers,
+                redirect=False,
+                assert_same_host=not is_forwarded,
+                preload_content=False,
+                decode_content=False,
             )
             try:
                 return self._document(response)
             finally:
                 response.close()
+
+    def _pool(self) -> Any:
+        """The connection pool of the address. With a proxy, TLS goes through it and is verified as without."""
+        import urllib3
+
+        options: dict[str, Any] = {"timeout": urllib3.Timeout(total=self._seconds), "retries": False}
+        if self._proxy is None:
+            if self._url.startswith("https:"):
+                options["ssl_context"] = self._trust()
+            return urllib3.connection_from_url(self._url, **options)
+        trust = self._trust()
+        manager = urllib3.ProxyManager(
+            self._proxy.url, proxy_headers=self._proxy.headers, proxy_ssl_context=trust, ssl_context=trust, **options
+        )
+        return manager.connection_from_url(self._url)
+
+    def _trust(self) -> Any:
+        import urllib3
+
+        context = urllib3.util.create_urllib3_context()
+        context.load_default_certs()
+        if self._ca_file is not None:
+            try:
+                context.load_verify_locations(self._ca_file)
+            except OSError as error:
+                raise OSError(error.errno, f"CA_FILE cannot be read: {error.strerror}") from None
+        return context
 
     def _document(self, response: Any) -> Document:
         headers = response.headers
@@ -103,9 +166,13 @@ class _Exchange:
         if response.status == 304 and known is not None and known.etag:
             body, etag = known.body, known.etag
         elif response.status == 200:
-            body, etag = self._read(response), headers.get("ETag", "")
+            body, etag = self._body(response), headers.get("ETag", "")
         else:
-            raise Unavailable(UnavailableReason.FETCH_STATUS, retry_after=_retry_after(headers.get("Retry-After", "")))
+            raise Unavailable(
+                UnavailableReason.FETCH_STATUS,
+                retry_after=_retry_after(headers.get("Retry-After", "")),
+                outcome=status_outcome(response.status),
+            )
         return Document(
             body=body,
             cache_control=headers.get("Cache-Control", ""),
@@ -114,17 +181,37 @@ class _Exchange:
             local=self._local,
         )
 
+    def _connected(self, host: str, port: int) -> socket.socket:
+        """A connection to a host: the server, or the proxy. The rules for addresses are the server's."""
+        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        is_public = self._public and self._proxy is None
+        if is_public and any(is_on_this_machine(str(address[0])) for *_, address in addresses):
+            raise Unavailable(UnavailableReason.ADDRESS_NOT_ALLOWED, outcome="leads to this machine or its link")
+        connection = _connect(addresses, self._deadline)
+        self._local = self._proxy is None and is_on_this_machine(str(connection.getpeername()[0]))
+        self._opened(connection)
+        return connection
+
     def _opened(self, opened: socket.socket) -> None:
-        self._local = is_on_this_machine(str(opened.getpeername()[0]))
-        if self._local and self._public:
-            raise Unavailable(UnavailableReason.ADDRESS_NOT_ALLOWED)
         # A second handle: TLS takes over the socket for its handshake, and the connection drops it as soon as the
         # headers announce a close, while the body is still being read.
         self._handles.append(opened.dup())
         if time.monotonic() >= self._deadline:
             # The caller has left, so this thread must shut the connection.
             self._end()
+            opened.close()
             raise TimeoutError
+
+    def _body(self, response: Any) -> bytes:
+        coding = response.headers.get("Content-Encoding", "")
+        try:
+            return decode(self._read(response), coding, at_most=MAX_DOCUMENT_BYTES)
+        except TooLarge:
+            raise Unavailable(UnavailableReason.DOCUMENT_TOO_LARGE, outcome=_TOO_LARGE) from None
+        except ValueError:
+            raise Unavailable(
+                UnavailableReason.DOCUMENT_MALFORMED, outcome="its Content-Encoding cannot be decoded"
+            ) from None
 
     def _read(self, response: Any) -> bytes:
         body = bytearray()
@@ -132,24 +219,89 @@ class _Exchange:
         while chunk := response.read1(65536):
             body += chunk
             if len(body) > MAX_DOCUMENT_BYTES:
-                raise Unavailable(UnavailableReason.DOCUMENT_TOO_LARGE)
+                raise Unavailable(UnavailableReason.DOCUMENT_TOO_LARGE, outcome=_TOO_LARGE)
             if time.monotonic() >= self._deadline:
                 raise Unavailable(UnavailableReason.FETCH_TIMEOUT)
         return bytes(body)
 
 
-def _reporting(connection_class: Any, opened: Callable[[socket.socket], None]) -> Any:
-    class Reporting(connection_class):  # type: ignore[misc] # the class is chosen by the scheme, at run time
+def _connecting(connection_class: Any, connect: Callable[[str, int], socket.socket]) -> Any:
+    """The class of connections that are made by a function. Its errors are urllib3's own."""
+    from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+
+    class Connecting(connection_class):  # type: ignore[misc] # the class is chosen by the scheme, at run time
         def _new_conn(self) -> socket.socket:
-            connected: socket.socket = super()._new_conn()
             try:
-                opened(connected)
-            except BaseException:
-                connected.close()
-                raise
+                connected = connect(self._dns_host.strip("[]"), self.port)
+            except socket.gaierror as error:
+                raise NameResolutionError(self.host, self, error) from error
+            except TimeoutError as error:
+                raise ConnectTimeoutError(self, f"Connection to {self.host} timed out") from error
+            except OSError as error:
+                raise NewConnectionError(self, f"Failed to establish a new connection: {error}") from error
+            connected.settimeout(self.timeout)
             return connected
 
-    return Reporting
+    return Connecting
+
+
+def _connect(addresses: Sequence[_Address], deadline: float) -> socket.socket:
+    """The connection to the first address that answers, so that a dead one costs a moment and not the deadline.
+
+    Raises TimeoutError at the deadline (monotonic clock), and the last OSError if every address refuses.
+    """
+    waiting, now = _by_turns(addresses), time.monotonic()
+    pause = min(ATTEMPT_SECONDS, (deadline - now) / (2 * len(waiting) or 1))
+    failure, next_at = OSError("no address"), now
+    with selectors.DefaultSelector() as selector:
+        try:
+            while waiting or selector.get_map():
+                now = time.monotonic()
+                if now >= deadline:
+                    raise TimeoutError
+                if waiting and now >= next_at:
+                    next_at = now + pause
+                    try:
+                        selector.register(_begin(waiting.pop(0)), selectors.EVENT_WRITE)
+                    except OSError as error:
+                        failure, next_at = error, now
+                        continue
+                for key, _ in selector.select((min(next_at, deadline) if waiting else deadline) - now):
+                    connection: Any = selector.unregister(key.fileobj).fileobj
+                    code = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+                    if code == 0:
+                        return connection  # type: ignore[no-any-return] # a socket of `_begin`
+                    connection.close()
+                    failure, next_at = OSError(code, os.strerror(code)), now
+            raise failure
+        finally:
+            for key in list(selector.get_map().values()):
+                key.fileobj.close()  # type: ignore[union-attr] # a socket of `_begin`
+
+
+def _by_turns(addresses: Sequence[_Address]) -> list[_Address]:
+    """RFC 8305 section 4: the families take turns, so that no number of dead IPv6 addresses delays IPv4."""
+    turns: Counter[Any] = Counter()
+    ranked = []
+    for address in addresses:
+        ranked.append((turns[address[0]], address))
+        turns[address[0]] += 1
+    return [address for _, address in sorted(ranked, key=lambda pair: pair[0])]
+
+
+def _begin(address: _Address) -> socket.socket:
+    """A socket that is being connected to an address. Raises OSError."""
+    family, kind, protocol, _, peer = address
+    connection = socket.socket(family, kind, protocol)
+    try:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            connection.connect(peer)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 def _whole_seconds(value: str) -> int:

@@ -36,6 +36,8 @@ _CURVES = {
 # RFC 7518 section 3.2: a secret is at least as long as the hash's output, here in bytes.
 _SECRET_BYTES = {"HS256": 32, "HS384": 48, "HS512": 64}
 _PUBLIC_MEMBERS = {"RSA": ("kty", "n", "e"), "EC": ("kty", "crv", "x", "y"), "OKP": ("kty", "crv", "x")}
+_NUMBERS = frozenset({"n", "e", "x", "y"})
+_TO_BASE64URL = str.maketrans("+/", "-_")
 _PEM_BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----[^-]*-----END \1-----")
 
 
@@ -162,11 +164,13 @@ def _parse_key(jwk: object) -> VerificationKey:
     if not isinstance(kty, str) or kty not in _PUBLIC_MEMBERS:
         raise ValueError("kty is not RSA, EC or OKP")
     # Everybody knows a private key that was published, so its signature proves nothing.
-    if "d" in jwk:
+    if jwk.get("d") is not None:
         raise ValueError("is a private key")
-    if jwk.get("use", "sig") != "sig":
+    if jwk.get("use") not in (None, "sig"):
         raise ValueError("use is not sig")
-    operations = jwk.get("key_ops", ("verify",))
+    operations = jwk.get("key_ops")
+    if operations is None:
+        operations = ("verify",)
     if not isinstance(operations, list | tuple) or "verify" not in operations:
         raise ValueError("key_ops lack verify")
     if kid is not None and not isinstance(kid, str):
@@ -202,10 +206,14 @@ def _import(kty: str, jwk: Mapping[str, Any]) -> tuple[Any, str]:
     members: dict[str, Any] = {name: jwk.get(name) for name in _PUBLIC_MEMBERS[kty]}
     if not all(isinstance(value, str) and len(value) <= MAX_MEMBER_CHARACTERS for value in members.values()):
         raise ValueError("cannot be read")
+    # Some issuers pad base64url or write base64 (RFC 4648 section 4). Both have one reading.
+    for name in _NUMBERS.intersection(members):
+        members[name] = members[name].translate(_TO_BASE64URL).rstrip("=")
     types: dict[str, type[RSAKey | ECKey | OKPKey]] = {"RSA": RSAKey, "EC": ECKey, "OKP": OKPKey}
     try:
-        key = types[kty].import_key(members)
-        public_key, thumbprint = key.public_key, key.thumbprint()
+        public_key: Any = types[kty].import_key(members).public_key
+        # Of the key and not of the members, which may have zeros in front (RFC 7638 section 7).
+        thumbprint = types[kty].import_key(public_key).thumbprint()
     except Exception:  # noqa: BLE001 - the library raises many kinds of errors for broken keys
         raise ValueError("cannot be read") from None
     # A modulus below 2048 bits is within reach of factoring (RFC 7518 section 3.3).

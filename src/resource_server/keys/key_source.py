@@ -15,7 +15,7 @@ class KeySource:
     """The keys of `issuer` are those of `key_set`, else those at `jwks_uri`, else those that its metadata name.
 
     While the issuer fails, keys whose life has ended serve `stale_seconds` longer. `http_on_loopback` admits http
-    addresses on this machine, for development.
+    addresses on this machine, `http_hosts` at the hosts with these names, both for development.
     """
 
     issuer: str
@@ -23,3 +23,4 @@ class KeySource:
     key_set: KeySet | None = None
     stale_seconds: int = STALE_SECONDS
     http_on_loopback: bool = False
+    http_hosts: frozenset[str] = frozenset()

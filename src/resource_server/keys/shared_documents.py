@@ -17,13 +17,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeGuard, TypeVar
 
+from resource_server.clocks import time_of_day
 from resource_server.errors import Unavailable
 from resource_server.forks import on_fork
 from resource_server.keys.deadline import within
-from resource_server.keys.document import Document, Fetch
+from resource_server.keys.document import Document, Fetch, parse_document
 from resource_server.keys.key_set import parse_key_set
 from resource_server.keys.metadata import metadata_urls
-from resource_server.strict_json import parse_object
 
 __all__ = ["SharedDocuments", "Store"]
 
@@ -79,7 +79,7 @@ class SharedDocuments:
     `secret` seals the entries: without it no entry can be made. `now` is in seconds since 1970.
     """
 
-    def __init__(self, fetch: Fetch, store: Store, *, secret: bytes, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, fetch: Fetch, store: Store, *, secret: bytes, now: Callable[[], float] = time_of_day) -> None:
         self._fetch = fetch
         self._store = store
         self._secret = secret
@@ -110,7 +110,9 @@ class SharedDocuments:
             held = look(math.inf) or held
             if held is None:
                 raise
-            return held if _is_fresh(held) else replace(held, failure=error.reason)
+            if _is_fresh(held):
+                return held
+            return replace(held, failure=error.reason, outcome=error.outcome or error.reason.message)
         else:
             self._share(key, url, document, until=deadline)
             return document
@@ -152,7 +154,7 @@ class SharedDocuments:
         # The answer may be as old as the question (RFC 9111 section 4.2.3).
         asked_at = self._now()
         document = self._fetch(url, seconds=seconds, known=known, public=public)
-        return replace(document, stored_at=asked_at, held_seconds=0.0, failure=None)
+        return replace(document, stored_at=asked_at, held_seconds=0.0, failure=None, outcome="")
 
     def _share(self, key: str, url: str, document: Document, *, until: float) -> None:
         # An unusable document, such as a gateway's page, must not keep other processes from fetching.
@@ -268,7 +270,7 @@ def _is_fresh(document: Document | None) -> TypeGuard[Document]:
 def _is_usable(url: str, document: Document) -> bool:
     """Return whether a document is a key set with a key, or the metadata of an issuer with this address. Does not judge it by a policy."""
     try:
-        members = parse_object(document.body)
+        members = parse_document(document.body)
         if "keys" in members:
             return bool(parse_key_set(members).keys)
         issuer = members.get("issuer")

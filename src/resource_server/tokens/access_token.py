@@ -169,7 +169,7 @@ def access_token(
     for name in claim_names.client_id:
         if name in named and (client_id := named[name]) is not None:
             break
-    machine = is_machine(without_nulls(claims), subject, client_id)
+    present = without_nulls(claims) if None in claims.values() else claims
     return AccessToken(
         issuer=claims["iss"],
         subject=subject,
@@ -181,7 +181,8 @@ def access_token(
         issued_at=claims.get("iat"),
         expires_at=claims["exp"],
         claims=claims,
-        is_machine=machine or not (claim_names.are_plain or claim_names.has_subject(claims)),
+        is_machine=is_machine(present, subject, client_id)
+        or not (claim_names.are_plain or claim_names.has_subject(claims)),
         rights=rights,
     )
 

@@ -34,6 +34,10 @@ class Verdict:
 class Authority(Protocol):
     """Who can tell whether a token of one kind is good, such as the keys of its issuer."""
 
+    def known(self, credentials: Credentials, now: float) -> Verdict | None:
+        """The result of `verify` if it needs no I/O, else None. Raises what `verify` raises."""
+        ...
+
     def verify(self, credentials: Credentials, now: float) -> Flow[Verdict]:
         """The verdict on a token; `now` is in seconds since 1970. Yields only where it must block.
 

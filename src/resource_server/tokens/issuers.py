@@ -5,6 +5,7 @@ verified. Anyone can name issuers, so those on trial are kept apart: they cannot
 """
 
 import math
+import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -13,7 +14,6 @@ from typing import Any
 from resource_server.errors import InvalidToken, Unavailable
 from resource_server.flow import Blocking, Flow
 from resource_server.forks import on_fork
-from resource_server.keys.addresses import issuer_problem
 from resource_server.keys.issuer_keys import IssuerKeys
 from resource_server.reasons import TokenReason
 from resource_server.tokens.policy import Policy
@@ -25,6 +25,9 @@ MAX_ISSUERS = 1000
 # The function's answer, None included, is cached for this long.
 BELIEVED_SECONDS = 60
 MAX_STRANGERS = 10_000
+
+# The characters of RFC 3986 and those that a bare word may have.
+_NAME = re.compile(r"[!-~]{1,2000}")
 
 # The policy for an issuer that a token claims, or None. It may block, and may raise Unavailable.
 PolicyOf = Callable[[str], Policy | None]
@@ -91,7 +94,7 @@ class Issuers:
         """The trusted issuer that a token claims. Yields only if the function must be asked.
 
         Raises InvalidToken (`issuer_not_trusted`), and the function's error if there is no earlier answer. A name that
-        cannot be configured (`issuer_problem`) does not reach the function.
+        is not visible ASCII (2000 characters at most) does not reach the function and its database.
         """
         if (known := self.known(unverified_issuer)) is not None:
             return known
@@ -99,10 +102,8 @@ class Issuers:
             raise InvalidToken(TokenReason.ISSUER_NOT_TRUSTED)
         now = self._clock()
         issuer = self._found(unverified_issuer)
-        # The settings decide whether http on loopback is admitted, so the function's answer decides it.
-        if issuer_problem(unverified_issuer, http_on_loopback=True) or now < self._strangers.get(
-            unverified_issuer, -math.inf
-        ):
+        # Any such name may be an issuer whose keys the answer gives; what it lacks, the checks of the answer find.
+        if _NAME.fullmatch(unverified_issuer) is None or now < self._strangers.get(unverified_issuer, -math.inf):
             raise InvalidToken(TokenReason.ISSUER_NOT_TRUSTED)
         policy_of = self._policy_of
         try:

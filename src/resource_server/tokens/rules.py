@@ -52,8 +52,8 @@ class Rule:
 def judge(token: UnverifiedToken, policy: Policy, now: float) -> None:
     """Refuse a token that the policy cannot accept, whatever its signature. `now` is in seconds since 1970.
 
-    If the policy's claim names are not plain, the token is one that `named` returned. Raises InvalidToken with the reason of the first rule that refuses. Does not verify the signature or a proof, and
-    does not judge scopes.
+    If the policy's claim names are not plain, the token is one that `named` returned. Raises InvalidToken with the
+    reason of the first rule that refuses. Does not verify the signature or a proof, and does not judge scopes.
     """
     for check in _HEADER_CHECKS:
         check(token, policy, now)
@@ -178,8 +178,8 @@ def _subject(token: UnverifiedToken, policy: Policy, now: float) -> None:
 def _client_id(token: UnverifiedToken, policy: Policy, now: float) -> None:
     claims = token.unverified_claims
     for name in policy.claim_names.client_id:
-        if name in claims and claims[name] is not None:
-            if not _is_printable(claims[name]):
+        if name in claims and (client_id := claims[name]) is not None:
+            if not _is_printable(client_id):
                 raise InvalidToken(TokenReason.CLIENT_ID_MALFORMED)
             return  # the others do not count
 
@@ -187,8 +187,8 @@ def _client_id(token: UnverifiedToken, policy: Policy, now: float) -> None:
 def _scope(token: UnverifiedToken, policy: Policy, now: float) -> None:
     claims = token.unverified_claims
     for name in policy.claim_names.scope:
-        if name in claims and claims[name] is not None:
-            if not (isinstance(claims[name], str) or _is_strings(claims[name])):
+        if name in claims and (scopes := claims[name]) is not None:
+            if not (isinstance(scopes, str) or _is_strings(scopes)):
                 raise InvalidToken(TokenReason.SCOPE_MALFORMED)
             return  # as above
 
@@ -197,10 +197,10 @@ def _kind(token: UnverifiedToken, policy: Policy, now: float) -> None:
     # A token without a type of its own can be of any kind; claims that other kinds alone have tell it.
     if token.unverified_header.get("typ") == "at+jwt" or _media_type(token) != "jwt":
         return
-    claims = without_nulls(token.unverified_claims)
-    # An issuer that says in the token what it is may add the nonce to its access tokens, as Keycloak does.
-    foreign = policy.foreign_claims - {"nonce"} if _names_its_kind(claims, policy) else policy.foreign_claims
-    if not foreign.isdisjoint(claims):
+    claims = token.unverified_claims
+    if None in claims.values():
+        claims = without_nulls(claims)
+    if not policy.foreign_claims.isdisjoint(claims) and _is_foreign(claims, policy):
         raise InvalidToken(TokenReason.NOT_AN_ACCESS_TOKEN)
     if policy.access_token_claims and policy.access_token_claims.isdisjoint(claims):
         raise InvalidToken(TokenReason.NOT_AN_ACCESS_TOKEN)
@@ -249,8 +249,10 @@ def _media_type(token: UnverifiedToken) -> str:
     return media_type(typ) if isinstance(typ, str) else ""
 
 
-def _names_its_kind(claims: dict[str, Any], policy: Policy) -> bool:
-    return any(kind is not None and claims.get(name) == kind for name, kind in policy.kind_claims)
+def _is_foreign(claims: dict[str, Any], policy: Policy) -> bool:
+    # An issuer that says in the token what it is may add the nonce to its access tokens, as Keycloak does.
+    names_its_kind = any(kind is not None and claims.get(name) == kind for name, kind in policy.kind_claims)
+    return not names_its_kind or policy.foreign_claims.intersection(claims) != {"nonce"}
 
 
 def _is_machine(claims: dict[str, Any], policy: Policy) -> bool:
