@@ -41,6 +41,7 @@ class ResourceServer:
     verifier: Verifier
     finders: Mapping[UserSource, UserFinder | None]
     realm: str
+    throttle_rates: Mapping[str, str]
 
 
 _current: ResourceServer | None = None
@@ -89,7 +90,9 @@ def configure() -> tuple[ResourceServer | None, list[Problem]]:
         fetch=fetch_documents,
         on_event=partial(report, ResourceServer),
     )
-    return ResourceServer(verifier=verifier, finders=finders, realm=config.realm), []
+    return ResourceServer(
+        verifier=verifier, finders=finders, realm=config.realm, throttle_rates=config.throttle_rates
+    ), []
 
 
 def current() -> ResourceServer:

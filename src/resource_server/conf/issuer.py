@@ -12,6 +12,7 @@ from typing import Any, Final
 from resource_server.conf.problems import Problem, problem
 from resource_server.conf.providers import GENERIC, PROVIDERS, Provider
 from resource_server.conf.reading import Reading, closest, default_of, strings
+from resource_server.conf.rights import RIGHTS, right_claims, right_names
 from resource_server.conf.static_keys import KEY_SOURCES, static_key_set
 from resource_server.conf.users import users_of
 from resource_server.keys.addresses import address_problem, issuer_problem, name_problem
@@ -29,6 +30,8 @@ POLICY_KEYS: Final = (
     "TOKEN_TYPE",
     *KEY_SOURCES,
     "CLAIMS",
+    "SCOPE_HIERARCHY",
+    "DJANGO_PERMISSIONS",
     "CLOCK_SKEW_SECONDS",
     "STALE_SECONDS",
     "USERS",
@@ -73,6 +76,7 @@ def parse_policy(
         machines_only=provider.machines_only,
         is_machine=provider.is_machine,
         users=users_of(reading),
+        rights=right_claims(reading, provider.rights),
     )
     return (None, reading.problems) if reading.problems else (policy, [])
 
@@ -197,13 +201,14 @@ def _claim_names(reading: Reading, provider: Provider) -> ClaimNames:
     claims = reading.settings.get("CLAIMS", {})
     names: dict[Any, Any] = {"": None}
     if isinstance(claims, Mapping):
-        names = {role: _one_or_some(role, value) for role, value in claims.items()}
+        names = {role: _one_or_some(role, value) for role, value in claims.items() if role not in RIGHTS}
     reason = "It is not a dict of claim names"
     if set(names) <= _ONE_CLAIM | _SOME_CLAIMS and None not in names.values():
         subject = names.get("subject")
         if isinstance(subject, tuple):
             names |= {"subject": subject[0], "client_as_subject": subject[1:]}
         try:
+            right_names(claims)
             return replace(provider.claim_names, **names)
         except ValueError as error:
             reason = str(error)
