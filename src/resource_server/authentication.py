@@ -260,11 +260,21 @@ def _authorize(
         credential = None if authenticated is None else _found(request, authenticated, admits=admits)
     try:
         if credential is None:
-            raise NoCredentials(CredentialsReason.CREDENTIALS_MISSING)
+            raise NoCredentials(CredentialsReason.CREDENTIALS_MISSING, scopes=requirement.scopes)
         return requirement.check(credential)
     except AuthorizationError as error:
+        if isinstance(error, InsufficientScope) and isinstance(credential, AccessToken):
+            error.granted = _granted(credential)
         yield from _report(request, error)
         raise
+
+
+def _granted(token: AccessToken) -> tuple[str, ...]:
+    """The scopes of a token, where a client that asks for more of them must ask for these too."""
+    try:
+        return tuple(sorted(token.scopes)) if current().challenge_granted_scopes else ()
+    except Unavailable:
+        return ()
 
 
 def _report(request: HttpRequest, error: AuthorizationError) -> Flow[None]:

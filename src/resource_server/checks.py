@@ -1,24 +1,28 @@
-"""System checks of the settings: the errors E001 to E031, and the warnings W002 to W004.
+"""System checks of the settings: the errors E001 to E035, and the warnings W002 to W004, W009 and W010.
 
 Importing this module registers them, and with them the checks of views and middleware in `view_checks.py`. Their texts
 are in `conf/problems.py`. Nothing is fetched: the result does not depend on whether an issuer is up.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from django.apps import AppConfig
 from django.conf import settings
 from django.core import checks
+from django.urls import resolve
 
 import resource_server.view_checks  # noqa: F401 - registers by being imported
 from resource_server.conf.problems import problem
 from resource_server.conf.project import form_problems
+from resource_server.protected_resource import WELL_KNOWN
 from resource_server.server import configure
 
 __all__ = [
     "check_issuer_form",
     "check_lookup_of_several_issuers",
+    "check_metadata_are_served",
     "check_settings",
     "check_shared_cache",
 ]
@@ -26,7 +30,7 @@ __all__ = [
 
 @checks.register()
 def check_settings(app_configs: Sequence[AppConfig] | None = None, **_: Any) -> list[checks.CheckMessage]:
-    """E001 to E031: RESOURCE_SERVER, each problem by itself."""
+    """E001 to E035: RESOURCE_SERVER, each problem by itself."""
     _server, problems = configure()
     return [each.check_message() for each in problems]
 
@@ -63,3 +67,23 @@ def check_lookup_of_several_issuers(
     if len(by_lookup) < 2 and not (isinstance(issuers, str) and common == "lookup"):
         return []
     return [problem("W004").check_message()]
+
+
+@checks.register()
+def check_metadata_are_served(app_configs: Sequence[AppConfig] | None = None, **_: Any) -> list[checks.CheckMessage]:
+    """W009, W010: PUBLIC_ORIGIN without a resource to publish, or without the URL patterns that publish it."""
+    server, _problems = configure()
+    if server is None or not settings.RESOURCE_SERVER.get("PUBLIC_ORIGIN"):
+        return []
+    resources = server.answers.resources
+    if not resources:
+        return [problem("W009").check_message()]
+    unserved = [each.metadata_url for each in resources if not _is_served(WELL_KNOWN + each.path)]
+    return [problem("W010", url=url).check_message() for url in unserved]
+
+
+def _is_served(path: str) -> bool:
+    # The URLconf of a project may raise anything, which Django itself reports.
+    with suppress(Exception):
+        return getattr(resolve(path).func, "__module__", "") == "resource_server.views"
+    return False

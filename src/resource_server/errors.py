@@ -11,7 +11,7 @@
     └── Unavailable              503  no verdict was reached; the caller is not at fault
 
 Imports nothing of Django. A leaf has a `code` (the RFC's), a `status` (HTTP) and its own enum of reasons
-(`reasons.py`). No error holds a value of a token.
+(`reasons.py`). No message holds a value of a token.
 """
 
 from typing import ClassVar
@@ -73,13 +73,17 @@ class InvalidRequest(Rejected):
 
 
 class NoCredentials(Rejected):
-    """The request carries no access token. The challenge has no error code then (RFC 6750 section 3.1)."""
+    """The request carries no access token. The challenge has no error code then (RFC 6750 section 3.1).
+
+    `scopes` are those of a token that would do.
+    """
 
     status = 401
     reasons = CredentialsReason
 
-    def __init__(self, reason: CredentialsReason) -> None:
+    def __init__(self, reason: CredentialsReason, *, scopes: tuple[str, ...] = ()) -> None:
         super().__init__(reason)
+        self.scopes = scopes
 
 
 class InvalidToken(Rejected):
@@ -96,7 +100,8 @@ class InvalidToken(Rejected):
 class InsufficientScope(Rejected):
     """The access token is valid but does not give the required right (RFC 6750 section 3.1, `insufficient_scope`).
 
-    `scopes` are those that the resource needs, in the order in which the view names them.
+    `scopes` are those that the resource needs, in the order in which the view names them. `granted` are the token's own,
+    if the challenge is to name them too.
     """
 
     code = "insufficient_scope"
@@ -108,9 +113,10 @@ class InsufficientScope(Rejected):
         self.message += " ".join(missing)
         self.scopes = scopes
         self.missing = missing
+        self.granted: tuple[str, ...] = ()
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _insufficient_scope, (self.reason, self.scopes, self.missing)
+        return _insufficient_scope, (self.reason, self.scopes, self.missing), {"granted": self.granted}
 
 
 def _insufficient_scope(reason: ScopeReason, scopes: tuple[str, ...], missing: tuple[str, ...]) -> InsufficientScope:

@@ -11,10 +11,10 @@ from resource_server.errors import InsufficientScope
 from resource_server.reasons import ScopeReason
 from resource_server.tokens.access_token import AccessToken
 
-__all__ = ["AnyScope", "AnyToken", "Requirement", "Scopes"]
+__all__ = ["SCOPE", "AnyScope", "AnyToken", "Requirement", "Scopes"]
 
 # RFC 6749 section 3.3: scope-token
-_SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
+SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Requirement:
         if not scopes:
             raise ValueError("name at least one scope")
         for scope in scopes:
-            if not (isinstance(scope, str) and _SCOPE.fullmatch(scope)):
+            if not (isinstance(scope, str) and SCOPE.fullmatch(scope)):
                 raise ValueError(
                     f"not a scope: {scope!r} (RFC 6749 section 3.3: printable ASCII without space, quote or backslash)"
                 )

@@ -10,6 +10,7 @@ from resource_server import authentication
 from resource_server.admission import admitted
 from resource_server.errors import AuthorizationError
 from resource_server.requirements import Requirement
+from resource_server.rest_answers import finish_answer
 from resource_server.rest_authentication import AccessTokenAuthentication, AuthorizationFailed
 from resource_server.tokens.access_token import AccessToken
 
@@ -23,7 +24,7 @@ def require(request: Request, requirement: Requirement) -> None:
     try:
         authentication.authorize(request._request, requirement, credential=_credential(request))
     except AuthorizationError as error:
-        raise AuthorizationFailed(error) from error
+        raise _failed(request, error) from error
 
 
 async def arequire(request: Request, requirement: Requirement) -> None:
@@ -31,7 +32,13 @@ async def arequire(request: Request, requirement: Requirement) -> None:
     try:
         await authentication.aauthorize(request._request, requirement, credential=_credential(request))
     except AuthorizationError as error:
-        raise AuthorizationFailed(error) from error
+        raise _failed(request, error) from error
+
+
+def _failed(request: Request, error: AuthorizationError) -> AuthorizationFailed:
+    if (view := request.parser_context.get("view")) is not None:
+        finish_answer(view)  # also for a view whose authentication classes are all of others
+    return AuthorizationFailed(error, request)
 
 
 def reads_tokens_first(view: Any, initkwargs: Mapping[str, Any]) -> bool:
