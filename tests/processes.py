@@ -35,6 +35,7 @@ VARIABLES = [
     "JWKS_URI",
     "ONCE",
     "PORT",
+    "PUBLIC_ORIGIN",
     "REDIS_URL",
     "SECRET_KEY",
     "TOKEN_TYPE",

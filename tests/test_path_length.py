@@ -36,8 +36,8 @@ MARGIN = 0.05
 # Python -> view -> (calls, instructions) to the open view, with a seen token, at the first sight of a token.
 MEASURED = {
     "3.11": {
-        "rest": ((420, 4630), (453, 5015), (560, 6458)),
-        "plain": ((140, 1561), (192, 2136), (301, 3603)),
+        "rest": ((420, 4630), (469, 5180), (576, 6627)),
+        "plain": ((140, 1561), (204, 2257), (313, 3728)),
     },
     "3.12": {
         "rest": ((409, 4243), (441, 4591), (548, 5909)),

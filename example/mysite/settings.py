@@ -51,6 +51,8 @@ else:
 # Auth0 types its access tokens "JWT" by default and "at+jwt" where the API asks for the RFC 9068 profile.
 _token_types = ["at+jwt", "JWT"] if env("AUTH0_DOMAIN") else ["at+jwt"]
 _optional = {"ALGORITHMS": env_list("ALGORITHMS"), "JWKS_URI": env("JWKS_URI"), "USERS": env("USERS")}
+# With PUBLIC_ORIGIN, clients find the issuer by themselves (RFC 9728).
+_optional["PUBLIC_ORIGIN"] = env("PUBLIC_ORIGIN")
 
 RESOURCE_SERVER = {
     "ISSUER": _issuer,

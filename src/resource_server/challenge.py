@@ -98,6 +98,5 @@ def _replaced(text: str, keep: str = "") -> str:
 def _escaped(text: str) -> str:
     # RFC 9110 section 5.6.4: a quoted pair stands for its second character.
     return "".join(
-        f"\\{character}" if character in '"\\=' else character if " " <= character <= "~" else "?"
-        for character in text
+        f"\\{character}" if character in '"\\=' else character if " " <= character <= "~" else "?" for character in text
     )

@@ -30,9 +30,7 @@ class ProtectedResource:
         # Clients search the challenge for `scope=` without parsing it; an encoded "=" leads to the same document.
         metadata_url = f"{origin}{WELL_KNOWN}{path}".replace("=", "%3D")
         servers = tuple(dict.fromkeys(authorization_servers))
-        return cls(
-            identifier=identifier, path=unquote(path), metadata_url=metadata_url, authorization_servers=servers
-        )
+        return cls(identifier=identifier, path=unquote(path), metadata_url=metadata_url, authorization_servers=servers)
 
 
 def resource_at(resources: Iterable[ProtectedResource], path: str) -> ProtectedResource | None:

@@ -28,9 +28,9 @@ def _finalized(
     response = finalize(request, response, *args, **kwargs)
     is_refusal = response.status_code in REFUSALS
     # `_auth` and not `auth`, which would authenticate a request that no class has read.
-    if is_refusal or isinstance(getattr(request, "_auth", None), AccessToken):
-        if "Cache-Control" not in response.headers:
-            response.headers["Cache-Control"] = "no-store" if is_refusal else "private"
+    is_ours = is_refusal or isinstance(getattr(request, "_auth", None), AccessToken)
+    if is_ours and "Cache-Control" not in response.headers:
+        response.headers["Cache-Control"] = "no-store" if is_refusal else "private"
     if getattr(response, "exception", False):
         _describe(view, response)
     return response  # type: ignore[no-any-return] # REST framework's own
