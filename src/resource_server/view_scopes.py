@@ -36,10 +36,11 @@ def _of_callback(callback: Any) -> Iterator[str]:
         yield from _of_rest_view(callback)
     elif isinstance(view, type):
         marks += noted_on_class(view, "dispatch", *getattr(view, "http_method_names", ()))
-    # django-ninja's PathView, whose method is the callback.
-    for operation in getattr(getattr(callback, "__self__", None), "operations", ()):
-        marks += noted_on_function(operation.view_func)
-        marks += [mark for auth in operation.auth_callbacks for mark in noted(auth)]
+    # The view of django-ninja is a function that holds its PathView in its closure.
+    for cell in getattr(callback, "__closure__", None) or ():
+        for operation in getattr(cell.cell_contents, "operations", ()):
+            marks += noted_on_function(operation.view_func)
+            marks += [mark for auth in operation.auth_callbacks for mark in noted(auth)]
     for mark in marks:
         yield from mark.scopes
 
