@@ -143,10 +143,10 @@ def call(request):
     def call(method, path, **headers):
         headers = {name.replace("_", "-"): value for name, value in headers.items()}
         if request.param == "sync":
-            return Client().generic(method, path, headers=headers)
+            return Client(enforce_csrf_checks=True).generic(method, path, headers=headers)
 
         async def send():
-            return await AsyncClient().generic(method, path, headers=headers)
+            return await AsyncClient(enforce_csrf_checks=True).generic(method, path, headers=headers)
 
         return async_to_sync(send)()
 

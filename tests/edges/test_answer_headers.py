@@ -196,7 +196,7 @@ def test_other_answers_keep_their_form(get, client, issuer, problems):
 
 
 def own_handler(exception, context):
-    return Response({"own": exception.detail}, status=exception.status_code)
+    return Response({"detail": "in its own words", "own": exception.detail}, status=exception.status_code)
 
 
 def test_a_handler_of_the_project_decides_by_itself(get, issuer, problems, monkeypatch):
@@ -205,6 +205,7 @@ def test_a_handler_of_the_project_decides_by_itself(get, issuer, problems, monke
 
     assert (response.status_code, response["Content-Type"]) == (403, "application/json")
     assert response.json() == {
+        "detail": "in its own words",
         "own": {
             "detail": "access token lacks a scope: read",
             "reason": "scope_missing",
