@@ -7,7 +7,7 @@ from typing import Any
 
 from resource_server.errors import AuthorizationError, InsufficientScope, NoCredentials, Rejected, Unavailable
 from resource_server.protected_resource import ProtectedResource, resource_of
-from resource_server.requirements import SCOPE
+from resource_server.requirements import is_scope
 
 __all__ = ["PROBLEM_TYPE", "REFUSALS", "Answers", "body", "challenge", "headers", "problem_details"]
 
@@ -82,7 +82,7 @@ def _scopes(error: Rejected, *, is_published: bool) -> str:
 
 def _named(granted: tuple[str, ...]) -> tuple[str, ...]:
     """The granted scopes that a client can ask for again; none if they are too long for a header."""
-    scopes = tuple(scope for scope in granted if SCOPE.fullmatch(scope) and scope != "offline_access")
+    scopes = tuple(scope for scope in granted if is_scope(scope) and scope != "offline_access")
     return scopes if len(" ".join(scopes)) <= MAX_GRANTED_CHARACTERS else ()
 
 

@@ -11,10 +11,15 @@ from resource_server.errors import InsufficientScope
 from resource_server.reasons import ScopeReason
 from resource_server.tokens.access_token import AccessToken
 
-__all__ = ["SCOPE", "AnyScope", "AnyToken", "Requirement", "Scopes"]
+__all__ = ["AnyScope", "AnyToken", "Requirement", "Scopes", "is_scope"]
 
 # RFC 6749 section 3.3: scope-token
-SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
+_SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
+
+
+def is_scope(value: object) -> bool:
+    """Whether a value can be a scope."""
+    return isinstance(value, str) and _SCOPE.fullmatch(value) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +39,7 @@ class Requirement:
         if not scopes:
             raise ValueError("name at least one scope")
         for scope in scopes:
-            if not (isinstance(scope, str) and SCOPE.fullmatch(scope)):
+            if not is_scope(scope):
                 raise ValueError(
                     f"not a scope: {scope!r} (RFC 6749 section 3.3: printable ASCII without space, quote or backslash)"
                 )

@@ -210,7 +210,7 @@ def test_a_handler_of_the_project_decides_by_itself(get, issuer, problems, monke
             "detail": "access token lacks a scope: read",
             "reason": "scope_missing",
             "error": "insufficient_scope",
-        }
+        },
     }
     assert response["Cache-Control"] == "no-store"
 

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from resource_server.conf.reading import Reading, strings
 from resource_server.keys.addresses import address_problem
 from resource_server.protected_resource import ProtectedResource
-from resource_server.requirements import SCOPE
+from resource_server.requirements import is_scope
 from resource_server.tokens.policy import Policy
 
 __all__ = ["published_resources", "scopes_supported"]
@@ -49,7 +49,7 @@ def scopes_supported(reading: Reading) -> tuple[str, ...] | None:
     if value is None:
         return None
     scopes = () if value in ([], ()) else strings(value)
-    if scopes is None or not all(SCOPE.fullmatch(scope) for scope in scopes):
+    if scopes is None or not all(map(is_scope, scopes)):
         reading.report("E034")
     return scopes
 
