@@ -63,6 +63,7 @@ def call(
     form: Mapping[str, str] | None = None,
     method: str | None = None,
     headers: Mapping[str, str] | None = None,
+    body: str | None = None,
 ) -> Answer:
     """The answer to one request. Adds no header and follows no redirect."""
     sent = dict(headers or {})
@@ -70,13 +71,13 @@ def call(
         sent["Authorization"] = authorization
     if cookies:
         sent["Cookie"] = "; ".join(f"{name}={value}" for name, value in cookies.items())
-    body = None
     if form is not None:
         sent["Content-Type"] = "application/x-www-form-urlencoded"
         body = urlencode(form)
     connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=30)
     try:
-        connection.request(method or ("GET" if form is None else "POST"), path, body=body, headers=sent)
+        content = body.encode() if body is not None else None
+        connection.request(method or ("GET" if form is None else "POST"), path, body=content, headers=sent)
         response = connection.getresponse()
         jar: http.cookies.SimpleCookie = http.cookies.SimpleCookie()
         for line in response.headers.get_all("Set-Cookie", []):
