@@ -91,6 +91,30 @@ def test_a_token_in_the_query_is_not_read(site: Site) -> None:
     assert call(site.address, f"/mcp?access_token={token}", method="POST", headers=ACCEPT).status == 401
 
 
+def test_a_token_is_never_passed_on(free_port: Callable[[], int]) -> None:
+    port = free_port()
+    address = f"http://127.0.0.1:{port}"
+    with LiveIssuer(audience=f"{address}/mcp", algorithm="ES256") as issuer:
+        token = issuer.token(scope="mcp:read")
+        variables = {"ISSUER": issuer.address, "PUBLIC_ORIGIN": address, "DEBUG": "1"}
+        folder = f"{ROOT / 'examples' / 'mcp'}:{ROOT / 'tests' / 'mcp'}"
+        command = [sys.executable, "-m", "uvicorn", "recording:application", "--port", str(port), "--lifespan", "off"]
+        with process(command, address, WELL_KNOWN, PYTHONPATH=folder, **variables):
+            answer = call(
+                address,
+                "/mcp",
+                method="POST",
+                authorization=f"Bearer {token}",
+                headers=ACCEPT,
+                body=json.dumps(LIST),
+            )
+    got = answer.json()
+    assert (got["subject"], json.loads(got["body"])) == ("auth0|ada", LIST)
+    assert got["headers"]["accept"] == ACCEPT["Accept"]
+    assert "authorization" not in got["headers"]
+    assert token.rpartition(".")[2] not in got["all"]
+
+
 def test_a_tool_knows_who_calls(site: Site) -> None:
     assert {each["name"] for each in result(site.post(LIST, "mcp:read"))["tools"]} == {"whoami", "delete_everything"}
     [content] = result(site.post(tool("whoami"), "mcp:read"))["content"]

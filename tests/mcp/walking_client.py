@@ -1,6 +1,6 @@
 """A program: the official MCP client walks from the 401 of a server to a call of each tool, by the sign-in of its issuer.
 
-Argument: the address of the MCP server. Prints what it got and what it asked the issuer for, as JSON. A process of its
+Arguments: the address of the MCP server, and the client's mode (`legacy` is the handshake of 2025). Prints what it got and what it asked the issuer for, as JSON. A process of its
 own, because it runs an event loop and an HTTP client of its own.
 """
 
@@ -63,7 +63,7 @@ class Browser:
         return AuthorizationCodeResult(code=query["code"], state=query["state"], iss=query["iss"])
 
 
-async def main(server: str) -> None:
+async def main(server: str, mode: str) -> None:
     browser, seen = Browser(), []
     provider = OAuthClientProvider(
         server_url=server,
@@ -79,7 +79,7 @@ async def main(server: str) -> None:
     )
     async with (
         httpx2.AsyncClient(auth=provider, timeout=30) as http,
-        Client(streamable_http_client(server, http_client=http)) as client,
+        Client(streamable_http_client(server, http_client=http), mode=mode) as client,
     ):
         for tool in ("whoami", "delete_everything", "whoami"):
             result = await client.call_tool(tool)
@@ -88,4 +88,4 @@ async def main(server: str) -> None:
     sys.stdout.write(json.dumps({"seen": seen, "asked": browser.asked, "version": version}))
 
 
-asyncio.run(main(sys.argv[1]))
+asyncio.run(main(*sys.argv[1:]))
