@@ -4,6 +4,7 @@ import re
 
 import pytest
 from django.test import RequestFactory
+from django.views import View as PlainView
 from hypothesis import given, strategies
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.response import Response
@@ -145,13 +146,18 @@ def test_of_several_resources_the_challenge_names_the_one_of_the_path(settings, 
         authentication_classes = [AccessTokenAuthentication]
         permission_classes = [IsAuthenticated]
 
-    request = RequestFactory().get(path)
-    plain = requires_scope("read")(lambda request: None)(request)
-    for refused in (plain, View.as_view()(request)):
-        assert f'resource_metadata="{DOCUMENT}{document}"' in refused["WWW-Authenticate"]
-    bad = RequestFactory().get(path, headers={"Authorization": "Bearer x"})
-    for refused in (requires_scope("read")(lambda request: None)(bad), View.as_view()(bad)):
-        assert f'resource_metadata="{DOCUMENT}{document}"' in refused["WWW-Authenticate"]
+    class Method(PlainView):
+        @requires_scope("read")
+        def post(self, request):
+            raise AssertionError("refused before")
+
+    plain = requires_scope("read")(lambda request: None)
+    for headers_ in ({}, {"Authorization": "Bearer x"}):
+        get, post = (getattr(RequestFactory(), name)(path, headers=headers_) for name in ("get", "post"))
+        # A guarded method of a plain view refuses in front of CsrfViewMiddleware.
+        settings.MIDDLEWARE = ["django.middleware.csrf.CsrfViewMiddleware"]
+        for refused in (plain(get), View.as_view()(get), Method.as_view()(post)):
+            assert f'resource_metadata="{DOCUMENT}{document}"' in refused["WWW-Authenticate"]
 
 
 def test_an_answer_without_its_request_names_the_first_resource(settings, published):
