@@ -359,7 +359,7 @@ PROBLEMS = {
     "a scope that is a number": ({"SCOPES_SUPPORTED": [5]}, "E034", "SCOPES_SUPPORTED"),
     "a flag in words": ({"PROBLEM_DETAILS": "yes"}, "E035", "PROBLEM_DETAILS is not True or False"),
     "a flag that is a number": ({"CHALLENGE_GRANTED_SCOPES": 1}, "E035", "CHALLENGE_GRANTED_SCOPES is not"),
-    "nothing to publish": ({"AUDIENCE": "my-api"}, "W009", "no AUDIENCE is an https address"),
+    "nothing to publish": ({"AUDIENCE": "my-api"}, "W010", "no AUDIENCE is an https address"),
 }
 
 
@@ -379,7 +379,7 @@ def test_good_settings_have_no_problem(settings):
     more = {"RESOURCE": "https://api.test/x", "PROBLEM_DETAILS": True, "CHALLENGE_GRANTED_SCOPES": True}
     for value in (GOOD, {**GOOD, **more}, {**GOOD, "PUBLIC_ORIGIN": "https://public.test:8443"}):
         settings.RESOURCE_SERVER = value
-        assert not {*found()} & {"E032", "E033", "E034", "E035", "W009", "W010"}
+        assert not {*found()} & {"E032", "E033", "E034", "E035", "W010", "W011"}
 
 
 @pytest.mark.parametrize("origin", ["http://127.0.0.1:8000", "http://localhost", "http://[::1]:8000"])
@@ -410,9 +410,9 @@ def test_a_document_that_is_not_served_is_a_warning(settings, monkeypatch, route
     monkeypatch.setattr("tests.test_metadata.urlpatterns", routes.urlpatterns)
     clear_url_caches()
 
-    assert f"{ORIGIN}{WELL_KNOWN}/mcp" in found()["W010"]
+    assert f"{ORIGIN}{WELL_KNOWN}/mcp" in found()["W011"]
     settings.RESOURCE_SERVER = {**GOOD, "PUBLIC_ORIGIN": None}
-    assert "W010" not in found()
+    assert "W011" not in found()
     clear_url_caches()
 
 

@@ -5,9 +5,16 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
-from resource_server.errors import AuthorizationError, InsufficientScope, NoCredentials, Rejected, Unavailable
+from resource_server.errors import (
+    AuthorizationError,
+    InsufficientScope,
+    InsufficientUserAuthentication,
+    NoCredentials,
+    Rejected,
+    Unavailable,
+)
 from resource_server.protected_resource import ProtectedResource, resource_of
-from resource_server.requirements import is_scope
+from resource_server.requirements.rights import is_scope
 
 __all__ = ["PROBLEM_TYPE", "REFUSALS", "Answers", "body", "challenge", "headers", "problem_details"]
 
@@ -42,11 +49,11 @@ def challenge(answers: Answers, error: Rejected, path: str = "") -> str:
     scopes = _scopes(error, is_published=resource is not None)
     if scopes:
         parameters.append(("scope", scopes))
-    for name in ("acr_values", "max_age"):
-        value = getattr(error, name, None)
-        if value is not None and value != ():
-            text = " ".join(value) if isinstance(value, list | tuple) else str(value)
-            parameters.append((name, _escaped(text)))
+    if isinstance(error, InsufficientUserAuthentication):
+        if error.acr_values:
+            parameters.append(("acr_values", _escaped(" ".join(error.acr_values))))
+        if error.max_age is not None:
+            parameters.append(("max_age", str(error.max_age)))
     return "Bearer " + ", ".join(f'{name}="{value}"' for name, value in parameters)
 
 

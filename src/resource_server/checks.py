@@ -1,4 +1,4 @@
-"""System checks of the settings: the errors E001 to E035, and the warnings W002 to W004, W009 and W010.
+"""System checks of the settings: the errors E001 to E038, and the warnings W002 to W004, W009 to W011.
 
 Importing this module registers them, and with them the checks of views and middleware in `view_checks.py`. Their texts
 are in `conf/problems.py`. Nothing is fetched: the result does not depend on whether an issuer is up.
@@ -15,11 +15,12 @@ from django.urls import resolve
 
 import resource_server.view_checks  # noqa: F401 - registers by being imported
 from resource_server.conf.problems import problem
-from resource_server.conf.project import form_problems
+from resource_server.conf.project import claim_problems, form_problems
 from resource_server.protected_resource import WELL_KNOWN
 from resource_server.server import configure
 
 __all__ = [
+    "check_claim_paths",
     "check_issuer_form",
     "check_lookup_of_several_issuers",
     "check_metadata_are_served",
@@ -30,7 +31,7 @@ __all__ = [
 
 @checks.register()
 def check_settings(app_configs: Sequence[AppConfig] | None = None, **_: Any) -> list[checks.CheckMessage]:
-    """E001 to E035: RESOURCE_SERVER, each problem by itself."""
+    """E001 to E038: RESOURCE_SERVER, each problem by itself."""
     _server, problems = configure()
     return [each.check_message() for each in problems]
 
@@ -40,6 +41,13 @@ def check_issuer_form(app_configs: Sequence[AppConfig] | None = None, **_: Any) 
     """W002: an issuer without the form of its provider, such as an Auth0 tenant without its slash. No token names it."""
     server, _problems = configure()
     return [each.check_message() for each in form_problems(settings.RESOURCE_SERVER)] if server is not None else []
+
+
+@checks.register()
+def check_claim_paths(app_configs: Sequence[AppConfig] | None = None, **_: Any) -> list[checks.CheckMessage]:
+    """W009: a claim name that looks like a path. It is taken whole, so it finds nothing in nested claims."""
+    server, _problems = configure()
+    return [each.check_message() for each in claim_problems(settings.RESOURCE_SERVER)] if server is not None else []
 
 
 @checks.register()
@@ -71,15 +79,15 @@ def check_lookup_of_several_issuers(
 
 @checks.register()
 def check_metadata_are_served(app_configs: Sequence[AppConfig] | None = None, **_: Any) -> list[checks.CheckMessage]:
-    """W009, W010: PUBLIC_ORIGIN without a resource to publish, or without the URL patterns that publish it."""
+    """W010, W011: PUBLIC_ORIGIN without a resource to publish, or without the URL patterns that publish it."""
     server, _problems = configure()
     if server is None or not settings.RESOURCE_SERVER.get("PUBLIC_ORIGIN"):
         return []
     resources = server.answers.resources
     if not resources:
-        return [problem("W009").check_message()]
+        return [problem("W010").check_message()]
     unserved = [each.metadata_url for each in resources if not _is_served(WELL_KNOWN + each.path)]
-    return [problem("W010", url=url).check_message() for url in unserved]
+    return [problem("W011", url=url).check_message() for url in unserved]
 
 
 def _is_served(path: str) -> bool:

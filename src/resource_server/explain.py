@@ -23,7 +23,7 @@ from resource_server.tokens.credentials import parse_token
 from resource_server.tokens.issuers import Issuer
 from resource_server.tokens.jws import UnverifiedToken, parse, verify_signature
 from resource_server.tokens.policy import Policy
-from resource_server.tokens.rules import RULES, Rule, claimed_issuer
+from resource_server.tokens.rules import RULES, Rule, claimed_issuer, named
 from resource_server.users.active_user import UserFinder, find_user
 from resource_server.users.token_user import TokenUser
 
@@ -115,9 +115,11 @@ def explain(token: str) -> Explanation:
         return Explanation(steps=steps.all(), facts=_facts(unverified, server))
     issuer = steps.run(_ISSUER, lambda: run(server.verifier.issuer(claimed_issuer(unverified))))
     policy = issuer.policy if issuer is not None else _only_policy(server)
+    judged = unverified
     if policy is not None:
+        judged = named(unverified, policy)
         for rule in RULES:
-            steps.run(rule, partial(rule.check, unverified, policy, now))
+            steps.run(rule, partial(rule.check, judged, policy, now))
     if issuer is not None:
         _verify_signature(steps, issuer, unverified)
     if credentials is not None and steps.passed(_SIGNATURE):
@@ -125,7 +127,7 @@ def explain(token: str) -> Explanation:
         verdict = steps.run(_PROOF, lambda: run(server.verifier.verify(credentials)))
         if verdict is not None:
             steps.run(_USER, lambda: _find_user(server, verdict))
-    return Explanation(steps=steps.all(), facts=_facts(unverified, server, policy, issuer))
+    return Explanation(steps=steps.all(), facts=_facts(judged, server, policy, issuer))
 
 
 class _Steps:

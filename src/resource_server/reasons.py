@@ -8,7 +8,15 @@ holds a value of a token. Imports nothing of Django or of this package.
 from enum import StrEnum
 from typing import Self
 
-__all__ = ["CredentialsReason", "Reason", "RequestReason", "ScopeReason", "TokenReason", "UnavailableReason"]
+__all__ = [
+    "CredentialsReason",
+    "Reason",
+    "RequestReason",
+    "ScopeReason",
+    "StepUpReason",
+    "TokenReason",
+    "UnavailableReason",
+]
 
 
 class Reason(StrEnum):
@@ -174,7 +182,10 @@ class TokenReason(Reason):
     SUB_MISSING = (
         "sub_missing",
         "sub is missing",
-        "The token does not say for whom it is. Configure the issuer to add `sub`, or name the claim in `CLAIMS`.",
+        (
+            "The token does not say for whom it is. Configure the issuer to add `sub`, or name the claim in `CLAIMS`: "
+            '`{"subject": ["sub", "client_id"]}` if machines alone have no `sub`.'
+        ),
     )
     SUB_MALFORMED = (
         "sub_malformed",
@@ -185,11 +196,6 @@ class TokenReason(Reason):
         "client_id_malformed",
         "client_id is not a printable string",
         "The claim that names the client is not a string without control characters.",
-    )
-    JTI_MALFORMED = (
-        "jti_malformed",
-        "jti is not a printable string",
-        "`jti` is not a string without control characters.",
     )
     SCOPE_MALFORMED = (
         "scope_malformed",
@@ -234,7 +240,7 @@ class TokenReason(Reason):
 
 
 class ScopeReason(Reason):
-    """Reasons of `InsufficientScope` (403). The names of the missing scopes follow the message."""
+    """Reasons of `InsufficientScope` (403). The names of the missing scopes or rights follow the message."""
 
     SCOPE_MISSING = (
         "scope_missing",
@@ -249,10 +255,33 @@ class ScopeReason(Reason):
         "access token has none of the scopes: ",
         "As for `scope_missing`; one of the scopes is enough.",
     )
+    RIGHT_MISSING = (
+        "right_missing",
+        "access token lacks a right: ",
+        (
+            "No other scope helps: the token lacks a role, a claim or another right that the view requires. A claim that "
+            "is absent or malformed gives no right, also under `~`; `CLAIMS` says where roles, groups and permissions are."
+        ),
+    )
     TOKEN_MISSING = (
         "token_missing",
         "an access token is needed here: another credential has no scopes",
         "The request is signed in by a session or a password, which have no scopes. Send an access token.",
+    )
+
+
+class StepUpReason(Reason):
+    """Reasons of `InsufficientUserAuthentication` (401)."""
+
+    AUTHENTICATION_CONTEXT_MISSING = (
+        "authentication_context_missing",
+        "sign-in of the person was not in a required authentication context",
+        "Let the person sign in again, with the `acr_values` of the challenge. The issuer must send `acr`.",
+    )
+    AUTHENTICATION_TOO_OLD = (
+        "authentication_too_old",
+        "sign-in of the person is too old",
+        "Let the person sign in again, with the `max_age` of the challenge. The issuer must send `auth_time`.",
     )
 
 
@@ -312,6 +341,11 @@ class UnavailableReason(Reason):
             "The users' database gave no answer, to `USERS` or to a function that it names; the log has the whole error. The "
             "database is down, locked or read-only, or a table is missing: run `manage.py migrate`."
         ),
+    )
+    THROTTLE_FAILED = (
+        "throttle_failed",
+        "requests cannot be counted now",
+        "The cache of REST framework's throttles failed or answered nonsense; the log has the whole error.",
     )
     ISSUER_LOOKUP_FAILED = (
         "issuer_lookup_failed",

@@ -45,6 +45,7 @@ class ResourceServer:
     answers: Answers
     scopes_supported: tuple[str, ...] | None
     challenge_granted_scopes: bool
+    throttle_rates: Mapping[str, str]
 
 
 _current: ResourceServer | None = None
@@ -96,6 +97,7 @@ def configure() -> tuple[ResourceServer | None, list[Problem]]:
         answers=answers,
         scopes_supported=config.scopes_supported,
         challenge_granted_scopes=config.challenge_granted_scopes,
+        throttle_rates=config.throttle_rates,
     ), []
 
 

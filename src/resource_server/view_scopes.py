@@ -7,7 +7,8 @@ from typing import Any
 
 from django.urls import URLResolver, get_resolver
 
-from resource_server.marks import noted, noted_on_class, noted_on_function
+from resource_server.marks import declared, noted_on_class, noted_on_function
+from resource_server.requirements import Requirement
 from resource_server.rest_views import is_rest_class
 from resource_server.url_callbacks import callbacks
 
@@ -35,14 +36,15 @@ def _of_callback(callback: Any) -> Iterator[str]:
     if is_rest_class(view):
         yield from _of_rest_view(callback)
     elif isinstance(view, type):
-        marks += noted_on_class(view, "dispatch", *getattr(view, "http_method_names", ()))
+        marks += [*declared(view), *noted_on_class(view, "dispatch", *getattr(view, "http_method_names", ()))]
     # The view of django-ninja is a function that holds its PathView in its closure.
     for cell in getattr(callback, "__closure__", None) or ():
         for operation in getattr(cell.cell_contents, "operations", ()):
             marks += noted_on_function(operation.view_func)
-            marks += [mark for auth in operation.auth_callbacks for mark in noted(auth)]
+            rights = (getattr(auth, "requirement", None) for auth in operation.auth_callbacks)
+            marks += [right for right in rights if isinstance(right, Requirement)]
     for mark in marks:
-        yield from mark.scopes
+        yield from mark.all_scopes
 
 
 def _of_rest_view(callback: Any) -> Iterator[str]:

@@ -50,6 +50,7 @@ MARKS = [
     "def settings_of",
     "def user_of",
     "# scopes from Auth0",
+    "# scopes from Keycloak",
     '"ISSUERS": [',
     "# settings.py",
     "# views.py",
@@ -65,7 +66,14 @@ MARKS = [
     "# after AuthenticationMiddleware",
     "# urls.py of the project",
     "# CORS",
-    "AccessTokenBearer",
+    "# the rights of one endpoint",
+    '@requires({"GET"',
+    "class Documents",
+    "AccessTokenAPI(",
+    "# routing.py",
+    "# graphql.py",
+    "# rates by the token",
+    "# permissions of Django by the token",
     "MigratingAuthentication",
 ]
 
@@ -119,6 +127,15 @@ def test_the_scopes_from_permissions_are_read():
 
     assert problems == []
     assert config.policies[0].claim_names.scope == ("permissions",)
+
+
+def test_the_scopes_from_keycloaks_roles_are_read():
+    settings = run("# scopes from Keycloak")["RESOURCE_SERVER"]
+    issuer = FakeIssuer(settings["ISSUER"], settings["AUDIENCE"])
+    token = issuer.token(header={"typ": "JWT"}, typ="Bearer", realm_access={"roles": ["clerk"]})
+
+    with issuer.serving(), override_settings(RESOURCE_SERVER=settings):
+        assert verify(token).scopes == {"clerk"}
 
 
 def test_the_settings_are_valid():
@@ -225,28 +242,6 @@ def test_the_settings_for_pages_of_other_origins_let_them_read_the_challenge():
     assert preflight["Access-Control-Allow-Origin"] == refused["Access-Control-Allow-Origin"] == origin["Origin"]
     assert refused["Access-Control-Expose-Headers"] == "WWW-Authenticate"
     assert metadata["Access-Control-Allow-Origin"] == "*"
-
-
-def test_the_bearer_class_of_django_ninja(issuer):
-    api = run("AccessTokenBearer")["api"]
-
-    @api.get("/who")
-    def who(request):
-        return {"subject": request.auth.subject}
-
-    urls = ModuleType("readme_ninja_urls")
-    urls.urlpatterns = [path("", api.urls)]
-    with override_settings(ROOT_URLCONF=urls):
-        assert Client().get("/who", headers={"Authorization": f"Bearer {issuer.token()}"}).json() == {
-            "subject": "auth0|ada"
-        }
-        refused = Client().get("/who", headers={"Authorization": "Bearer x"})
-        assert (refused.status_code, refused.json()["error"]) == (401, "invalid_token")
-        assert Client().get("/who")["WWW-Authenticate"] == 'Bearer realm="api"'
-        assert api.get_openapi_schema()["components"]["securitySchemes"]["AccessTokenBearer"] == {
-            "type": "http",
-            "scheme": "bearer",
-        }
 
 
 @pytest.mark.django_db

@@ -15,7 +15,13 @@ from tests.edges.views import GUARDED, PLAIN, REST, url
 from resource_server import error_response, requires_scope
 from resource_server.challenge import Answers, challenge, headers
 from resource_server.drf import AccessTokenAuthentication, RequiresAnyScope, RequiresScope
-from resource_server.errors import InsufficientScope, InvalidToken, NoCredentials, Unavailable
+from resource_server.errors import (
+    InsufficientScope,
+    InsufficientUserAuthentication,
+    InvalidToken,
+    NoCredentials,
+    Unavailable,
+)
 from resource_server.protected_resource import ProtectedResource
 from resource_server.reasons import CredentialsReason, ScopeReason, TokenReason, UnavailableReason
 
@@ -173,26 +179,21 @@ def test_no_verdict_has_no_challenge():
     assert found == {"Cache-Control": "no-store", "Retry-After": "7"}
 
 
-class StepUp(InvalidToken):
-    """An error with the members of RFC 9470 section 3."""
-
-    code = "insufficient_user_authentication"
-
-    def __init__(self, acr_values, max_age, message):
-        super().__init__(TokenReason.TOKEN_EXPIRED)
-        self.acr_values = acr_values
-        self.max_age = max_age
-        self.message = message
+def step_up(acr_values, max_age, message):
+    """A step-up with this message (RFC 9470 section 3)."""
+    error = InsufficientUserAuthentication("authentication_context_missing", acr_values=acr_values, max_age=max_age)
+    error.message = message
+    return error
 
 
 def test_a_step_up_names_what_it_wants():
-    value = challenge(Answers(realm="api"), StepUp(("urn:a", "phr"), 0, "too old"))
+    value = challenge(Answers(realm="api"), step_up(("urn:a", "phr"), 0, "too old"))
 
     assert value == (
         'Bearer realm="api", error="insufficient_user_authentication", error_description="too old",'
         ' acr_values="urn:a phr", max_age="0"'
     )
-    assert "acr_values" not in challenge(Answers(realm="api"), StepUp((), None, "too old"))
+    assert "acr_values" not in challenge(Answers(realm="api"), step_up((), None, "too old"))
 
 
 # RFC 9110 sections 5.6.2, 5.6.4 and 11.6.1, narrowed for the three parameters of RFC 6750 section 3.
@@ -262,7 +263,7 @@ def test_clients_that_parse_and_clients_that_search_find_the_same(realm, message
 
 @given(realm=realms, message=hostile, acr_values=strategies.lists(hostile.filter(bool), max_size=3).map(tuple))
 def test_a_parameter_that_is_not_there_is_not_found(realm, message, acr_values):
-    value = challenge(Answers(realm=realm), StepUp(acr_values, 5, message))
+    value = challenge(Answers(realm=realm), step_up(acr_values, 5, message))
 
     found = parsed(value)
     assert searched(value, "error") == found["error"]

@@ -164,8 +164,9 @@ PROBLEMS: Final[Mapping[str, ProblemText]] = {
         key="CLAIMS",
         message="$place: CLAIMS does not name claims",
         hint=(
-            'A dict such as {"scope": "permissions"}; the keys are subject, audience, and (also with a list of claims) '
-            "scope, client_id."
+            '$reason. A dict such as {"scope": "permissions"}; the keys are subject, audience, and (also with a list of '
+            "claims) scope, client_id; and permissions, roles, groups, organisation. After the first, a subject is a claim "
+            "of the client."
         ),
     ),
     "E019": ProblemText(
@@ -267,6 +268,23 @@ PROBLEMS: Final[Mapping[str, ProblemText]] = {
         meaning="a setting is not True or False",
         hint="False is the default.",
     ),
+    "E036": ProblemText(
+        key="SCOPE_HIERARCHY",
+        message="$place: SCOPE_HIERARCHY does not name scopes",
+        hint='A dict such as {"admin": ["read", "write"]}: a token with the scope on the left has those on the right too.',
+    ),
+    "E037": ProblemText(
+        key="THROTTLE_RATES",
+        message="RESOURCE_SERVER: THROTTLE_RATES has a fault: $fault",
+        meaning="THROTTLE_RATES has a fault",
+        hint='A dict such as {"subject": "100/min", "client": "1000/hour", "client:mobile": "10/s", "scope:bulk": "5000/day"}.',
+    ),
+    "E038": ProblemText(
+        key="DJANGO_PERMISSIONS",
+        message="$place: DJANGO_PERMISSIONS has a fault: $fault",
+        meaning="DJANGO_PERMISSIONS has a fault",
+        hint='A dict such as {"blog.change_post": "posts:write"}: scopes in one text, or a Requirement without a lambda.',
+    ),
     "W001": ProblemText(
         key="DEFAULT_AUTHENTICATION_CLASSES",
         message=(
@@ -337,11 +355,17 @@ PROBLEMS: Final[Mapping[str, ProblemText]] = {
         ),
     ),
     "W009": ProblemText(
+        key="CLAIMS",
+        message="$place: CLAIMS names the claim $name, which looks like a path; a token has one claim of this whole name.",
+        meaning="a name in CLAIMS looks like a path into nested claims",
+        hint='For a nested claim write the JSON Pointer "$pointer". For one claim of this name write "$whole".',
+    ),
+    "W010": ProblemText(
         key="PUBLIC_ORIGIN",
         message="$place: PUBLIC_ORIGIN is set and no metadata are published: no AUDIENCE is an https address.",
         hint="Set RESOURCE to the address by which clients know the API.",
     ),
-    "W010": ProblemText(
+    "W011": ProblemText(
         key="PUBLIC_ORIGIN",
         message="$place: challenges name $url, which this project does not serve.",
         meaning="challenges name a metadata document that no URL pattern serves",

@@ -9,16 +9,17 @@ from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from resource_server.conf.issuer import POLICY_KEYS, form_problem, is_dotted_path, parse_policy
+from resource_server.conf.issuer import POLICY_KEYS, form_problem, is_dotted_path, parse_policy, path_problems
 from resource_server.conf.problems import Problem, problem
 from resource_server.conf.publication import published_resources, scopes_supported
 from resource_server.conf.reading import Reading, default_of
 from resource_server.conf.static_keys import KEY_SOURCES
+from resource_server.conf.throttle_rates import throttle_rates
 from resource_server.protected_resource import ProtectedResource
 from resource_server.tokens.policy import Policy
 from resource_server.tokens.verifier import TOKEN_CACHE_SIZE
 
-__all__ = ["KEYS", "Config", "form_problems", "parse"]
+__all__ = ["KEYS", "Config", "claim_problems", "form_problems", "parse"]
 
 PUBLICATION_KEYS: Final = (
     "PUBLIC_ORIGIN",
@@ -27,7 +28,16 @@ PUBLICATION_KEYS: Final = (
     "PROBLEM_DETAILS",
     "CHALLENGE_GRANTED_SCOPES",
 )
-KEYS: Final = (*POLICY_KEYS, "ISSUERS", "CACHE", "TOKEN_CACHE", "USER_CACHE_SECONDS", "REALM", *PUBLICATION_KEYS)
+KEYS: Final = (
+    *POLICY_KEYS,
+    "ISSUERS",
+    "CACHE",
+    "TOKEN_CACHE",
+    "USER_CACHE_SECONDS",
+    "THROTTLE_RATES",
+    "REALM",
+    *PUBLICATION_KEYS,
+)
 MAX_TOKEN_CACHE: Final = 10_000_000
 MAX_USER_CACHE_SECONDS: Final = 30
 
@@ -51,6 +61,7 @@ class Config:
     cache: str | None = None
     token_cache: int = TOKEN_CACHE_SIZE
     user_cache_seconds: int = 0
+    throttle_rates: Mapping[str, str] = field(default_factory=dict)
     realm: str = "api"
     resources: tuple[ProtectedResource, ...] = ()
     scopes_supported: tuple[str, ...] | None = None
@@ -86,6 +97,7 @@ def parse(
         user_cache_seconds=reading.whole_number(
             "E028", "USER_CACHE_SECONDS", default_of(Config, "user_cache_seconds"), MAX_USER_CACHE_SECONDS
         ),
+        throttle_rates=throttle_rates(reading),
         realm=_realm(reading),
         resources=published_resources(reading, policies, settings.get("AUDIENCE")),
         scopes_supported=scopes_supported(reading),
@@ -99,6 +111,11 @@ def form_problems(settings: Mapping[Any, Any]) -> list[Problem]:
     """The warnings about listed issuers that do not have their provider's form, for settings that `parse` accepts."""
     found = (form_problem(entry, place) for place, entry in _entries(settings))
     return [each for each in found if each is not None]
+
+
+def claim_problems(settings: Mapping[Any, Any]) -> list[Problem]:
+    """The warnings about names in CLAIMS that look like a path, for settings that `parse` accepts."""
+    return [problem for place, entry in _entries(settings) for problem in path_problems(entry, place)]
 
 
 def _report_settings_of_one_issuer(reading: Reading) -> None:

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from resource_server.conf.reading import Reading, strings
 from resource_server.keys.addresses import address_problem
 from resource_server.protected_resource import ProtectedResource
-from resource_server.requirements import is_scope
+from resource_server.requirements.rights import is_scope
 from resource_server.tokens.policy import Policy
 
 __all__ = ["published_resources", "scopes_supported"]

@@ -13,7 +13,7 @@ from resource_server.tokens.authority import Verdict
 from resource_server.tokens.credentials import Credentials
 from resource_server.tokens.issuers import Issuers
 from resource_server.tokens.jws import parse, verify_signature
-from resource_server.tokens.rules import claimed_issuer, judge, judge_claims
+from resource_server.tokens.rules import claimed_issuer, judge, judge_claims, named
 from resource_server.tokens.verified_tokens import MAX_AGE_SECONDS, entry_bytes
 
 __all__ = ["JWTAuthority"]
@@ -41,6 +41,9 @@ class JWTAuthority:
         if issuer is None:
             issuer = yield from self._issuers.find(claimed_issuer(token))
         policy, keys, header = issuer.policy, issuer.keys, token.unverified_header
+        claims = token.unverified_claims
+        if not policy.claim_names.are_plain:
+            token = named(token, policy)
         if header is issuer.passed_header:
             judge_claims(token, policy, now)
         else:
@@ -59,7 +62,7 @@ class JWTAuthority:
         issuer.passed_header = header
         if not issuer.is_listed and not self._issuers.verified(issuer):
             stamp = Stamp.void()
-        verified = access_token(token.unverified_claims, policy.claim_names, policy.is_machine)
+        verified = access_token(claims, policy.claim_names, policy.is_machine, policy.rights)
         return Verdict(
             token=verified,
             policy=policy,
@@ -67,6 +70,6 @@ class JWTAuthority:
             expires_at=verified.expires_at + policy.clock_skew_seconds,
             good_until=min(self._clock() + MAX_AGE_SECONDS, keys.ends_at, issuer.believed_until),
             stamp=stamp,
-            is_bound="cnf" in token.unverified_claims,
+            is_bound="cnf" in claims,
             size=entry_bytes(token.payload, len(verified.scopes)),
         )
