@@ -1,4 +1,4 @@
-"""The settings -> the one ResourceServer of a process: its verifier, the finders of its users, its realm.
+"""The settings -> the one ResourceServer of a process: its verifier, the finders of its users, its answers.
 
 Made on the first request, and again after `override_settings`.
 """
@@ -14,6 +14,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 from django.dispatch import receiver
 
+from resource_server.challenge import Answers
 from resource_server.conf import project as conf
 from resource_server.conf.issuers_function import invalid, issuers_function
 from resource_server.conf.networks import is_development
@@ -31,16 +32,21 @@ from resource_server.tokens.verifier import Verifier
 from resource_server.users.active_user import UserFinder
 from resource_server.users.finders import UserFinders
 
-__all__ = ["ResourceServer", "configure", "current", "fetch_with", "forget", "realm"]
+__all__ = ["ResourceServer", "answers", "configure", "current", "fetch_with", "forget"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceServer:
-    """The parts that the settings describe. `finders` has one finder for each value of USERS, None for `token`."""
+    """The parts that the settings describe. `finders` has one finder for each value of USERS, None for `token`.
+
+    `scopes_supported` is None if the metadata name the scopes that the views demand.
+    """
 
     verifier: Verifier
     finders: Mapping[UserSource, UserFinder | None]
-    realm: str
+    answers: Answers
+    scopes_supported: tuple[str, ...] | None
+    challenge_granted_scopes: bool
     throttle_rates: Mapping[str, str]
 
 
@@ -90,8 +96,14 @@ def configure() -> tuple[ResourceServer | None, list[Problem]]:
         fetch=fetch_documents,
         on_event=partial(report, ResourceServer),
     )
+    answers = Answers(realm=config.realm, resources=config.resources, problem_details=config.problem_details)
     return ResourceServer(
-        verifier=verifier, finders=finders, realm=config.realm, throttle_rates=config.throttle_rates
+        verifier=verifier,
+        finders=finders,
+        answers=answers,
+        scopes_supported=config.scopes_supported,
+        challenge_granted_scopes=config.challenge_granted_scopes,
+        throttle_rates=config.throttle_rates,
     ), []
 
 
@@ -119,12 +131,12 @@ def fetch_with(substitute: Fetch | None) -> None:
     forget()
 
 
-def realm() -> str:
-    """The realm for a challenge; the default if the settings are invalid."""
+def answers() -> Answers:
+    """The settings of answers; the defaults if the settings are invalid."""
     try:
-        return current().realm
+        return current().answers
     except Unavailable:
-        return str(default_of(conf.Config, "realm"))
+        return Answers(realm=str(default_of(conf.Config, "realm")))
 
 
 def _configured() -> ResourceServer:
