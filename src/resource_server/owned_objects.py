@@ -3,22 +3,44 @@
 The database decides as `Requirement.check` decides for one object.
 """
 
+import logging
 from functools import reduce
 from operator import and_, or_
 from typing import Any, NamedTuple, TypeVar
 
-from django.core.exceptions import FieldDoesNotExist, ValidationError
 from django.db import connections
-from django.db.models import Field, Model, Q, QuerySet, Value
-from django.db.models.functions import Length
+from django.db.models import Func, Model, Q, QuerySet, TextField, Value
 from django.db.models.lookups import Exact
 
 from resource_server.requirements import And, Not, Operation, Or, Owner, PerAction, PerMethod, Requirement
+from resource_server.requirements.owner import is_text
 from resource_server.tokens.access_token import AccessToken
 
 __all__ = ["owned_objects"]
 
+logger = logging.getLogger("resource_server")
+
 Row = TypeVar("Row", bound=Model)
+
+
+class _PostgresqlBytes(Func):
+    # The cast makes citext a text, whose `=` obeys the collation.
+    template = '(%(expressions)s)::text COLLATE "C"'
+    output_field = TextField()
+
+
+class _SqliteBytes(Func):
+    template = "(%(expressions)s) COLLATE BINARY"
+    output_field = TextField()
+
+
+class _MysqlBytes(Func):
+    # All collations of text, the binary ones too, may ignore spaces at the end.
+    template = "CAST(CONVERT(%(expressions)s USING utf8mb4) AS BINARY)"
+    output_field = TextField()
+
+
+_BYTES = {"postgresql": _PostgresqlBytes, "sqlite": _SqliteBytes, "mysql": _MysqlBytes}
 
 
 class _Rows(NamedTuple):
@@ -71,34 +93,28 @@ def _any(conditions: list[Q | bool]) -> Q | bool:
 
 
 def _owned(owner: Owner, token: AccessToken, operation: Operation, queryset: "QuerySet[Any]") -> _Rows:
-    value, column = owner.value(token, operation), _column(queryset.model, owner.field)
-    if value is None or column is None:
+    value, column = owner.value(token, operation), owner.column(queryset.model._meta, owner.field.split("__"))
+    key = None if value is None or column is None else owner.key(column, value)
+    if key is None:
         return _Rows(False, False)
-    if owner.by == "user":
-        # A TokenUser has no row, so it owns none.
-        owned: Q | bool = Q(**{owner.field: value}) if isinstance(value, column.related_model or ()) else False
-    else:
-        try:
-            # A column of another type holds no subject; the database must not be asked to convert one.
-            owned = Q(**{owner.field: value}) if column.to_python(value) == value else False
-        except (ValidationError, ValueError, TypeError):
-            owned = False
-        if isinstance(owned, Q) and connections[queryset.db].vendor == "mysql":
-            # Its usual collations ignore case and spaces at the end; LIKE BINARY compares the bytes.
-            owned &= Q(**{f"{owner.field}__startswith": value}) & Q(Exact(Length(owner.field), Value(len(value))))
-    return _Rows(owned, ~owned if isinstance(owned, Q) else True)
+    if not is_text(column):
+        owned = Q(**{owner.field: key})
+        return _Rows(owned, ~owned)
+    vendor = connections[queryset.db].vendor
+    if vendor not in _BYTES:
+        logger.error("%r cannot be judged for a list: exact comparison on %s is not known", owner, vendor)
+        return _Rows(False, False)
+    if not _can_be_stored(key, vendor):
+        return _Rows(False, True)
+    # The first condition is for the index; the second compares the bytes, whatever the collation ignores.
+    owned = Q(**{owner.field: key}) & Q(Exact(_BYTES[vendor](owner.field), _BYTES[vendor](Value(key))))
+    return _Rows(owned, ~owned)
 
 
-def _column(owner: type[Model], path: str) -> "Field[Any, Any] | None":
-    """The field at the end of a path over relations to one object; None if there is none."""
-    field: Any = None
-    model: Any = owner  # None below a field that is no relation
-    for name in path.split("__"):
-        try:
-            field = model._meta.get_field(name)
-        except (FieldDoesNotExist, AttributeError):
-            return None
-        if not isinstance(field, Field) or field.many_to_many:
-            return None
-        model = field.related_model
-    return field  # type: ignore[no-any-return] # a Field, or the path is empty
+def _can_be_stored(text: str, vendor: str) -> bool:
+    """Whether a database can store the text. Drivers raise for one that it cannot."""
+    try:
+        text.encode()  # a JSON escape can make half of a surrogate pair
+    except UnicodeEncodeError:
+        return False
+    return vendor != "postgresql" or "\0" not in text

@@ -18,6 +18,7 @@ __all__ = ["arequire", "auth", "judges_objects", "operation_of", "reads_tokens_f
 
 # RFC 9110 section 9.2.1. The constant of REST framework is in its permissions, which this module must not import.
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_WITHOUT_OBJECT = frozenset({"list", "alist", "create", "acreate"})
 
 logger = logging.getLogger("resource_server")
 
@@ -78,14 +79,23 @@ def operation_of(request: Request, target: object = None) -> Operation:
 def judges_objects(view: Any, request: Request) -> bool:
     """Whether the objects of a request will be judged or filtered: by `get_object`, or by the queryset of our mixin.
 
-    A request that makes an object has none to judge.
+    A list gets no object, and a request that makes one has none to judge, also below the address of another object.
     """
-    lookup = getattr(view, "lookup_url_kwarg", None) or getattr(view, "lookup_field", None)
     if not hasattr(view, "get_object"):
         return False  # not a generic view: nothing asks for its objects
-    if lookup is not None and lookup in view.kwargs:
+    if getattr(view, "filters_queryset", False) and request.method in _SAFE_METHODS:
         return True
-    return bool(getattr(view, "filters_queryset", False)) and request.method in _SAFE_METHODS
+    lookup = getattr(view, "lookup_url_kwarg", None) or getattr(view, "lookup_field", None)
+    return lookup in view.kwargs and _gets_object(view, request)
+
+
+def _gets_object(view: Any, request: Request) -> bool:
+    """Whether the handler is one that gets an object: not that of a list, or of REST framework's `create`."""
+    action = operation_of(request).action
+    if action is not None:  # adrf puts an `a` in front
+        return action not in _WITHOUT_OBJECT and getattr(view, "detail", None) is not False
+    without = {"GET": ("list", "alist"), "HEAD": ("list", "alist"), "POST": ("create", "acreate")}
+    return not any(hasattr(view, name) for name in without.get(str(request.method), ()))
 
 
 def reads_tokens_first(view: Any, initkwargs: Mapping[str, Any]) -> bool:
