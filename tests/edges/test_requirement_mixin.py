@@ -7,9 +7,12 @@ from asgiref.sync import async_to_sync
 from django.contrib.auth.models import User
 from django.test import AsyncClient, Client
 from django.urls import include, path
+from django.utils.decorators import method_decorator
+from django.views.decorators.cache import cache_page
+from django.views.decorators.vary import vary_on_headers
 from rest_framework.authentication import BasicAuthentication
 from rest_framework.decorators import action
-from rest_framework.generics import GenericAPIView, ListAPIView
+from rest_framework.generics import CreateAPIView, GenericAPIView, ListAPIView, ListCreateAPIView, RetrieveAPIView
 from rest_framework.permissions import AllowAny, IsAuthenticated
 from rest_framework.response import Response
 from rest_framework.routers import SimpleRouter
@@ -39,6 +42,7 @@ class AsyncUserSerializer(AsyncModelSerializer):
 
 
 OWN = Owner("username")
+OWNS = Requires(OWN)
 
 
 class Users(RequirementMixin, ModelViewSet):
@@ -92,6 +96,42 @@ class PermissionUsers(ModelViewSet):
     queryset = User.objects.order_by("username")
 
 
+class Nested(ListCreateAPIView):
+    """Rows below the address of another object, without the mixin."""
+
+    authentication_classes = [AccessTokenAuthentication]
+    permission_classes = [OWNS]
+    serializer_class = UserSerializer
+    queryset = User.objects.order_by("username")
+
+
+class NestedCreate(RequirementMixin, CreateAPIView):
+    requirement = OWN
+    authentication_classes = [AccessTokenAuthentication]
+    serializer_class = UserSerializer
+    queryset = User.objects.all()
+
+
+class Approve(RetrieveAPIView):
+    """Another than the author."""
+
+    authentication_classes = [AccessTokenAuthentication]
+    permission_classes = [Requires(~OWN)]
+    serializer_class = UserSerializer
+    queryset = User.objects.all()
+
+
+class Cached(RequirementMixin, ListAPIView):
+    requirement = OWN
+    authentication_classes = [AccessTokenAuthentication]
+    serializer_class = UserSerializer
+    queryset = User.objects.all()
+
+    @method_decorator([cache_page(60), vary_on_headers("Authorization")])
+    def get(self, request):
+        return super().get(request)
+
+
 class NoObjects(RequirementMixin, APIView):
     requirement = OWN
     authentication_classes = [AccessTokenAuthentication]
@@ -122,6 +162,14 @@ urlpatterns = [
     path("", include(router.urls)),
     path("async/", AsyncUsers.as_view({"get": "alist", "post": "acreate"})),
     path("async/<int:pk>/", AsyncUsers.as_view({"get": "aretrieve", "put": "aupdate", "delete": "adestroy"})),
+    path("below/<int:pk>/", Nested.as_view()),
+    path(
+        "below/<int:pk>/viewset/", PermissionUsers.as_view({"get": "list", "post": "create"}, permission_classes=[OWNS])
+    ),
+    path("below/<int:pk>/latest/", PermissionUsers.as_view({"get": "list"}, detail=False, permission_classes=[OWNS])),
+    path("below/<int:pk>/create/", NestedCreate.as_view()),
+    path("below/<int:pk>/approve/", Approve.as_view()),
+    path("cached/", Cached.as_view()),
     path("no-objects/", NoObjects.as_view()),
     path("undeclared/", Undeclared.as_view()),
     path("per-method/", Users.as_view({"get": "list"}, requirement={"GET": "read"})),
@@ -235,6 +283,37 @@ def test_async_views_do_alike(call, people):
 
 def test_where_no_object_is_known_the_owner_is_refused(call):
     assert call("get", "/no-objects/").status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("method", "url"),
+    [
+        ("get", ""),
+        ("head", ""),
+        ("post", ""),
+        ("get", "viewset/"),
+        ("post", "viewset/"),
+        ("get", "latest/"),
+        ("post", "create/"),
+    ],
+)
+def test_the_address_of_another_object_opens_no_list_and_no_create(call, people, method, url):
+    answer = call(method, f"/below/{people['ada'].pk}/{url}", data={"username": "new"} if method == "post" else None)
+
+    assert answer.status_code == 403
+    assert answer["WWW-Authenticate"].endswith('lacks a right: the owner (`username`)"')
+    assert not User.objects.filter(username="new").exists()
+
+
+def test_one_object_is_judged_below_the_same_address(call, people):
+    assert call("get", f"/below/{people['eve'].pk}/approve/").status_code == 200
+    assert call("get", f"/below/{people['ada'].pk}/approve/").status_code == 403
+
+
+def test_a_cached_list_is_served_to_its_caller_alone(call, settings):
+    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "owners"}}
+    assert names(call("get", "/cached/")) == ["ada"]
+    assert names(call("get", "/cached/", sub="eve")) == ["eve"]
 
 
 @pytest.mark.parametrize("classes", [[], [BasicAuthentication]])

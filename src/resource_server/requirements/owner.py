@@ -111,7 +111,6 @@ class Owner(Requirement):
         return f"Owner({self.field!r}{by})"
 
 
-
 def is_text(field: Any) -> bool:
     """Whether a model's field, or the key that it refers to, is text, and is in Python as it is in the database."""
     while field.remote_field:
