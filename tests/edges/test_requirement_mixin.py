@@ -95,6 +95,10 @@ class PermissionUsers(ModelViewSet):
     serializer_class = UserSerializer
     queryset = User.objects.order_by("username")
 
+    @action(detail=False)
+    def latest(self, request, **kwargs):
+        return Response([each.username for each in self.get_queryset()])
+
 
 class Nested(ListCreateAPIView):
     """Rows below the address of another object, without the mixin."""
@@ -166,7 +170,7 @@ urlpatterns = [
     path(
         "below/<int:pk>/viewset/", PermissionUsers.as_view({"get": "list", "post": "create"}, permission_classes=[OWNS])
     ),
-    path("below/<int:pk>/latest/", PermissionUsers.as_view({"get": "list"}, detail=False, permission_classes=[OWNS])),
+    path("below/<int:pk>/latest/", PermissionUsers.as_view({"get": "latest"}, detail=False, permission_classes=[OWNS])),
     path("below/<int:pk>/create/", NestedCreate.as_view()),
     path("below/<int:pk>/approve/", Approve.as_view()),
     path("cached/", Cached.as_view()),
