@@ -107,8 +107,8 @@ def _owned(owner: Owner, token: AccessToken, operation: Operation, queryset: "Qu
     if not _can_be_stored(key, vendor):
         return _Rows(False, True)
     # The database looks the value up by its index, then compares the bytes, whatever the collation ignores. MySQL and
-    # MariaDB raise for a text beyond ASCII beside a column of latin1. Both conditions are false for a missing value, and
-    # so true where they are negated; the comparison of bytes would be neither.
+    # MariaDB raise for a text beyond ASCII beside a column of latin1. Both conditions are false for a missing value,
+    # and so true where they are negated; the comparison of bytes would be neither.
     is_found = Q(**{owner.field: key}) if vendor != "mysql" or key.isascii() else Q(**{f"{owner.field}__isnull": False})
     owned = is_found & Q(Exact(_BYTES[vendor](owner.field), _BYTES[vendor](Value(key))))
     return _Rows(owned, ~owned)

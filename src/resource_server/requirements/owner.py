@@ -22,8 +22,8 @@ logger = logging.getLogger("resource_server")
 class Owner(Requirement):
     """The caller owns the object: a field of it holds the token's subject, its `identity`, or its user.
 
-    `field` may follow foreign keys, as in a query: `order__owner`. A subject or an identity is in a text column, or in a
-    foreign key to one, a user in a foreign key; another field of a model cannot be judged, and the log says so.
+    `field` may follow foreign keys, as in a query: `order__owner`. A subject or an identity is in a text column, or in
+    a foreign key to one, a user in a foreign key; another field of a model cannot be judged, and the log says so.
     Subjects are unique within one issuer only; with several issuers store `AccessToken.identity`. Not judged before the
     object is known, so a view without an object is refused.
     """
