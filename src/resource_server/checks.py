@@ -1,4 +1,4 @@
-"""System checks of the settings: the errors E001 to E033, and the warnings W002 to W004 and W009.
+"""System checks of the settings: the errors, and the warnings W002 to W004, W009, W031 and W032.
 
 Importing this module registers them, and with them the checks of views and middleware in `view_checks.py`. Their texts
 are in `conf/problems.py`. Nothing is fetched: the result does not depend on whether an issuer is up.
@@ -14,12 +14,14 @@ from django.core import checks
 import resource_server.view_checks  # noqa: F401 - registers by being imported
 from resource_server.conf.problems import problem
 from resource_server.conf.project import claim_problems, form_problems
+from resource_server.conf.revocation import unfit_cache
 from resource_server.server import configure
 
 __all__ = [
     "check_claim_paths",
     "check_issuer_form",
     "check_lookup_of_several_issuers",
+    "check_revocation",
     "check_settings",
     "check_shared_cache",
 ]
@@ -27,7 +29,7 @@ __all__ = [
 
 @checks.register()
 def check_settings(app_configs: Sequence[AppConfig] | None = None, **_: Any) -> list[checks.CheckMessage]:
-    """E001 to E033: RESOURCE_SERVER, each problem by itself."""
+    """The errors: RESOURCE_SERVER, each problem by itself."""
     _server, problems = configure()
     return [each.check_message() for each in problems]
 
@@ -71,3 +73,20 @@ def check_lookup_of_several_issuers(
     if len(by_lookup) < 2 and not (isinstance(issuers, str) and common == "lookup"):
         return []
     return [problem("W004").check_message()]
+
+
+@checks.register()
+def check_revocation(app_configs: Sequence[AppConfig] | None = None, **_: Any) -> list[checks.CheckMessage]:
+    """W031, W032: a deny list in a cache that loses it, and logout tokens without a deny list."""
+    server, _problems = configure()
+    if server is None:
+        return []
+    alias = settings.RESOURCE_SERVER.get("REVOCATION")
+    if alias is None:
+        expects_logout = any(issuer.policy.logout_audience for issuer in server.verifier.issuers)
+        return [problem("W032").check_message()] if expects_logout else []
+    backend = str(settings.CACHES[alias].get("BACKEND", ""))
+    fault = unfit_cache(backend)
+    if fault is None:
+        return []
+    return [problem("W031", alias=alias, backend=backend.rpartition(".")[2], fault=fault).check_message()]

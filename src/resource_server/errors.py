@@ -5,6 +5,7 @@
     AuthorizationError
     ├── Rejected                 the request is at fault
     │   ├── InvalidRequest       400  invalid_request
+    │   ├── InvalidLogoutToken   400  invalid_request (OpenID Connect Back-Channel Logout 1.0 section 2.8)
     │   ├── NoCredentials        401  (no code: RFC 6750 section 3.1, last paragraph)
     │   ├── InvalidToken         401  invalid_token
     │   └── InsufficientScope    403  insufficient_scope
@@ -18,6 +19,7 @@ from typing import ClassVar
 
 from resource_server.reasons import (
     CredentialsReason,
+    LogoutReason,
     Reason,
     RequestReason,
     ScopeReason,
@@ -28,6 +30,7 @@ from resource_server.reasons import (
 __all__ = [
     "AuthorizationError",
     "InsufficientScope",
+    "InvalidLogoutToken",
     "InvalidRequest",
     "InvalidToken",
     "NoCredentials",
@@ -70,6 +73,17 @@ class InvalidRequest(Rejected):
     reasons = RequestReason
 
     def __init__(self, reason: RequestReason) -> None:
+        super().__init__(reason)
+
+
+class InvalidLogoutToken(Rejected):
+    """The request is not one good logout token (OpenID Connect Back-Channel Logout 1.0 section 2.8). No edge raises it."""
+
+    code = "invalid_request"
+    status = 400
+    reasons = LogoutReason
+
+    def __init__(self, reason: LogoutReason) -> None:
         super().__init__(reason)
 
 
@@ -140,6 +154,7 @@ def reasons() -> dict[Reason, type[AuthorizationError]]:
     """Every reason, with the class of error that it belongs to."""
     leaves: tuple[type[AuthorizationError], ...] = (
         InvalidRequest,
+        InvalidLogoutToken,
         NoCredentials,
         InvalidToken,
         InsufficientScope,

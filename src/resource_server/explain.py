@@ -17,6 +17,7 @@ from resource_server.reasons import Reason
 from resource_server.server import ResourceServer, current
 from resource_server.tokens.access_token import AccessToken
 from resource_server.tokens.authority import Verdict
+from resource_server.tokens.checked_verifier import CheckedVerifier
 from resource_server.tokens.credentials import parse_token
 from resource_server.tokens.facts import Fact, only_policy, token_facts
 from resource_server.tokens.issuers import Issuer
@@ -74,11 +75,12 @@ _ISSUER: Final = _Stage(name="trusted issuer", source="RFC 8725 section 3.8")
 _KEY: Final = _Stage(name="key", source="RFC 7515 section 4.1.4")
 _SIGNATURE: Final = _Stage(name="signature", source="RFC 7515 section 5.2")
 _PROOF: Final = _Stage(name="proof", source="RFC 7800 section 3")
+_REVOCATION: Final = _Stage(name="deny list", source="REVOCATION")
 _USER: Final = _Stage(name="user", source="USERS")
 _ORDER: Final[tuple[_Stage | Rule, ...]] = (
     *(_FORM, _SETTINGS, _PARSE, _ISSUER),
     *RULES,
-    *(_KEY, _SIGNATURE, _PROOF, _USER),
+    *(_KEY, _SIGNATURE, _PROOF, _REVOCATION, _USER),
 )
 
 
@@ -92,6 +94,8 @@ def explain(token: str) -> Explanation:
     steps, now = _Steps(), time.time()
     credentials = steps.run(_FORM, lambda: parse_token(token))
     server = steps.run(_SETTINGS, current)
+    if server is None or server.revocations is None:
+        steps.leave_out(_REVOCATION)
     unverified = steps.run(_PARSE, lambda: parse(credentials.unverified_token)) if credentials is not None else None
     if server is None or unverified is None:
         facts = token_facts(unverified, server.verifier.issuers if server is not None else ())
@@ -108,7 +112,11 @@ def explain(token: str) -> Explanation:
         _verify_signature(steps, issuer, unverified)
     if credentials is not None and steps.passed(_SIGNATURE):
         # The verifier decides last, so that no token is called good that a request is refused for.
-        verdict = steps.run(_PROOF, lambda: run(server.verifier.verify(credentials)))
+        verifier, revocations = server.verifier, server.revocations
+        unchecked = verifier.unchecked if isinstance(verifier, CheckedVerifier) else verifier
+        verdict = steps.run(_PROOF, lambda: run(unchecked.verify(credentials)))
+        if verdict is not None and revocations is not None:
+            steps.run(_REVOCATION, lambda: run(revocations.check(verdict.token)))
         if verdict is not None:
             steps.run(_USER, lambda: _find_user(server, verdict))
     return Explanation(steps=steps.all(), facts=token_facts(unverified, issuers, issuer))
@@ -119,6 +127,11 @@ class _Steps:
 
     def __init__(self) -> None:
         self._run: dict[str, Step] = {}
+        self._left_out: list[_Stage] = []
+
+    def leave_out(self, stage: _Stage) -> None:
+        """Leave out a step that the settings do not have."""
+        self._left_out.append(stage)
 
     def run(self, stage: _Stage | Rule, call: Callable[[], T]) -> T | None:
         """The result of a step, None if it refuses."""
@@ -140,6 +153,7 @@ class _Steps:
         return tuple(
             self._run.get(stage.name) or Step(name=stage.name, source=stage.source, outcome="not run")
             for stage in _ORDER
+            if stage not in self._left_out
         )
 
     def _note(

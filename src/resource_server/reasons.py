@@ -8,7 +8,15 @@ holds a value of a token. Imports nothing of Django or of this package.
 from enum import StrEnum
 from typing import Self
 
-__all__ = ["CredentialsReason", "Reason", "RequestReason", "ScopeReason", "TokenReason", "UnavailableReason"]
+__all__ = [
+    "CredentialsReason",
+    "LogoutReason",
+    "Reason",
+    "RequestReason",
+    "ScopeReason",
+    "TokenReason",
+    "UnavailableReason",
+]
 
 
 class Reason(StrEnum):
@@ -222,6 +230,25 @@ class TokenReason(Reason):
             "set without its `kid`. Get a new token, and look at the key set."
         ),
     )
+    # tokens/revocations.py
+    TOKEN_REVOKED = (
+        "token_revoked",
+        "access token was revoked",
+        "The deny list of `REVOCATION` has this token, its subject, client or session, or all older tokens. Get a new token.",
+    )
+    TOKEN_LIVES_TOO_LONG = (
+        "token_lives_too_long",
+        "access token lives longer than a revocation is kept",
+        "From `iat` to `exp` are more than `MAX_TOKEN_SECONDS`. Raise it, or have the issuer issue shorter tokens.",
+    )
+    TOKEN_BEFORE_DENY_LIST = (
+        "token_before_deny_list",
+        "access token is older than the deny list, so it may have been revoked",
+        (
+            "The cache of `REVOCATION` was empty when the list began: new, flushed or restarted. Get a new token. If nothing was "
+            "lost, run `manage.py resource_server revoke --begin`; a token without `iat` needs that too."
+        ),
+    )
     # users/
     USER_UNKNOWN = (
         "user_unknown",
@@ -229,6 +256,47 @@ class TokenReason(Reason):
         "`USERS` found no user for `sub`. With `lookup`, a user's username must equal `sub`.",
     )
     USER_INACTIVE = ("user_inactive", "user is inactive", "The user was deactivated in this project.")
+
+
+class LogoutReason(Reason):
+    """Reasons of `InvalidLogoutToken` (400). A logout token is refused for reasons of `InvalidToken` too."""
+
+    LOGOUT_TOKEN_MISSING = (
+        "logout_token_missing",
+        "the request does not hold one logout_token",
+        "The issuer sends a POST of `application/x-www-form-urlencoded` with `logout_token` once.",
+    )
+    LOGOUT_IAT_MISSING = ("logout_iat_missing", "iat is missing", "A logout token has `iat`. Mend it at the issuer.")
+    LOGOUT_EVENT_MISSING = (
+        "logout_event_missing",
+        "events does not name a back-channel logout",
+        "The token is of another kind. `events` has the member `http://schemas.openid.net/event/backchannel-logout`.",
+    )
+    LOGOUT_NONCE_PRESENT = (
+        "logout_nonce_present",
+        "a logout token has no nonce",
+        "The token has a `nonce`, so it may be an ID token. Send a logout token.",
+    )
+    LOGOUT_SUBJECT_MISSING = (
+        "logout_subject_missing",
+        "sub and sid are both missing",
+        "The token does not say whose session has ended. Mend it at the issuer.",
+    )
+    LOGOUT_SID_MALFORMED = (
+        "logout_sid_malformed",
+        "sid is not a string of 1 to 512 characters",
+        "`sid` is a string of 1 to 512 characters. Mend it at the issuer.",
+    )
+    LOGOUT_JTI_MALFORMED = (
+        "logout_jti_malformed",
+        "jti is not a string of 1 to 512 characters",
+        "A logout token has a `jti` of 1 to 512 characters. Mend it at the issuer.",
+    )
+    LOGOUT_TOKEN_REPLAYED = (
+        "logout_token_replayed",
+        "logout token was used before",
+        "Each logout token counts once; the first one has revoked the tokens.",
+    )
 
 
 class ScopeReason(Reason):
@@ -315,6 +383,14 @@ class UnavailableReason(Reason):
         "issuer_lookup_failed",
         "settings of the issuer cannot be looked up now",
         "The function of `ISSUERS` raised an error; the log has the whole error.",
+    )
+    REVOCATION_STORE_FAILED = (
+        "revocation_store_failed",
+        "revocations cannot be looked up now",
+        (
+            "The cache of `REVOCATION` gave no clear answer: it is down, or its client library hides its errors, or it keeps "
+            'nothing. Set `REVOCATION_FAILS` to `"open"` to let tokens pass meanwhile.'
+        ),
     )
     SETTINGS_INVALID = (
         "settings_invalid",

@@ -19,13 +19,16 @@ from resource_server.conf.issuers_function import invalid, issuers_function
 from resource_server.conf.networks import is_development
 from resource_server.conf.problems import Problem, problem
 from resource_server.conf.reading import default_of
+from resource_server.conf.revocation import RevocationSettings
 from resource_server.errors import Unavailable
 from resource_server.forks import on_fork
 from resource_server.key_events import report
 from resource_server.keys.document import Fetch
 from resource_server.keys.http import fetch
-from resource_server.shared_cache import shared_documents
+from resource_server.shared_cache import deny_list, shared_documents
+from resource_server.tokens.checked_verifier import CheckedVerifier
 from resource_server.tokens.policy import Policy
+from resource_server.tokens.revocations import Revocations
 from resource_server.tokens.verifier import Verifier
 from resource_server.users.active_user import UserFinder
 from resource_server.users.finders import UserFinders
@@ -35,11 +38,15 @@ __all__ = ["ResourceServer", "configure", "current", "fetch_with", "forget", "re
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceServer:
-    """The parts that the settings describe. `finders` has one finder for each value of USERS, None for `token`."""
+    """The parts that the settings describe. `finders` has one finder for each value of USERS, None for `token`.
 
-    verifier: Verifier
+    `revocations` is the deny list that the verifier asks, None without one.
+    """
+
+    verifier: Verifier | CheckedVerifier
     finders: Mapping[str, UserFinder | None]
     realm: str
+    revocations: Revocations | None = None
 
 
 _current: ResourceServer | None = None
@@ -77,6 +84,7 @@ def configure() -> tuple[ResourceServer | None, list[Problem]]:
             fetch_documents = shared_documents(fetch_documents, config.cache)
         except ImproperlyConfigured as error:
             problems.append(problem("E030", reason=error))
+    revocations = _revocations(config.revocation, problems)
     if problems:
         return None, problems
     verifier = Verifier(
@@ -86,7 +94,22 @@ def configure() -> tuple[ResourceServer | None, list[Problem]]:
         fetch=fetch_documents,
         on_event=partial(report, ResourceServer),
     )
-    return ResourceServer(verifier=verifier, finders=finders, realm=config.realm), []
+    return ResourceServer(
+        verifier=verifier if revocations is None else CheckedVerifier(verifier, revocations),
+        finders=finders,
+        realm=config.realm,
+        revocations=revocations,
+    ), []
+
+
+def _revocations(wanted: RevocationSettings | None, problems: list[Problem]) -> Revocations | None:
+    if wanted is None:
+        return None
+    try:
+        return deny_list(wanted.cache, fails_open=wanted.fails_open, max_token_seconds=wanted.max_token_seconds)
+    except ImproperlyConfigured as error:
+        problems.append(problem("E074", reason=error))
+        return None
 
 
 def current() -> ResourceServer:

@@ -1,4 +1,4 @@
-"""Django's cache as the store of shared documents (`keys/shared_documents.py`)."""
+"""Django's cache as the store of shared documents (`keys/shared_documents.py`) and of the deny list (`tokens/revocations.py`)."""
 
 import contextlib
 from typing import Any
@@ -9,8 +9,9 @@ from django.utils.crypto import salted_hmac
 
 from resource_server.keys.document import Fetch
 from resource_server.keys.shared_documents import SharedDocuments
+from resource_server.tokens.revocations import Revocations
 
-__all__ = ["shared_documents"]
+__all__ = ["deny_list", "shared_documents"]
 
 
 class _Cache:
@@ -47,8 +48,36 @@ class _Cache:
                 pool.disconnect()
 
 
+class RequestCache:
+    """Django's cache behind an alias, for calls within a request: Django closes the connections after it."""
+
+    def __init__(self, alias: str) -> None:
+        self._alias = alias
+
+    def get_many(self, keys: list[str], /) -> Any:
+        return caches[self._alias].get_many(keys)
+
+    def get(self, key: str, /) -> Any:
+        return caches[self._alias].get(key)
+
+    def set(self, key: str, value: int, /, timeout: int | None) -> Any:
+        caches[self._alias].set(key, value, timeout)
+
+    def add(self, key: str, value: int, /, timeout: int | None) -> Any:
+        return caches[self._alias].add(key, value, timeout)
+
+    def delete(self, key: str, /) -> Any:
+        return caches[self._alias].delete(key)
+
+
 def shared_documents(fetch: Fetch, alias: str) -> Fetch:
     """Shares fetched documents through the cache with this alias. Raises ImproperlyConfigured without SECRET_KEY."""
     # Sealed by the project's secret key: an entry of another project, or of an attacker at the cache, is ignored.
     secret = salted_hmac("resource_server.documents", "", algorithm="sha256").digest()
     return SharedDocuments(fetch, _Cache(alias), secret=secret)
+
+
+def deny_list(alias: str, *, fails_open: bool, max_token_seconds: int) -> Revocations:
+    """The deny list in the cache with this alias. Raises ImproperlyConfigured without SECRET_KEY."""
+    secret = salted_hmac("resource_server.revocations", "", algorithm="sha256").digest()
+    return Revocations(RequestCache(alias), secret=secret, fails_open=fails_open, max_token_seconds=max_token_seconds)

@@ -31,6 +31,7 @@ POLICY_KEYS: Final = (
     "CLOCK_SKEW_SECONDS",
     "STALE_SECONDS",
     "USERS",
+    "LOGOUT_AUDIENCE",
 )
 # A longer skew would keep tokens alive that the issuer meant to end.
 MAX_CLOCK_SKEW_SECONDS: Final = 300
@@ -73,6 +74,7 @@ def parse_policy(
         machines_only=provider.machines_only,
         is_machine=provider.is_machine,
         users=_users(reading),
+        logout_audience=_logout_audience(reading),
     )
     return (None, reading.problems) if reading.problems else (policy, [])
 
@@ -171,6 +173,13 @@ def _audience(reading: Reading) -> tuple[str, ...]:
         reading.report("E006")
     elif not audience:
         reading.report("E005")
+    return audience or ()
+
+
+def _logout_audience(reading: Reading) -> tuple[str, ...]:
+    audience = reading.strings("LOGOUT_AUDIENCE", default_of(Policy, "logout_audience"))
+    if audience is None:
+        reading.report("E075")
     return audience or ()
 
 

@@ -256,6 +256,31 @@ PROBLEMS: Final[Mapping[str, ProblemText]] = {
         message="$place: CA_FILE is not a file with certificates in PEM",
         hint="$reason.",
     ),
+    "E071": ProblemText(
+        key="REVOCATION",
+        message="$place: REVOCATION is not an alias in CACHES",
+        hint="Name a cache that all processes use, such as Redis.",
+    ),
+    "E072": ProblemText(
+        key="REVOCATION_FAILS",
+        message="$place: REVOCATION_FAILS is not closed or open",
+        hint="closed is the default. open lets revoked tokens pass while the cache gives no answer.",
+    ),
+    "E073": ProblemText(
+        key="MAX_TOKEN_SECONDS",
+        message="$place: MAX_TOKEN_SECONDS is not a whole number from 1 to $most",
+        hint=_DEFAULT,
+    ),
+    "E074": ProblemText(
+        key="REVOCATION",
+        message="$place: REVOCATION needs a SECRET_KEY",
+        hint="SECRET_KEY makes the keys of the entries. $reason",
+    ),
+    "E075": ProblemText(
+        key="LOGOUT_AUDIENCE",
+        message="$place: LOGOUT_AUDIENCE is not a string or a list of strings",
+        hint="Name the clients whose logout tokens the issuer sends here: their client_id is in aud.",
+    ),
     "W001": ProblemText(
         key="DEFAULT_AUTHENTICATION_CLASSES",
         message=(
@@ -330,6 +355,17 @@ PROBLEMS: Final[Mapping[str, ProblemText]] = {
         message="$place: CLAIMS names the claim $name, which looks like a path; a token has one claim of this whole name.",
         meaning="a name in CLAIMS looks like a path into nested claims",
         hint='For a nested claim write the JSON Pointer "$pointer". For one claim of this name write "$whole".',
+    ),
+    "W031": ProblemText(
+        key="REVOCATION",
+        message="$place: REVOCATION $alias is a $backend, $fault.",
+        meaning="REVOCATION is a cache that loses revocations, or that processes do not share",
+        hint="Name a cache that all processes use and that drops no entries, such as Redis with maxmemory-policy noeviction.",
+    ),
+    "W032": ProblemText(
+        key="LOGOUT_AUDIENCE",
+        message="$place: LOGOUT_AUDIENCE is set and REVOCATION is not, so each logout fails.",
+        hint="Set REVOCATION to the alias of a cache.",
     ),
     "resource_server_accounts.W001": ProblemText(
         key="DATABASE_ROUTERS",

@@ -13,6 +13,7 @@ from resource_server.conf.issuer import POLICY_KEYS, form_problem, is_dotted_pat
 from resource_server.conf.networks import ca_file, http_hosts
 from resource_server.conf.problems import Problem, problem
 from resource_server.conf.reading import Reading, default_of
+from resource_server.conf.revocation import REVOCATION_KEYS, RevocationSettings, revocation_settings
 from resource_server.conf.static_keys import KEY_SOURCES
 from resource_server.tokens.policy import Policy
 from resource_server.tokens.verifier import TOKEN_CACHE_SIZE
@@ -28,6 +29,7 @@ KEYS: Final = (
     "REALM",
     "CA_FILE",
     "DEVELOPMENT_HTTP",
+    *REVOCATION_KEYS,
 )
 MAX_TOKEN_CACHE: Final = 10_000_000
 MAX_USER_CACHE_SECONDS: Final = 30
@@ -43,7 +45,7 @@ class Config:
     `policies` are the issuers that are listed; `issuers_function` is the dotted path of the function that knows the
     others, or None, and `common` the settings that complete its answers. `cache` is the alias of the cache for
     documents, `token_cache` a number of entries, `realm` the realm in challenges. `ca_file` is a file of certificates,
-    `http_hosts` the names of hosts that may be asked over http.
+    `http_hosts` the names of hosts that may be asked over http. `revocation` is None without a deny list.
     """
 
     policies: tuple[Policy, ...]
@@ -55,6 +57,7 @@ class Config:
     realm: str = "api"
     ca_file: str | None = None
     http_hosts: frozenset[str] = frozenset()
+    revocation: RevocationSettings | None = None
 
 
 def parse(
@@ -89,6 +92,7 @@ def parse(
         realm=_realm(reading),
         ca_file=ca_file(reading),
         http_hosts=reading.http_hosts,
+        revocation=revocation_settings(reading, caches),
     )
     return (None, reading.problems) if reading.problems else (config, [])
 

@@ -135,7 +135,8 @@ class Policy:
     the form of `media_type`; `jwt` also admits a token without `typ`). Its key is one of `key_source`. A token of the
     type `jwt` is another kind of token if a claim of `kind_claims` is there with another value (None: if it is there),
     or if it has one of `foreign_claims` or none of `access_token_claims`, or if `machines_only` is set and it is not a machine's. `is_machine` tells
-    machines from persons. `users` is not read here: it says how a token becomes `request.user`.
+    machines from persons. `users` is not read here: it says how a token becomes `request.user`. `logout_audience` are the
+    audiences of the issuer's logout tokens (`logout_tokens.py`).
     """
 
     key_source: KeySource
@@ -150,6 +151,7 @@ class Policy:
     is_machine: MachineRule = client_is_subject
     machines_only: bool = False
     users: str = "token"
+    logout_audience: tuple[str, ...] = ()
     issuer: str = field(init=False)
 
     def __post_init__(self) -> None:

@@ -1,4 +1,7 @@
-"""`manage.py resource_server`: `keys` prints the trusted keys of each issuer, `explain` why a token is good or refused."""
+"""`manage.py resource_server`: `keys` prints the trusted keys of each issuer, `explain` why a token is good or refused.
+
+`revoke` puts tokens on the deny list; see `management/revoke.py`.
+"""
 
 import sys
 import time
@@ -10,6 +13,7 @@ from django.core.management.base import BaseCommand, CommandError
 from resource_server.errors import InvalidToken, Unavailable
 from resource_server.explain import Explanation, Step, explain
 from resource_server.key_events import meanwhile, time_text
+from resource_server.management.revoke import add_revoke_topic, revoke_by
 from resource_server.tokens.credentials import MAX_TOKEN_CHARACTERS
 from resource_server.trusted import TrustedIssuer, trusted_issuers
 
@@ -19,7 +23,7 @@ __all__ = ["Command"]
 class Command(BaseCommand):
     help = (
         "Shows the issuers and keys that this project trusts. Fetches keys as a request does; with CACHE these are "
-        "the keys that the processes share."
+        "the keys that the processes share. Revokes tokens."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -44,9 +48,13 @@ class Command(BaseCommand):
         # Refused by `_explain` without repeating it, as the parser's own error would.
         explained.add_argument("arguments", nargs="*", help=SUPPRESS)
 
+        add_revoke_topic(topics)
+
     def handle(self, *_: Any, topic: str, **options: Any) -> None:
         if topic == "explain":
             self._explain(options["arguments"])
+        elif topic == "revoke":
+            self.stdout.write(revoke_by(options))
         else:
             self._keys(options["issuers"])
 
