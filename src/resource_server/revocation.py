@@ -46,6 +46,7 @@ def revoke(
     given: list[tuple[Kind, Any]] = [(kind, name) for kind, name in names.items() if name is not None]
     if len(given) > 1 or (not given and issued_before is None):
         raise ValueError("give one of jti, subject, client_id and session, or issued_before alone")
+    kind: Kind
     kind, name = given[0] if given else ("issuer", "")
     if given and (not isinstance(name, str) or not name):
         raise ValueError("jti, subject, client_id and session are texts that are not empty")

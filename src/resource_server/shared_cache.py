@@ -57,9 +57,6 @@ class RequestCache:
     def get_many(self, keys: list[str], /) -> Any:
         return caches[self._alias].get_many(keys)
 
-    def get(self, key: str, /) -> Any:
-        return caches[self._alias].get(key)
-
     def set(self, key: str, value: int, /, timeout: int | None) -> Any:
         caches[self._alias].set(key, value, timeout)
 

@@ -43,7 +43,6 @@ class RevocationStore(Protocol):
     """The methods of Django's cache framework that are used. `add` is atomic between processes."""
 
     def get_many(self, keys: list[str], /) -> Any: ...
-    def get(self, key: str, /) -> Any: ...
     def set(self, key: str, value: int, /, timeout: int | None) -> Any: ...
     def add(self, key: str, value: int, /, timeout: int | None) -> Any: ...
     def delete(self, key: str, /) -> Any: ...
@@ -218,7 +217,7 @@ class Revocations:
     def _add(self, key: str, timeout: int) -> bool:
         added = self._store.add(key, 1, timeout)
         # As above, and a store that keeps nothing adds everything.
-        if not isinstance(added, bool) or self._store.get(key) != 1:
+        if not isinstance(added, bool) or self._read([key]).get(key) != 1:
             raise ValueError("the store does not keep what it is given")
         return added
 
