@@ -14,6 +14,7 @@ from resource_server.reasons import (
     Reason,
     RequestReason,
     ScopeReason,
+    StepUpReason,
     TokenReason,
     UnavailableReason,
 )
@@ -31,6 +32,7 @@ REASONS = (
         (LogoutReason,),
     ),
     ("401", "", (CredentialsReason, TokenReason)),
+    ("401 insufficient_user_authentication", "", (StepUpReason,)),
     ("403 insufficient_scope", "", (ScopeReason,)),
     (
         "503 temporarily_unavailable",
