@@ -1,4 +1,4 @@
-"""System checks of the settings: the errors E001 to E075, and the warnings W002 to W004, W009 to W012, W031 and W032.
+"""System checks of the settings: the errors E001 to E047, and the warnings W002 to W004, W009 to W014.
 
 Importing this module registers them, and with them the checks of views and middleware in `view_checks.py`. Their texts
 are in `conf/problems.py`. Nothing is fetched: the result does not depend on whether an issuer is up.
@@ -39,7 +39,7 @@ __all__ = [
 
 @checks.register()
 def check_settings(app_configs: Sequence[AppConfig] | None = None, **_: Any) -> list[checks.CheckMessage]:
-    """E001 to E075: RESOURCE_SERVER, each problem by itself."""
+    """E001 to E047: RESOURCE_SERVER, each problem by itself."""
     _server, problems = configure()
     return [each.check_message() for each in problems]
 
@@ -105,6 +105,7 @@ def _source(users: object) -> UserSource:
     return UserSource() if users is None else users_of(Reading(settings={"USERS": users}))
 
 
+@checks.register()
 def check_metadata_are_served(app_configs: Sequence[AppConfig] | None = None, **_: Any) -> list[checks.CheckMessage]:
     """W011, W012: PUBLIC_ORIGIN without a resource to publish, or without the URL patterns that publish it."""
     server, _problems = configure()
@@ -126,16 +127,16 @@ def _is_served(path: str) -> bool:
 
 @checks.register()
 def check_revocation(app_configs: Sequence[AppConfig] | None = None, **_: Any) -> list[checks.CheckMessage]:
-    """W031, W032: a deny list in a cache that loses it, and logout tokens without a deny list."""
+    """W013, W014: a deny list in a cache that loses it, and logout tokens without a deny list."""
     server, _problems = configure()
     if server is None:
         return []
     alias = settings.RESOURCE_SERVER.get("REVOCATION")
     if alias is None:
         expects_logout = any(issuer.policy.logout_audience for issuer in server.verifier.issuers)
-        return [problem("W032").check_message()] if expects_logout else []
+        return [problem("W014").check_message()] if expects_logout else []
     backend = str(settings.CACHES[alias].get("BACKEND", ""))
     fault = unfit_cache(backend)
     if fault is None:
         return []
-    return [problem("W031", alias=alias, backend=backend.rpartition(".")[2], fault=fault).check_message()]
+    return [problem("W013", alias=alias, backend=backend.rpartition(".")[2], fault=fault).check_message()]

@@ -120,7 +120,7 @@ def _revocations(wanted: RevocationSettings | None, problems: list[Problem]) -> 
     try:
         return deny_list(wanted.cache, fails_open=wanted.fails_open, max_token_seconds=wanted.max_token_seconds)
     except ImproperlyConfigured as error:
-        problems.append(problem("E074", reason=error))
+        problems.append(problem("E046", reason=error))
         return None
 
 

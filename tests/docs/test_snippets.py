@@ -77,6 +77,9 @@ MARKS = [
     "# graphql.py",
     "# rates by the token",
     "# permissions of Django by the token",
+    "# a deny list in Redis",
+    "# offboarding.py",
+    "# urls.py with back-channel logout",
     "MigratingAuthentication",
 ]
 

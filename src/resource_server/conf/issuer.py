@@ -177,7 +177,7 @@ def _audience(reading: Reading) -> tuple[str, ...]:
 def _logout_audience(reading: Reading) -> tuple[str, ...]:
     audience = reading.strings("LOGOUT_AUDIENCE", default_of(Policy, "logout_audience"))
     if audience is None:
-        reading.report("E075")
+        reading.report("E047")
     return audience or ()
 
 

@@ -314,27 +314,27 @@ PROBLEMS: Final[Mapping[str, ProblemText]] = {
         meaning="a setting is not True or False",
         hint="False is the default.",
     ),
-    "E071": ProblemText(
+    "E043": ProblemText(
         key="REVOCATION",
         message="$place: REVOCATION is not an alias in CACHES",
         hint="Name a cache that all processes use, such as Redis.",
     ),
-    "E072": ProblemText(
+    "E044": ProblemText(
         key="REVOCATION_FAILS",
         message="$place: REVOCATION_FAILS is not closed or open",
         hint="closed is the default. open lets revoked tokens pass while the cache gives no answer.",
     ),
-    "E073": ProblemText(
+    "E045": ProblemText(
         key="MAX_TOKEN_SECONDS",
         message="$place: MAX_TOKEN_SECONDS is not a whole number from 1 to $most",
         hint=_DEFAULT,
     ),
-    "E074": ProblemText(
+    "E046": ProblemText(
         key="REVOCATION",
         message="$place: REVOCATION needs a SECRET_KEY",
         hint="SECRET_KEY makes the keys of the entries. $reason",
     ),
-    "E075": ProblemText(
+    "E047": ProblemText(
         key="LOGOUT_AUDIENCE",
         message="$place: LOGOUT_AUDIENCE is not a string or a list of strings",
         hint="Name the clients whose logout tokens the issuer sends here: their client_id is in aud.",
@@ -434,13 +434,13 @@ PROBLEMS: Final[Mapping[str, ProblemText]] = {
         meaning="challenges name a metadata document that no URL pattern serves",
         hint='Add path("", include("resource_server.urls")) to the root URLconf.',
     ),
-    "W031": ProblemText(
+    "W013": ProblemText(
         key="REVOCATION",
         message="$place: REVOCATION $alias is a $backend, $fault.",
         meaning="REVOCATION is a cache that loses revocations, or that processes do not share",
         hint="Name a cache that all processes use and that drops no entries, such as Redis with maxmemory-policy noeviction.",
     ),
-    "W032": ProblemText(
+    "W014": ProblemText(
         key="LOGOUT_AUDIENCE",
         message="$place: LOGOUT_AUDIENCE is set and REVOCATION is not, so each logout fails.",
         hint="Set REVOCATION to the alias of a cache.",
