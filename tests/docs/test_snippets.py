@@ -26,6 +26,7 @@ from resource_server import AuthorizationError, authenticate, requires_scope, ve
 from resource_server.conf import project as conf
 from resource_server.drf import AccessTokenAuthentication
 from resource_server.protected_resource import WELL_KNOWN
+from resource_server.revocation import begin_deny_list
 from resource_server.signals import token_rejected
 from resource_server.spectacular import AccessTokenScheme, describe_access
 from resource_server.testing import FakeIssuer
@@ -373,3 +374,26 @@ def test_the_logging_of_the_page_shows_refusals(issuer, capsys):
     assert capsys.readouterr().err == (
         "token_malformed: access token is not a JWT in compact serialisation (GET '/orders')\n"
     )
+
+
+def test_the_deny_list_and_the_call_of_the_page(settings, redis_url):
+    namespace = run("# a deny list in Redis")
+    caches = namespace["CACHES"]
+    caches["default"]["LOCATION"] = redis_url
+    settings.CACHES = caches
+    keycloak = FakeIssuer(namespace["RESOURCE_SERVER"]["ISSUER"], "orders-api")
+    with keycloak.serving(), override_settings(RESOURCE_SERVER=namespace["RESOURCE_SERVER"]):
+        begin_deny_list()
+        token = keycloak.token(header={"typ": "JWT"}, typ="Bearer")
+        assert verify(token).subject == "auth0|ada"
+        run("# offboarding.py")["lock_out"]("auth0|ada")
+        with pytest.raises(AuthorizationError) as refused:
+            verify(token)
+        assert refused.value.reason == "token_revoked"
+
+
+def test_the_address_for_back_channel_logout(issuer):
+    urlpatterns = run("# urls.py with back-channel logout")["urlpatterns"]
+
+    assert [pattern.name or str(pattern.pattern) for pattern in urlpatterns] == ["backchannel-logout"]
+    assert urlpatterns[0].callback(RequestFactory().post("/backchannel-logout")).status_code == 400

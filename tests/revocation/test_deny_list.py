@@ -39,7 +39,9 @@ class Store:
 
     def get_many(self, keys: list[str], /) -> dict[str, Any]:
         self.asked.append("get_many")
-        return {key: self.entries[key][0] for key in keys if key in self.entries and self.clock() < self.entries[key][1]}
+        return {
+            key: self.entries[key][0] for key in keys if key in self.entries and self.clock() < self.entries[key][1]
+        }
 
     def get(self, key: str, /) -> Any:
         self.asked.append("get")
@@ -78,7 +80,15 @@ class Listed:
 
 
 def token(names: ClaimNames | None = None, **changes: Any) -> AccessToken:
-    claims = {"iss": ISSUER, "aud": "api", "sub": "ada", "client_id": "app", "jti": "id-1", "iat": NOW, "exp": NOW + DAY}
+    claims = {
+        "iss": ISSUER,
+        "aud": "api",
+        "sub": "ada",
+        "client_id": "app",
+        "jti": "id-1",
+        "iat": NOW,
+        "exp": NOW + DAY,
+    }
     claims = {name: value for name, value in {**claims, **changes}.items() if value is not None}
     return access_token(claims, names or ClaimNames())
 
@@ -301,9 +311,7 @@ def test_no_store_is_no_yes(liar: Callable[[Clock], Store], caplog: pytest.LogCa
 
 
 @pytest.mark.parametrize("liar", LIARS)
-def test_a_list_that_fails_open_says_so_once(
-    liar: Callable[[Clock], Store], caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_list_that_fails_open_says_so_once(liar: Callable[[Clock], Store], caplog: pytest.LogCaptureFixture) -> None:
     clock = Clock()
     listed = Listed(liar(clock), clock=clock, begins=False, fails_open=True)
     for _ in range(3):

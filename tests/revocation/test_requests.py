@@ -122,9 +122,7 @@ def test_without_redis_the_answer_is_503_or_as_the_setting_says(
 
 def test_redis_that_accepts_and_says_nothing(issuer: FakeIssuer, settings: Settings) -> None:
     with serving(until_shut) as there:
-        settings.CACHES = {
-            "default": redis_cache(f"redis://127.0.0.1:{there.port}/1", OPTIONS={"socket_timeout": 0.2})
-        }
+        settings.CACHES = {"default": redis_cache(f"redis://127.0.0.1:{there.port}/1", OPTIONS={"socket_timeout": 0.2})}
         started = time.monotonic()
         assert reason_of(issuer.token()) == "revocation_store_failed"
         assert time.monotonic() - started < 10
@@ -222,9 +220,7 @@ def test_a_flushed_redis_passes_no_older_token(issuer: FakeIssuer, redis_url: st
 def test_the_database_as_cache(issuer: FakeIssuer, settings: Settings, transactional_db: None) -> None:
     from django.core.management import call_command
 
-    settings.CACHES = {
-        "default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "deny_list"}
-    }
+    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "deny_list"}}
     assert reason_of(issuer.token()) == "revocation_store_failed"  # without its table
     call_command("createcachetable")
     try:
@@ -239,7 +235,10 @@ def test_the_database_as_cache(issuer: FakeIssuer, settings: Settings, transacti
 
 def test_signals_and_a_user_are_as_for_any_refusal(site: FakeIssuer) -> None:
     accepted, rejected = [], []
-    on_accepted, on_rejected = (lambda **sent: accepted.append(sent)), (lambda **sent: rejected.append(sent["error"].reason))
+    on_accepted, on_rejected = (
+        (lambda **sent: accepted.append(sent)),
+        (lambda **sent: rejected.append(sent["error"].reason)),
+    )
     token_accepted.connect(on_accepted)
     token_rejected.connect(on_rejected)
     try:
