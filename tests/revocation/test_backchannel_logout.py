@@ -42,7 +42,7 @@ def claims(issuer: FakeIssuer, **changes: Any) -> dict[str, Any]:
         "iss": issuer.issuer,
         "aud": CLIENT,
         "sub": PERSON,
-        "iat": now,
+        "iat": now + 5,  # so that tokens of the next seconds are older
         "exp": now + 120,
         "jti": f"logout-{time.monotonic_ns()}",
         "events": {LOGOUT_EVENT: {}},
@@ -84,7 +84,7 @@ def test_a_good_logout_token_is_answered_200_and_ends_the_tokens(site: FakeIssue
     assert_stored_nowhere(answer)
     assert not is_good(token)
     # The person signs in again.
-    assert is_good(site.token(jti="id-2", iat=int(time.time()) + 5))
+    assert is_good(site.token(jti="id-2", iat=int(time.time()) + 20))
 
 
 # {sentence: (claims of the logout token, {claims of an access token: whether it stays good})}
