@@ -183,6 +183,7 @@ def test_a_token_that_lives_longer_than_entries_do_is_refused() -> None:
     listed = Listed(max_token_seconds=DAY)
     assert listed.outcome(token()) == "accepted"
     assert listed.outcome(token(exp=NOW + DAY + 1)) == "token_lives_too_long"
+    assert not listed.list.has_passed(token(exp=NOW + DAY + 1)), "a copy is of one token"
 
 
 def test_no_name_is_in_the_store_and_another_secret_has_other_keys() -> None:

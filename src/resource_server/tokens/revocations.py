@@ -58,6 +58,7 @@ class _Facts(NamedTuple):
     jti: str | None
     session: str | None
     issued_at: float | None
+    expires_at: float
 
     def names(self) -> Iterator[tuple[Kind, str]]:
         yield "issuer", ""
@@ -113,7 +114,7 @@ class Revocations:
         open), and Unavailable (`revocation_store_failed`) unless it fails open.
         """
         facts = _facts(token)
-        if facts.issued_at is not None and token.expires_at - facts.issued_at > self._max_token_seconds:
+        if facts.issued_at is not None and facts.expires_at - facts.issued_at > self._max_token_seconds:
             raise InvalidToken(TokenReason.TOKEN_LIVES_TOO_LONG)  # its entry could end before the token does
         if not self.has_passed(token):
             yield Blocking(call=lambda: self._ask(facts), thread_sensitive=True)
@@ -257,6 +258,7 @@ def _facts(token: AccessToken) -> _Facts:
         jti=jti if isinstance(jti, str) else None,
         session=session if isinstance(session, str) else None,
         issued_at=token.issued_at,
+        expires_at=token.expires_at,
     )
 
 
