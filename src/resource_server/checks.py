@@ -1,4 +1,4 @@
-"""System checks of the settings: the errors E001 to E047, and the warnings W002 to W004, W009 to W014.
+"""System checks of the settings: the errors E001 to E047, and the warnings W002 to W004 and W009 to W014.
 
 Importing this module registers them, and with them the checks of views and middleware in `view_checks.py`. Their texts
 are in `conf/problems.py`. Nothing is fetched: the result does not depend on whether an issuer is up.

@@ -10,6 +10,8 @@ from asgiref.testing import ApplicationCommunicator
 from django.test import AsyncClient, Client
 from tests.edges.parity_views import EDGES, REQUIREMENTS, websocket
 
+from resource_server import revoke
+from resource_server.revocation import begin_deny_list
 from resource_server.testing import FakeIssuer
 
 BARE = 'Bearer realm="api"'
@@ -182,3 +184,17 @@ def test_an_issuer_that_is_down_is_503_everywhere(ask, issuer):
 
     assert (status, body["reason"]) == (503, "fetch_failed")
     assert int(headers["Retry-After"]) >= 1
+
+
+def test_a_revoked_token_is_401_everywhere(ask, issuer, settings):
+    settings.RESOURCE_SERVER = issuer.settings(REVOCATION="default")
+    begin_deny_list()
+    first, second = issuer.token(jti=f"{time.monotonic_ns()}"), issuer.token(jti=(jti := f"{time.monotonic_ns()}"))
+    for token in (first, second, second):
+        assert ask("any token", f"Bearer {token}")[0] == 200
+    revoke(issuer.issuer, jti=jti)
+    status, headers, body = ask("any token", f"Bearer {second}")
+
+    assert (status, body["reason"]) == (401, "token_revoked")
+    assert headers["WWW-Authenticate"].startswith(f'{BARE}, error="invalid_token"')
+    assert ask("any token", f"Bearer {first}")[0] == 200

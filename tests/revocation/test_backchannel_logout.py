@@ -255,7 +255,23 @@ def test_two_issuers_have_each_its_own_clients(site: FakeIssuer, settings: Setti
         assert not is_good(other.token())
 
 
+def test_names_of_claims_in_access_tokens_are_not_those_of_logout_tokens(site: FakeIssuer, settings: Settings) -> None:
+    names = {"subject": "oid", "audience": "resource"}
+    settings.RESOURCE_SERVER = {**settings.RESOURCE_SERVER, "CLAIMS": names}
+    token = site.token(oid="ada-oid", resource="https://api.test/")
+    assert is_good(token)
+    assert sent(logout_token(site)).status_code == 200
+    assert not is_good(token), "found by its sub"
+
+
 # The request (section 2.5)
+
+
+def test_two_good_logout_tokens_at_once_are_400(site: FakeIssuer) -> None:
+    token = logout_token(site)
+    answer = Client().post("/logout", urlencode([("logout_token", token)] * 2), content_type=FORM)
+    assert (answer.status_code, answer.json()["reason"]) == (400, "logout_token_missing")
+    assert is_good(site.token())
 
 
 def test_other_methods_are_405(site: FakeIssuer) -> None:
