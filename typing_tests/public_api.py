@@ -121,7 +121,7 @@ def the_ways_in(request: HttpRequest, error: AuthorizationError) -> None:
     assert_type(Bare(), Bare)
     verify(b"token")  # type: ignore[arg-type]
     revoke("https://issuer.test/", subject="ada", issued_before=datetime.now().astimezone())
-    revoke("https://issuer.test/", "ada")  # type: ignore[misc]  # what it names has a name
+    revoke("https://issuer.test/", "ada")  # type: ignore[call-arg]  # what it names has a name
     AccessTokenMiddleware(lambda request: HttpResponse())
 
 
