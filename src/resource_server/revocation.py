@@ -125,7 +125,7 @@ def revocations(server: ResourceServer) -> Revocations:
 
 
 def _require_trusted(server: ResourceServer, issuer: str) -> None:
-    # A wrong name would revoke nothing, and nobody would notice.
+    # A wrong name would revoke nothing, without a sign of it.
     try:
         run(server.verifier.issuer(issuer))
     except InvalidToken:

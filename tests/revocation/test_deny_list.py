@@ -381,6 +381,21 @@ def test_a_list_that_is_declared_complete_passes_older_tokens() -> None:
     assert listed.outcome(token(iat=None)) == "accepted"
 
 
+def test_a_list_is_complete_only_if_the_store_has_kept_that() -> None:
+    clock = Clock()
+
+    class ReadOnly(Store):
+        """A store that keeps what it has, and says nothing about what it does not keep."""
+
+        def set(self, key: str, value: int, /, timeout: int | None) -> None:
+            """Keep nothing."""
+
+    entries = Listed(clock=clock, begins=False)
+    assert entries.outcome(token()) == "token_before_deny_list"
+    with pytest.raises(Unavailable):
+        Listed(ReadOnly(clock, entries.store.entries), clock=clock)
+
+
 def test_two_writers_at_once_keep_the_later_time() -> None:
     clock = Clock()
 

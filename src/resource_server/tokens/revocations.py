@@ -211,7 +211,8 @@ class Revocations:
                 return
             self._store.set(key, value, timeout)
             # A client library may hide that the store is down.
-            if self._read([key]).get(key, -1) >= value:
+            kept = self._read([key]).get(key, -1)
+            if kept == value or (kept > value and not replaces):
                 return
         raise ValueError("the store does not keep what it is given")
 
