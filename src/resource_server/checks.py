@@ -78,9 +78,12 @@ def check_lookup_of_several_issuers(
     common = resource_server.get("USERS") if isinstance(resource_server, Mapping) else None
     entries = issuers if isinstance(issuers, list | tuple) else ()
     sources = [_source(entry.get("USERS", common)) for entry in entries if isinstance(entry, Mapping)]
-    # Two issuers may find users in two fields.
-    fields = [source.field for source in sources if source.find == "lookup"]
-    if len(set(fields)) == len(fields) and not (isinstance(issuers, str) and _source(common).find == "lookup"):
+    # Two issuers may find users in two fields. The users that one of them makes have its subjects in FIELD alone.
+    username = get_user_model().USERNAME_FIELD
+    looked_up = [source.field or username for source in sources if source.find == "lookup"]
+    made = [source.field for source in sources if source.find == "provision" and source.field is not None]
+    is_shared = len(set(looked_up)) < len(looked_up) or not set(looked_up).isdisjoint(made)
+    if not is_shared and not (isinstance(issuers, str) and _source(common).find == "lookup"):
         return []
     return [problem("W004").check_message()]
 

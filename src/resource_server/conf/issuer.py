@@ -39,6 +39,7 @@ POLICY_KEYS: Final = (
 # A longer skew would keep tokens alive that the issuer meant to end.
 MAX_CLOCK_SKEW_SECONDS: Final = 300
 MAX_STALE_SECONDS: Final = 7 * 24 * 3600
+_MAIL: Final = re.compile(r"e-?mail", re.IGNORECASE)
 _ONE_CLAIM: Final = frozenset({"subject", "audience"})
 _SOME_CLAIMS: Final = frozenset({"scope", "client_id"})
 # A path as other software writes it: realm_access.roles, realm_access/roles or $.realm_access.roles. A name with a colon
@@ -208,6 +209,8 @@ def _claim_names(reading: Reading, provider: Provider) -> ClaimNames:
         if isinstance(subject, tuple):
             names |= {"subject": subject[0], "client_as_subject": subject[1:]}
         try:
+            if _MAIL.search(str(names.get("subject"))):
+                raise ValueError("An e-mail address is not an identity: it can be given to another person")
             right_names(claims)
             return replace(provider.claim_names, **names)
         except ValueError as error:

@@ -341,8 +341,8 @@ PROBLEMS: Final[Mapping[str, ProblemText]] = {
     "W004": ProblemText(
         key="USERS",
         message=(
-            "$place: USERS is lookup for more than one of ISSUERS: a user is found by sub alone, so each of these issuers "
-            "can name the users of the others."
+            "$place: USERS is lookup for one of ISSUERS, and lookup, or provision with FIELD, by the same field for another: "
+            "a user is found by sub alone, so each of these issuers can name the users of the others."
         ),
         hint="Use provision, which tells people apart by issuer and subject, or a function of your own.",
     ),

@@ -46,7 +46,9 @@ FOREIGN_CLAIMS: Final = frozenset({"nonce", "at_hash", "c_hash", "s_hash", "even
 # Claims about a person and the person's sign-in: RFC 9068 section 2.2.1, OpenID Connect Core section 5.1, RFC 7662
 # section 2.2, and the names of Okta, Entra ID and AD FS. A client that gets a token for itself has none of them.
 _PERSON_CLAIMS: Final = frozenset(
-    {"auth_time", "amr", "nonce", "sid", "session_state", "email", "username", "uid", "upn"}
+    {"auth_time", "amr", "nonce", "sid", "session_state", "username", "uid", "upn", "unique_name"}
+    | {"name", "given_name", "family_name", "middle_name", "nickname", "preferred_username", "email", "email_verified"}
+    | {"phone_number", "phone_number_verified", "gender", "birthdate", "picture", "address"}
 )
 
 # Whether a token is a machine's, by its claims, its subject and its client. Claims that are null are left out.
