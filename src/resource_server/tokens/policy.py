@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
 from resource_server.keys.key_source import KeySource
+from resource_server.tokens.introspection_policy import IntrospectionPolicy
 
 __all__ = [
     "ALGORITHMS",
@@ -80,7 +81,8 @@ class Policy:
     the form of `media_type`; `jwt` also admits a token without `typ`). Its key is one of `key_source`. A token of the
     type `jwt` is another kind of token if a claim of `kind_claims` is there with another value (None: if it is there),
     or if it has one of `foreign_claims` or none of `access_token_claims`, or if `machines_only` is set and it is not a machine's. `is_machine` tells
-    machines from persons. `users` is not read here: it says how a token becomes `request.user`.
+    machines from persons. `users` is not read here: it says how a token becomes `request.user`. With
+    `introspection` the issuer is asked about its tokens.
     """
 
     key_source: KeySource
@@ -95,6 +97,7 @@ class Policy:
     is_machine: MachineRule = client_is_subject
     machines_only: bool = False
     users: str = "token"
+    introspection: IntrospectionPolicy | None = None
     issuer: str = field(init=False)
 
     def __post_init__(self) -> None:

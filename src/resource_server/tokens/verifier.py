@@ -2,20 +2,23 @@
 
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from resource_server.flow import Flow
+from resource_server.keys.answer import Post
 from resource_server.keys.background import Later, background
 from resource_server.keys.document import Fetch
 from resource_server.keys.events import KeyEvent
-from resource_server.keys.http import fetch
+from resource_server.keys.http import fetch, post
 from resource_server.keys.issuer_keys import IssuerKeys
 from resource_server.tokens.authority import Authority, Verdict
 from resource_server.tokens.credentials import Credentials
-from resource_server.tokens.introspection import OpaqueAuthority
+from resource_server.tokens.introspection import IntrospectionAuthority, opaque_authority
 from resource_server.tokens.issuers import Issuer, Issuers, PolicyOf
 from resource_server.tokens.jwt_authority import JWTAuthority
 from resource_server.tokens.policy import Policy
 from resource_server.tokens.proofs import RequestFacts, verify_proof
+from resource_server.tokens.shared_answers import SharedAnswers
 from resource_server.tokens.verified_tokens import VerifiedTokens, digest
 
 __all__ = ["TOKEN_CACHE_SIZE", "Verifier"]
@@ -33,8 +36,8 @@ class Verifier:
     `policies` are always trusted, `policy_of` is asked for other issuers. `token_cache` is how many verified tokens
     are remembered, 0 for none; `remembers` says whether any are. `fetch` brings documents, `now` is the time in
     seconds since 1970, `clock` a clock that never goes back, `later` makes calls in the background, and `on_event` is
-    called with what happens to keys, in the thread in which it happens. `opaque` finds the authority for a token that
-    is not a JWT.
+    called with what happens to keys, in the thread in which it happens. `post` sends questions about tokens to the
+    issuers with `introspection`; `shared_answers` are the answers that other processes had.
     """
 
     def __init__(
@@ -48,7 +51,8 @@ class Verifier:
         clock: Callable[[], float] = time.monotonic,
         later: Later = background.later,
         on_event: Callable[[KeyEvent], None] = _ignore,
-        opaque: OpaqueAuthority | None = None,
+        post: Post = post,
+        shared_answers: SharedAnswers | None = None,
     ) -> None:
         self._now = now
         self._clock = clock
@@ -63,7 +67,10 @@ class Verifier:
             clock=clock,
         )
         self._jwt = JWTAuthority(self._issuers, now=now, clock=clock)
-        self._opaque = opaque
+        self._opaque = opaque_authority(
+            self._issuers,
+            partial(IntrospectionAuthority, post=post, shared=shared_answers, now=now, clock=clock),
+        )
 
     def recall(self, key: bytes) -> Verdict | None:
         """The verdict on the token with this digest, if it passed less than a minute ago and would pass now; else None.
