@@ -15,6 +15,7 @@ from tests.servers import Server
 
 from resource_server.errors import AuthorizationError
 from resource_server.flow import run
+from resource_server.keys.document import Fetch
 from resource_server.testing import FakeIssuer
 from resource_server.tokens.access_token import AccessToken
 from resource_server.tokens.client_authentication import ClientAuthentication
@@ -103,18 +104,20 @@ class Api:
         client: ClientAuthentication = SECRET_CLIENT,
         shared: SharedAnswers | None = None,
         token_cache: int = 1000,
+        issuer: FakeIssuer | None = None,
+        fetch: Fetch | None = None,
         others: tuple[Any, ...] = (),
         members: Mapping[str, Any] | None = None,
         **asked: Any,
     ) -> None:
         self.now: float = NOW
         self.clock = 5_000.0
-        self.issuer = FakeIssuer(algorithm="ES256", now=lambda: self.now)
+        self.issuer = issuer or FakeIssuer(algorithm="ES256", now=lambda: self.now)
         introspection = IntrospectionPolicy(client=client, endpoint=endpoint, **asked)
         trusted = {"issuer": self.issuer.issuer, "audience": (self.issuer.audience,), **(members or {})}
         self.verifier = Verifier(
             [make_policy(introspection=introspection, **trusted), *others],
-            fetch=self.issuer.fetch,
+            fetch=fetch or self.issuer.fetch,
             now=lambda: self.now,
             clock=lambda: self.clock,
             later=lambda seconds, call: None,

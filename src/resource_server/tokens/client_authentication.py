@@ -3,6 +3,7 @@
 import base64
 import json
 import secrets
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -94,13 +95,15 @@ def client_key(value: object) -> ClientKey:
 
     kid = algorithm = None
     try:
-        if isinstance(value, str):
-            key: Any = JWKRegistry.import_key(value, _type_of(value))
-        elif isinstance(value, Mapping):
-            kid, algorithm = value.get("kid"), value.get("alg")
-            key = JWKRegistry.import_key(dict(value))
-        else:
-            raise ValueError("it is not text in PEM or a JWK")  # noqa: TRY004 - a setting's
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of keys that are refused below
+            if isinstance(value, str):
+                key: Any = JWKRegistry.import_key(value, _type_of(value))
+            elif isinstance(value, Mapping):
+                kid, algorithm = value.get("kid"), value.get("alg")
+                key = JWKRegistry.import_key(dict(value))
+            else:
+                raise ValueError("it is not text in PEM or a JWK")  # noqa: TRY004 - a setting's
         is_private = key.is_private
     except (JoseError, TypeError, KeyError, AttributeError):
         raise ValueError("it is not a private key in PEM without a password, or a JWK") from None

@@ -124,6 +124,7 @@ def judging_policy(policy: Policy) -> Policy:
     return replace(
         policy,
         access_token_claims=frozenset(),
+        kind_claims=tuple(each for each in policy.kind_claims if each[0] != "token_use"),  # see `_judge_type`
         claim_names=replace(names, client_as_subject=names.client_as_subject or clients),
     )
 
