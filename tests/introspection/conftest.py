@@ -152,5 +152,3 @@ def endpoint() -> Iterator[Endpoint]:
 @pytest.fixture
 def api(endpoint: Endpoint) -> Api:
     return Api(endpoint.url)
-
-

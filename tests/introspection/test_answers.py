@@ -91,9 +91,7 @@ def test_an_answer(endpoint: Endpoint, api: Api, changes: dict[str, Any], outcom
 
 
 @pytest.mark.parametrize(("status", "fields", "body", "outcome"), FAULTS.values(), ids=FAULTS)
-def test_a_fault(
-    endpoint: Endpoint, api: Api, status: str, fields: tuple[str, ...], body: bytes, outcome: str
-) -> None:
+def test_a_fault(endpoint: Endpoint, api: Api, status: str, fields: tuple[str, ...], body: bytes, outcome: str) -> None:
     endpoint.status, endpoint.fields, endpoint.body = status, fields, body
     assert api.outcome() == outcome
 

@@ -158,7 +158,8 @@ def test_metadata_from_elsewhere_lead_to_no_service_of_this_machine(
 
 
 @pytest.mark.parametrize(
-    "address", ["http://issuer.test/introspect", "https://127.0.0.1/introspect", "https://169.254.169.254/", 5, "ftp://a/"]
+    "address",
+    ["http://issuer.test/introspect", "https://127.0.0.1/introspect", "https://169.254.169.254/", 5, "ftp://a/"],
 )
 def test_an_endpoint_in_the_metadata_that_must_not_be_asked(monkeypatch: pytest.MonkeyPatch, address: object) -> None:
     monkeypatch.setattr(FakeIssuer, "metadata", lambda self: {**METADATA, "introspection_endpoint": address})

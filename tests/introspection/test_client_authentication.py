@@ -55,9 +55,7 @@ def test_the_secret_in_the_form(endpoint: Endpoint) -> None:
 
 @pytest.mark.parametrize(("make", "algorithm", "kind"), KEYS.values(), ids=KEYS)
 @pytest.mark.filterwarnings("ignore::joserfc.errors.SecurityWarning")
-def test_the_assertion_of_a_private_key(
-    endpoint: Endpoint, make: Callable[[], Any], algorithm: str, kind: str
-) -> None:
+def test_the_assertion_of_a_private_key(endpoint: Endpoint, make: Callable[[], Any], algorithm: str, kind: str) -> None:
     key = make()
     client = ClientAuthentication(client_id="api", method="private_key_jwt", key=client_key(pem(key)))
     api = Api(endpoint.url, client=client)
@@ -73,8 +71,12 @@ def test_the_assertion_of_a_private_key(
     assert assertions[0].header == {"alg": algorithm, "typ": "JWT"}
     claims = assertions[0].claims
     assert {**claims, "jti": ""} == {
-        **{"iss": "api", "sub": "api", "aud": "https://issuer.test/"},
-        **{"jti": "", "iat": NOW, "exp": NOW + 60},
+        "iss": "api",
+        "sub": "api",
+        "aud": "https://issuer.test/",
+        "jti": "",
+        "iat": NOW,
+        "exp": NOW + 60,
     }
     assert claims["jti"] != assertions[1].claims["jti"], "each assertion is used once"
 

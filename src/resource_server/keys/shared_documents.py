@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeGuard
 
+from resource_server.clocks import time_of_day
 from resource_server.errors import Unavailable
 from resource_server.keys.document import Document, Fetch, parse_document
 from resource_server.keys.key_set import parse_key_set
@@ -59,7 +60,7 @@ class SharedDocuments:
     `secret` seals the entries: without it no entry can be made. `now` is in seconds since 1970.
     """
 
-    def __init__(self, fetch: Fetch, store: Store, *, secret: bytes, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, fetch: Fetch, store: Store, *, secret: bytes, now: Callable[[], float] = time_of_day) -> None:
         self._fetch = fetch
         self._store = BoundedStore(store)
         self._secret = secret

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Final, TypeAlias
 
+from resource_server.clocks import Clocks
 from resource_server.errors import InvalidToken, Unavailable
 from resource_server.flow import Blocking, Flow, run
 from resource_server.forks import on_fork
@@ -50,8 +51,8 @@ REPORT_SECONDS: Final = 60
 class IntrospectionAuthority:
     """Asks one issuer about tokens. Threads may share one.
 
-    `now` is the time in seconds since 1970, `clock` one that never goes back. `shared` are the answers of other
-    processes, None without a common cache.
+    `clocks` are those of the verifier, `clock` one that never goes back. `shared` are the answers of other processes,
+    None without a common cache.
     """
 
     def __init__(
@@ -61,7 +62,7 @@ class IntrospectionAuthority:
         *,
         post: Post,
         shared: SharedAnswers | None,
-        now: Callable[[], float],
+        clocks: Clocks,
         clock: Callable[[], float],
     ) -> None:
         self._issuer = issuer
@@ -69,7 +70,7 @@ class IntrospectionAuthority:
         self._policy = answers.judging_policy(issuer.policy)
         self._post = post
         self._shared = shared
-        self._now = now
+        self._clocks = clocks
         self._clock = clock
         self._stamp = Stamp()
         self._flights = AnswerFlights(clock)
@@ -101,7 +102,7 @@ class IntrospectionAuthority:
         return answers.judged(answer, self._policy, self._asked, now)
 
     def _verdict(self, key: bytes, answer: IntrospectionAnswer) -> Verdict:
-        now = self._now()
+        now = self._clocks.time()
         try:
             claims = self.judge(answer, now)
         except InvalidToken as error:
@@ -115,7 +116,7 @@ class IntrospectionAuthority:
             policy=self._issuer.policy,
             not_before=now,
             expires_at=verified.expires_at + policy.clock_skew_seconds,
-            good_until=self._clock() + min(ANSWER_SECONDS, MAX_AGE_SECONDS) - age,
+            good_until=self._clocks.monotonic() + min(ANSWER_SECONDS, MAX_AGE_SECONDS) - age,
             stamp=self._stamp,
             is_bound="cnf" in claims,
             size=entry_bytes(json.dumps(claims).encode("ascii"), len(verified.scopes)),
@@ -137,7 +138,7 @@ class IntrospectionAuthority:
     def _ask(self, token: str, deadline: float) -> IntrospectionAnswer:
         asked, issuer = self._asked, self._policy.issuer
         endpoint, is_public = self._endpoint()
-        asked_at = self._now()
+        asked_at = self._clocks.time()
         answer = self._post(
             endpoint,
             form={"token": token, "token_type_hint": "access_token", **asked.client.fields(issuer, asked_at)},
@@ -160,10 +161,8 @@ class IntrospectionAuthority:
         keys, policy = self._issuer.keys, self._policy
         try:
             token = parse(body.strip().decode("ascii", "replace"))
-            answers.judge_signed(token, policy, self._now())
-            verify_signature(
-                token, run(keys.find(token.unverified_header.get("kid"), token.unverified_header["alg"]))
-            )
+            answers.judge_signed(token, policy, self._clocks.time())
+            verify_signature(token, run(keys.find(token.unverified_header.get("kid"), token.unverified_header["alg"])))
             return answers.signed_members(token.unverified_claims, self._asked.client.client_id)
         except InvalidToken as error:
             raise Unavailable(UnavailableReason.INTROSPECTION_NOT_SIGNED, outcome=error.message) from None

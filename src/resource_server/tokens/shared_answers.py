@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from resource_server.clocks import time_of_day
 from resource_server.keys.store import BoundedStore, Store
 from resource_server.strict_json import parse_object
 from resource_server.tokens.introspection_answer import ANSWER_SECONDS, IntrospectionAnswer
@@ -44,7 +45,7 @@ class _Place:
 class SharedAnswers:
     """Answers in a store. `secret` is that of the project, `now` the time in seconds since 1970."""
 
-    def __init__(self, store: Store, *, secret: bytes, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, store: Store, *, secret: bytes, now: Callable[[], float] = time_of_day) -> None:
         self._store = BoundedStore(store)
         self._secret = secret
         self._now = now

@@ -2,8 +2,10 @@
 
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import partial
 
+from resource_server.clocks import Clocks, steady, time_of_day
 from resource_server.flow import Flow
 from resource_server.keys.answer import Post
 from resource_server.keys.background import Later, background
@@ -30,14 +32,21 @@ def _ignore(_event: KeyEvent) -> None:
     return None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _GivenClocks:
+    time: Callable[[], float]
+    monotonic: Callable[[], float]
+
+
 class Verifier:
     """Verifies access tokens of the given issuers. Threads may share one; nothing is fetched when it is made.
 
     `policies` are always trusted, `policy_of` is asked for other issuers. `token_cache` is how many verified tokens
     are remembered, 0 for none; `remembers` says whether any are. `fetch` brings documents, `now` is the time in
-    seconds since 1970, `clock` a clock that never goes back, `later` makes calls in the background, and `on_event` is
-    called with what happens to keys, in the thread in which it happens. `post` sends questions about tokens to the
-    issuers with `introspection`; `shared_answers` are the answers that other processes had.
+    seconds since 1970, `clock` a clock that never goes back (None: those of `time`, as they are at the call), `later`
+    makes calls in the background, and `on_event` is called with what happens to keys, in the thread in which it
+    happens. `post` sends questions about tokens to the issuers with `introspection`; `shared_answers` are the answers
+    that other processes had.
     """
 
     def __init__(
@@ -47,29 +56,32 @@ class Verifier:
         policy_of: PolicyOf | None = None,
         token_cache: int = TOKEN_CACHE_SIZE,
         fetch: Fetch = fetch,
-        now: Callable[[], float] = time.time,
-        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] | None = None,
+        clock: Callable[[], float] | None = None,
         later: Later = background.later,
         on_event: Callable[[KeyEvent], None] = _ignore,
         post: Post = post,
         shared_answers: SharedAnswers | None = None,
     ) -> None:
-        self._now = now
-        self._clock = clock
-        self._seen = VerifiedTokens(token_cache) if token_cache else None
-        self.remembers = self._seen is not None
+        # The module itself costs no call of ours.
+        clocks: Clocks = time
+        if now is not None or clock is not None:
+            clocks = _GivenClocks(time=now or time_of_day, monotonic=clock or steady)
+        self._clocks = clocks
+        self._seen = VerifiedTokens(token_cache or 1)  # not used unless `remembers`
+        self.remembers = token_cache > 0
         self._issuers = Issuers(
             policies,
             policy_of=policy_of,
             keys_of=lambda policy: IssuerKeys(
-                policy.key_source, fetch=fetch, clock=clock, later=later, on_event=on_event
+                policy.key_source, fetch=fetch, clock=clock or steady, later=later, on_event=on_event
             ),
-            clock=clock,
+            clock=clock or steady,
         )
-        self._jwt = JWTAuthority(self._issuers, now=now, clock=clock)
+        self._jwt = JWTAuthority(self._issuers, clocks)
         self._opaque = opaque_authority(
             self._issuers,
-            partial(IntrospectionAuthority, post=post, shared=shared_answers, now=now, clock=clock),
+            partial(IntrospectionAuthority, post=post, shared=shared_answers, clocks=clocks, clock=clock or steady),
         )
 
     def recall(self, key: bytes) -> Verdict | None:
@@ -77,14 +89,14 @@ class Verifier:
 
         A bound token (`is_bound`) needs its proof besides: give the verdict to `verify`.
         """
-        return None if self._seen is None else self._seen.get(key, self._now(), self._clock())
+        return self._seen.get(key, self._clocks.time(), self._clocks.monotonic())
 
     def known(self, credentials: Credentials, key: bytes = b"", facts: RequestFacts | None = None) -> Verdict | None:
         """The result of `verify` for a token that is not remembered, if it needs no I/O, else None.
 
         Raises what `verify` raises.
         """
-        verdict = self._authority(credentials).known(credentials, self._now())
+        verdict = self._authority(credentials).known(credentials, self._clocks.time())
         return None if verdict is None else self._passed(credentials, key, verdict, facts)
 
     def verify(
@@ -100,14 +112,14 @@ class Verifier:
         what a proof of the token is verified against. Raises InvalidToken, or Unavailable if no verdict was reached.
         Does not judge scopes.
         """
-        if self._seen is not None and not key:
+        if self.remembers and not key:
             key = digest(credentials.unverified_token)
             verdict = self.recall(key)
         if verdict is not None:
             if verdict.is_bound:
                 verify_proof(verdict.token, facts)
             return verdict
-        verdict = yield from self._authority(credentials).verify(credentials, self._now())
+        verdict = yield from self._authority(credentials).verify(credentials, self._clocks.time())
         return self._passed(credentials, key, verdict, facts)
 
     def _authority(self, credentials: Credentials) -> Authority:
@@ -116,8 +128,8 @@ class Verifier:
     def _passed(self, credentials: Credentials, key: bytes, verdict: Verdict, facts: RequestFacts | None) -> Verdict:
         if verdict.is_bound:
             verify_proof(verdict.token, facts)
-        if self._seen is not None:
-            self._seen.add(key or digest(credentials.unverified_token), verdict, self._clock())
+        if self.remembers:
+            self._seen.add(key or digest(credentials.unverified_token), verdict, self._clocks.monotonic())
         return verdict
 
     def issuer(self, unverified_issuer: str) -> Flow[Issuer]:
