@@ -6,7 +6,7 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias
 from urllib.parse import parse_qsl
 
 import pytest
@@ -72,7 +72,7 @@ class Endpoint:
         self._server = Server(self._serve, context=context)
         self.url = self._server.url("/introspect")
 
-    def __enter__(self) -> "Endpoint":
+    def __enter__(self) -> Self:
         self._server.start()
         return self
 

@@ -204,10 +204,15 @@ def test_a_refusal_is_remembered_for_ten_seconds(endpoint: Endpoint, api: Api, b
     assert len(endpoint.asked) == 1
     api.now, api.clock = api.now + 0.1, api.clock + 0.1
     assert api.outcome() == "200"
-    with pytest.raises(InvalidToken):  # the door asks this before it parses the header
-        endpoint.body = b'{"active": false}'
-        api.refusal("another")
-        api.verifier.known(Credentials(unverified_token="another"))
+
+
+def test_a_refusal_that_is_remembered_needs_no_thread(endpoint: Endpoint, api: Api) -> None:
+    credentials = Credentials(unverified_token=OPAQUE)
+    assert api.verifier.known(credentials) is None
+    endpoint.body = b'{"active": false}'
+    api.refusal()
+    with pytest.raises(InvalidToken):
+        api.verifier.known(credentials)
 
 
 def test_a_fault_is_remembered_for_a_second_and_for_its_token_alone(endpoint: Endpoint, api: Api) -> None:

@@ -90,34 +90,34 @@ def test_a_jwk_says_its_kid_and_its_algorithm() -> None:
     assert (decoded.header["kid"], decoded.claims) == ("k1", {"a": 1})
 
 
-@pytest.mark.parametrize(
-    "value",
-    [
-        None,
-        5,
-        "",
-        "no PEM",
-        {},
-        {"kty": "RSA"},
-        {"kty": "oct", "k": "c2VjcmV0"},
-        {"kty": "new"},
-        ECKey.generate_key("P-256").as_dict(private=False),
-        ECKey.generate_key("secp256k1").as_dict(private=True),
-        {**ECKey.generate_key("P-256").as_dict(private=True), "alg": "ES384"},
-        {**ECKey.generate_key("P-256").as_dict(private=True), "kid": 5},
-        pem(rsa.generate_private_key(65537, 1024)),
-        ec.generate_private_key(ec.SECP256R1())
-        .private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"x"))
-        .decode(),
-        ec.generate_private_key(ec.SECP256R1())
-        .public_key()
-        .public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-        .decode(),
-    ],
-    ids=lambda value: type(value).__name__,
-)
+NO_KEYS: dict[str, object] = {
+    "nothing": None,
+    "a number": 5,
+    "empty": "",
+    "no PEM": "no PEM",
+    "an empty JWK": {},
+    "a JWK without its members": {"kty": "RSA"},
+    "a secret": {"kty": "oct", "k": "c2VjcmV0"},
+    "a new kind": {"kty": "new"},
+    "a public JWK": ECKey.generate_key("P-256").as_dict(private=False),
+    "a curve without algorithm": ECKey.generate_key("secp256k1").as_dict(private=True),
+    "the algorithm of another curve": {**ECKey.generate_key("P-256").as_dict(private=True), "alg": "ES384"},
+    "an algorithm that is a list": {**ECKey.generate_key("P-256").as_dict(private=True), "alg": ["ES256"]},
+    "a kid that is a number": {**ECKey.generate_key("P-256").as_dict(private=True), "kid": 5},
+    "a weak key": pem(rsa.generate_private_key(65537, 1024)),  # noqa: S505 - it must be refused
+    "with a password": ec.generate_private_key(ec.SECP256R1())
+    .private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"x"))
+    .decode(),
+    "a public key": ec.generate_private_key(ec.SECP256R1())
+    .public_key()
+    .public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    .decode(),
+}
+
+
+@pytest.mark.parametrize("value", NO_KEYS.values(), ids=NO_KEYS)
 def test_what_is_no_private_key(value: object) -> None:
-    with pytest.raises(ValueError, match="it|key") as caught:
+    with pytest.raises(ValueError, match=r"it|key") as caught:
         client_key(value)
     assert "c2VjcmV0" not in str(caught.value)
 

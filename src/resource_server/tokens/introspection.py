@@ -95,7 +95,10 @@ class IntrospectionAuthority:
     def answer(self, credentials: Credentials) -> Flow[IntrospectionAnswer]:
         """The issuer's answer about a token. Raises Unavailable. Judges nothing."""
         key, token = digest(credentials.unverified_token), credentials.unverified_token
-        return (yield Blocking(call=lambda: self._flights.ask(key, partial(self._ask_once, key, token))))
+        answer: IntrospectionAnswer = yield Blocking(
+            call=lambda: self._flights.ask(key, partial(self._ask_once, key, token))
+        )
+        return answer
 
     def judge(self, answer: IntrospectionAnswer, now: float) -> dict[str, Any]:
         """The claims of an active token that has passed the rules. Raises InvalidToken."""
@@ -106,7 +109,7 @@ class IntrospectionAuthority:
         try:
             claims = self.judge(answer, now)
         except InvalidToken as error:
-            self._remember_refusal(key, error.reason, answer.asked_at)
+            self._remember_refusal(key, TokenReason.of(error.reason), answer.asked_at)
             raise
         policy = self._policy
         verified = access_token(claims, policy.claim_names, policy.is_machine)

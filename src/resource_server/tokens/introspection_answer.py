@@ -92,7 +92,7 @@ def judge_signed(token: UnverifiedToken, policy: Policy, now: float) -> None:
             rule.check(token, judging, now)
     if token.unverified_claims.get("iss") != policy.issuer:
         raise InvalidToken(TokenReason.ISSUER_NOT_TRUSTED)
-    issued_at = token.unverified_claims.get("iat")
+    issued_at: Any = token.unverified_claims.get("iat")
     if type(issued_at) not in (int, float):
         raise InvalidToken(TokenReason.IAT_MALFORMED)
     # An older one may be a recording of what was true before a revocation.
