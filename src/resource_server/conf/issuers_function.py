@@ -84,6 +84,8 @@ class _IssuersFunction:
         place = f"{self._path}({unverified_issuer!r})"
         reading = Reading(settings=answer, place=place)
         reading.unknown_keys(POLICY_KEYS)
+        if answer.get("INTROSPECTION") is not None:
+            reading.report("E051", fault="is in an answer of a function", hint="List the issuer in ISSUERS.")
         policy, found = parse_policy(
             {**self._common, **answer}, debug=self._debug, http_hosts=self._http_hosts, place=place
         )

@@ -256,6 +256,20 @@ PROBLEMS: Final[Mapping[str, ProblemText]] = {
         message="$place: CA_FILE is not a file with certificates in PEM",
         hint="$reason.",
     ),
+    "E051": ProblemText(
+        key="INTROSPECTION",
+        message="$place: INTROSPECTION $fault",
+        meaning="INTROSPECTION cannot be used: a member is missing, not known, or not of its form",
+        hint="$hint",
+    ),
+    "E052": ProblemText(
+        key="INTROSPECTION",
+        message="$place: ISSUERS has more than one issuer with INTROSPECTION",
+        hint=(
+            "An opaque token names no issuer, and none may see the token of another. Keep INTROSPECTION for one, or set FOR to "
+            "all for each: then JWTs are introspected by their issuers, and opaque tokens are refused."
+        ),
+    ),
     "W001": ProblemText(
         key="DEFAULT_AUTHENTICATION_CLASSES",
         message=(

@@ -26,12 +26,13 @@ from resource_server.stamp import Stamp
 from resource_server.tokens import introspection_answer as answers
 from resource_server.tokens.access_token import access_token
 from resource_server.tokens.answer_flights import AnswerFlights
-from resource_server.tokens.authority import Authority, Verdict
+from resource_server.tokens.authority import Verdict
 from resource_server.tokens.credentials import Credentials
 from resource_server.tokens.introspection_answer import ANSWER_SECONDS, IntrospectionAnswer
 from resource_server.tokens.introspection_policy import IntrospectionPolicy
 from resource_server.tokens.issuers import Issuer, Issuers
-from resource_server.tokens.jws import has_jws_form, parse, verify_signature
+from resource_server.tokens.jws import UnverifiedToken, has_jws_form, parse, verify_signature
+from resource_server.tokens.rules import judge_claims, named
 from resource_server.tokens.shared_answers import INACTIVE_SECONDS, SharedAnswers
 from resource_server.tokens.verified_tokens import MAX_AGE_SECONDS, digest, entry_bytes
 
@@ -41,7 +42,7 @@ logger = logging.getLogger("resource_server")
 
 # The authority for a token that is not to be read as a JWT; None for a token that is. The form of the token and the
 # settings decide, never a verification that has failed.
-OpaqueAuthority: TypeAlias = Callable[[Credentials], Authority | None]
+OpaqueAuthority: TypeAlias = Callable[[Credentials], "IntrospectionAuthority | None"]
 
 MAX_REFUSALS: Final = 10_000
 # The credentials of this API are not accepted: the operator reads that once in this time.
@@ -49,7 +50,7 @@ REPORT_SECONDS: Final = 60
 
 
 class IntrospectionAuthority:
-    """Asks one issuer about tokens. Threads may share one.
+    """Asks one issuer about tokens, and judges its answers by `policy`. Threads may share one.
 
     `clocks` are those of the verifier, `clock` one that never goes back. `shared` are the answers of other processes,
     None without a common cache.
@@ -65,9 +66,9 @@ class IntrospectionAuthority:
         clocks: Clocks,
         clock: Callable[[], float],
     ) -> None:
-        self._issuer = issuer
+        self.issuer = issuer
+        self.policy = answers.judging_policy(issuer.policy)
         self._asked = asked
-        self._policy = answers.judging_policy(issuer.policy)
         self._post = post
         self._shared = shared
         self._clocks = clocks
@@ -100,23 +101,24 @@ class IntrospectionAuthority:
         )
         return answer
 
-    def judge(self, answer: IntrospectionAnswer, now: float) -> dict[str, Any]:
-        """The claims of an active token that has passed the rules. Raises InvalidToken."""
-        return answers.judged(answer, self._policy, self._asked, now)
+    def active_token(self, answer: IntrospectionAnswer) -> UnverifiedToken:
+        """The token of an answer in the form that the rules judge. Raises InvalidToken. Judges no claim."""
+        return answers.active_token(answer, self.policy, self._asked)
 
     def _verdict(self, key: bytes, answer: IntrospectionAnswer) -> Verdict:
         now = self._clocks.time()
         try:
-            claims = self.judge(answer, now)
+            token = self.active_token(answer)
+            judge_claims(named(token, self.policy), self.policy, now)
         except InvalidToken as error:
             self._remember_refusal(key, TokenReason.of(error.reason), answer.asked_at)
             raise
-        policy = self._policy
+        policy, claims = self.policy, token.unverified_claims
         verified = access_token(claims, policy.claim_names, policy.is_machine)
         age = max(0.0, now - answer.asked_at)
         return Verdict(
             token=verified,
-            policy=self._issuer.policy,
+            policy=self.issuer.policy,
             not_before=now,
             expires_at=verified.expires_at + policy.clock_skew_seconds,
             good_until=self._clocks.monotonic() + min(ANSWER_SECONDS, MAX_AGE_SECONDS) - age,
@@ -139,7 +141,7 @@ class IntrospectionAuthority:
             raise
 
     def _ask(self, token: str, deadline: float) -> IntrospectionAnswer:
-        asked, issuer = self._asked, self._policy.issuer
+        asked, issuer = self._asked, self.policy.issuer
         endpoint, is_public = self._endpoint()
         asked_at = self._clocks.time()
         answer = self._post(
@@ -161,7 +163,7 @@ class IntrospectionAuthority:
         return IntrospectionAnswer(members=members, asked_at=asked_at)
 
     def _signed(self, body: bytes) -> dict[str, Any] | None:
-        keys, policy = self._issuer.keys, self._policy
+        keys, policy = self.issuer.keys, self.policy
         try:
             token = parse(body.strip().decode("ascii", "replace"))
             answers.judge_signed(token, policy, self._clocks.time())
@@ -174,7 +176,7 @@ class IntrospectionAuthority:
         """The address of the endpoint, and whether it must be a public one. Raises Unavailable."""
         if self._asked.endpoint is not None:
             return self._asked.endpoint, False
-        trusted = run(self._issuer.keys.current())
+        trusted = run(self.issuer.keys.current())
         metadata = trusted.metadata or {}
         endpoint = metadata.get("introspection_endpoint")
         aliases = metadata.get("mtls_endpoint_aliases")
@@ -182,7 +184,7 @@ class IntrospectionAuthority:
             endpoint = aliases.get("introspection_endpoint", endpoint)  # RFC 8705 section 5
         if endpoint is None:
             raise Unavailable(UnavailableReason.INTROSPECTION_NOT_OFFERED, retry_after=60)
-        if not is_allowed_address(endpoint, self._policy.key_source):
+        if not is_allowed_address(endpoint, self.policy.key_source):
             raise Unavailable(UnavailableReason.ADDRESS_NOT_ALLOWED, outcome="the introspection endpoint")
         return endpoint, trusted.metadata_is_public
 
@@ -198,7 +200,7 @@ class IntrospectionAuthority:
         level = logging.ERROR if now - self._reported_at >= REPORT_SECONDS else logging.DEBUG
         self._reported_at = now if level == logging.ERROR else self._reported_at
         logger.log(
-            level, "issuer %s, INTROSPECTION: %s (%s) %s", self._policy.issuer, error, error.reason, error.outcome
+            level, "issuer %s, INTROSPECTION: %s (%s) %s", self.policy.issuer, error, error.reason, error.outcome
         )
 
     def _refuse_known(self, key: bytes, now: float) -> None:
@@ -235,7 +237,7 @@ def opaque_authority(
     of_opaque = next(iter(asked.values())) if len(asked) == 1 else None
     without_name = of_opaque if len(listed) == 1 and for_all else None
 
-    def find(credentials: Credentials) -> Authority | None:
+    def find(credentials: Credentials) -> IntrospectionAuthority | None:
         if not has_jws_form(credentials.unverified_token):
             return of_opaque
         if not for_all:

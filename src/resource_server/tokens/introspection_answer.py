@@ -14,15 +14,15 @@ from resource_server.keys.fetch_outcome import status_outcome
 from resource_server.reasons import TokenReason, UnavailableReason
 from resource_server.tokens.introspection_policy import IntrospectionPolicy
 from resource_server.tokens.jws import UnverifiedToken
-from resource_server.tokens.policy import Policy, media_type
-from resource_server.tokens.rules import RULES, judge_claims, named
+from resource_server.tokens.policy import Policy, media_type, without_nulls
+from resource_server.tokens.rules import RULES
 
 __all__ = [
     "ANSWER_SECONDS",
     "SIGNED_TYPE",
     "IntrospectionAnswer",
+    "active_token",
     "judge_signed",
-    "judged",
     "judging_policy",
     "members_of",
     "parse_members",
@@ -129,23 +129,16 @@ def judging_policy(policy: Policy) -> Policy:
     )
 
 
-def judged(answer: IntrospectionAnswer, policy: Policy, asked: IntrospectionPolicy, now: float) -> dict[str, Any]:
-    """The claims of an active token that has passed the rules; `policy` is a `judging_policy`. Raises InvalidToken.
+def active_token(answer: IntrospectionAnswer, policy: Policy, asked: IntrospectionPolicy) -> UnverifiedToken:
+    """The active token of an answer in the form that the rules judge; `policy` is a `judging_policy`.
 
-    Judges no proof and no scope.
+    An answer that names no issuer is of the one that was asked. Raises InvalidToken: `token_inactive`,
+    `not_an_access_token`, `proof_not_supported` for a DPoP token without its key. Judges no claim.
     """
     if answer.members is None:
         raise InvalidToken(TokenReason.TOKEN_INACTIVE)
     _judge_type(answer.members)
-    token = completed(answer, policy, asked)
-    judge_claims(named(token, policy), policy, now)
-    return token.unverified_claims
-
-
-def completed(answer: IntrospectionAnswer, policy: Policy, asked: IntrospectionPolicy) -> UnverifiedToken:
-    """An answer about an active token in the form that the rules judge. An issuer is who was asked, if none is named."""
-    members = answer.members or {}
-    claims = {"iss": policy.issuer, **{name: value for name, value in members.items() if value is not None}}
+    claims = {"iss": policy.issuer, **without_nulls(answer.members)}
     if "aud" in asked.may_lack:
         claims.setdefault(policy.claim_names.audience, policy.audience[0])
     if "exp" in asked.may_lack:

@@ -132,6 +132,10 @@ class Verifier:
             self._seen.add(key or digest(credentials.unverified_token), verdict, self._clocks.monotonic())
         return verdict
 
+    def introspection_of(self, credentials: Credentials) -> IntrospectionAuthority | None:
+        """The authority for a token that its issuer is asked about; None for one that is read as a JWT."""
+        return None if self._opaque is None else self._opaque(credentials)
+
     def issuer(self, unverified_issuer: str) -> Flow[Issuer]:
         """What is trusted of an issuer. Raises InvalidToken (`issuer_not_trusted`), or what the function for issuers raises."""
         return self._issuers.find(unverified_issuer)
