@@ -15,6 +15,7 @@ SIGNED: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "a good one": ({}, {}, "200"),
     "a type in full": ({}, {"typ": f"application/{TYPE}"}, "200"),
     "to several clients": ({"aud": ["other", "api"]}, {}, "200"),
+    "to this API": ({"aud": "https://api.test/"}, {}, "200"),
     "inactive": ({"token_introspection": {"active": False}}, {}, "401 token_inactive"),
     "about a token for another API": (
         {"token_introspection": {**ACTIVE, "aud": "https://other.test/"}},

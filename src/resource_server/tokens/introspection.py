@@ -168,7 +168,8 @@ class IntrospectionAuthority:
             token = parse(body.strip().decode("ascii", "replace"))
             answers.judge_signed(token, policy, self._clocks.time())
             verify_signature(token, run(keys.find(token.unverified_header.get("kid"), token.unverified_header["alg"])))
-            return answers.signed_members(token.unverified_claims, self._asked.client.client_id)
+            names = self._asked.client.client_id, *policy.audience
+            return answers.signed_members(token.unverified_claims, names)
         except InvalidToken as error:
             raise Unavailable(UnavailableReason.INTROSPECTION_NOT_SIGNED, outcome=error.message) from None
 

@@ -4,6 +4,7 @@ An answer that cannot be understood or believed is no verdict. An answer about a
 RFC 7662 leaves out, so that the rules for a JWT can judge it.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -100,14 +101,14 @@ def judge_signed(token: UnverifiedToken, policy: Policy, now: float) -> None:
         raise InvalidToken(TokenReason.TOKEN_EXPIRED)
 
 
-def signed_members(claims: dict[str, Any], client_id: str) -> dict[str, Any] | None:
+def signed_members(claims: dict[str, Any], names: Collection[str]) -> dict[str, Any] | None:
     """The members in a signed answer whose signature is verified, None if the token is not active.
 
-    Raises InvalidToken (`audience_not_accepted`) for an answer to another client, and Unavailable
-    (`document_malformed`).
+    `names` are those of this API: its client and its audience. Raises InvalidToken (`audience_not_accepted`) for an
+    answer to another one, and Unavailable (`document_malformed`).
     """
     audience, members = claims.get("aud"), claims.get("token_introspection")
-    if client_id not in (audience if isinstance(audience, list) else [audience]):
+    if not any(name in names for name in (audience if isinstance(audience, list) else [audience])):
         raise InvalidToken(TokenReason.AUDIENCE_NOT_ACCEPTED)
     if not isinstance(members, dict):
         raise Unavailable(UnavailableReason.DOCUMENT_MALFORMED, outcome="token_introspection is not a JSON object")
