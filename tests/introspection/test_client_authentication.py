@@ -117,7 +117,7 @@ NO_KEYS: dict[str, object] = {
 
 @pytest.mark.parametrize("value", NO_KEYS.values(), ids=NO_KEYS)
 def test_what_is_no_private_key(value: object) -> None:
-    with pytest.raises(ValueError, match=r"it|key") as caught:
+    with pytest.raises(ValueError, match=r"It|key") as caught:
         client_key(value)
     assert "c2VjcmV0" not in str(caught.value)
 

@@ -109,7 +109,7 @@ def _key(given: _Given) -> ClientKey | None:
     try:
         return client_key(given.members["PRIVATE_KEY"])
     except ValueError as error:
-        given.report("has a PRIVATE_KEY that cannot be used", f"{str(error).capitalize()}.")
+        given.report("has a PRIVATE_KEY that cannot be used", f"{error}.")
         return None
 
 

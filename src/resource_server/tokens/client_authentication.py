@@ -103,17 +103,17 @@ def client_key(value: object) -> ClientKey:
                 kid, algorithm = value.get("kid"), value.get("alg")
                 key = JWKRegistry.import_key(dict(value))
             else:
-                raise ValueError("it is not text in PEM or a JWK")  # noqa: TRY004 - a setting's
+                raise ValueError("It is not text in PEM or a JWK")  # noqa: TRY004 - a setting's
         is_private = key.is_private
     except (JoseError, TypeError, KeyError, AttributeError):
-        raise ValueError("it is not a private key in PEM without a password, or a JWK") from None
+        raise ValueError("It is not a private key in PEM without a password, or a JWK") from None
     if not is_private:
-        raise ValueError("it is a public key")
+        raise ValueError("It is a public key")
     permitted = _algorithms(key)
     if not permitted or (algorithm is not None and algorithm not in permitted):
-        raise ValueError("the key has no algorithm: RSA of 2048 bits or more, P-256, P-384, P-521 or Ed25519")
+        raise ValueError("The key has no algorithm: RSA of 2048 bits or more, P-256, P-384, P-521 or Ed25519")
     if kid is not None and not isinstance(kid, str):
-        raise ValueError("its kid is not text")
+        raise ValueError("Its kid is not text")
     return ClientKey(algorithm=algorithm or permitted[0], kid=kid, key=key)
 
 
@@ -125,9 +125,9 @@ def _type_of(pem: str) -> str:
     try:
         key = load_pem_private_key(pem.encode("utf-8"), None)
     except (UnsupportedAlgorithm, TypeError):
-        raise ValueError("it is not a private key in PEM without a password, or a JWK") from None
+        raise ValueError("It is not a private key in PEM without a password, or a JWK") from None
     except ValueError:
-        raise ValueError("it is not a private key in PEM") from None
+        raise ValueError("It is not a private key in PEM") from None
     if isinstance(key, rsa.RSAPrivateKey):
         return "RSA"
     return "EC" if isinstance(key, ec.EllipticCurvePrivateKey) else "OKP"
