@@ -7,11 +7,12 @@
     │   ├── InvalidRequest       400  invalid_request
     │   ├── NoCredentials        401  (no code: RFC 6750 section 3.1, last paragraph)
     │   ├── InvalidToken         401  invalid_token
-    │   └── InsufficientScope    403  insufficient_scope
+    │   ├── InsufficientScope    403  insufficient_scope
+    │   └── InsufficientUserAuthentication   401  insufficient_user_authentication (RFC 9470)
     └── Unavailable              503  no verdict was reached; the caller is not at fault
 
 Imports nothing of Django. A leaf has a `code` (the RFC's), a `status` (HTTP) and its own enum of reasons
-(`reasons.py`). No error holds a value of a token.
+(`reasons.py`). No message holds a value of a token.
 """
 
 from typing import ClassVar
@@ -21,6 +22,7 @@ from resource_server.reasons import (
     Reason,
     RequestReason,
     ScopeReason,
+    StepUpReason,
     TokenReason,
     UnavailableReason,
 )
@@ -28,6 +30,7 @@ from resource_server.reasons import (
 __all__ = [
     "AuthorizationError",
     "InsufficientScope",
+    "InsufficientUserAuthentication",
     "InvalidRequest",
     "InvalidToken",
     "NoCredentials",
@@ -74,13 +77,17 @@ class InvalidRequest(Rejected):
 
 
 class NoCredentials(Rejected):
-    """The request carries no access token. The challenge has no error code then (RFC 6750 section 3.1)."""
+    """The request carries no access token. The challenge has no error code then (RFC 6750 section 3.1).
+
+    `scopes` are those of a token that would do.
+    """
 
     status = 401
     reasons = CredentialsReason
 
-    def __init__(self, reason: CredentialsReason) -> None:
+    def __init__(self, reason: CredentialsReason, *, scopes: tuple[str, ...] = ()) -> None:
         super().__init__(reason)
+        self.scopes = scopes
 
 
 class InvalidToken(Rejected):
@@ -97,7 +104,9 @@ class InvalidToken(Rejected):
 class InsufficientScope(Rejected):
     """The access token is valid but does not give the required right (RFC 6750 section 3.1, `insufficient_scope`).
 
-    `scopes` are those that the resource needs, in the order in which the view names them.
+    `scopes` are those that the resource needs, in the order in which the view names them; none if more scopes would not
+    help. `missing` are the scopes that lack, or other rights in words. `granted` are the token's own scopes, if the
+    challenge is to name them too.
     """
 
     code = "insufficient_scope"
@@ -106,16 +115,43 @@ class InsufficientScope(Rejected):
 
     def __init__(self, reason: ScopeReason, *, scopes: tuple[str, ...], missing: tuple[str, ...] = ()) -> None:
         super().__init__(reason)
-        self.message += " ".join(missing)
+        self.message += (", " if self.reason == ScopeReason.RIGHT_MISSING else " ").join(missing)
         self.scopes = scopes
         self.missing = missing
+        self.granted: tuple[str, ...] = ()
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _insufficient_scope, (self.reason, self.scopes, self.missing)
+        return _insufficient_scope, (self.reason, self.scopes, self.missing), {"granted": self.granted}
 
 
 def _insufficient_scope(reason: ScopeReason, scopes: tuple[str, ...], missing: tuple[str, ...]) -> InsufficientScope:
     return InsufficientScope(reason, scopes=scopes, missing=missing)
+
+
+class InsufficientUserAuthentication(Rejected):
+    """The person must sign in anew, or in another way (RFC 9470 section 3, `insufficient_user_authentication`).
+
+    `acr_values` are the accepted authentication contexts, the preferred one first; `max_age` is the most seconds since
+    the sign-in, or None.
+    """
+
+    code = "insufficient_user_authentication"
+    status = 401
+    reasons = StepUpReason
+
+    def __init__(self, reason: StepUpReason, *, acr_values: tuple[str, ...] = (), max_age: int | None = None) -> None:
+        super().__init__(reason)
+        self.acr_values = acr_values
+        self.max_age = max_age
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _insufficient_user_authentication, (self.reason, self.acr_values, self.max_age)
+
+
+def _insufficient_user_authentication(
+    reason: StepUpReason, acr_values: tuple[str, ...], max_age: int | None
+) -> InsufficientUserAuthentication:
+    return InsufficientUserAuthentication(reason, acr_values=acr_values, max_age=max_age)
 
 
 class Unavailable(AuthorizationError):
@@ -143,6 +179,7 @@ def reasons() -> dict[Reason, type[AuthorizationError]]:
         NoCredentials,
         InvalidToken,
         InsufficientScope,
+        InsufficientUserAuthentication,
         Unavailable,
     )
     return {reason: leaf for leaf in leaves for reason in leaf.reasons}

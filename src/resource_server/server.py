@@ -1,4 +1,4 @@
-"""The settings -> the one ResourceServer of a process: its verifier, the finders of its users, its realm.
+"""The settings -> the one ResourceServer of a process: its verifier, the finders of its users, its answers.
 
 Made on the first request, and again after `override_settings`.
 """
@@ -14,32 +14,40 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 from django.dispatch import receiver
 
+from resource_server.challenge import Answers
 from resource_server.conf import project as conf
 from resource_server.conf.issuers_function import invalid, issuers_function
 from resource_server.conf.networks import is_development
 from resource_server.conf.problems import Problem, problem
-from resource_server.conf.reading import default_of
+from resource_server.conf.reading import Reading, default_of
+from resource_server.conf.users import users_of
 from resource_server.errors import Unavailable
 from resource_server.forks import on_fork
 from resource_server.key_events import report
 from resource_server.keys.document import Fetch
 from resource_server.keys.http import fetch, post
 from resource_server.shared_cache import shared_answers, shared_documents
-from resource_server.tokens.policy import Policy
+from resource_server.tokens.user_source import UserSource
 from resource_server.tokens.verifier import Verifier
 from resource_server.users.active_user import UserFinder
 from resource_server.users.finders import UserFinders
 
-__all__ = ["ResourceServer", "configure", "current", "fetch_with", "forget", "realm"]
+__all__ = ["ResourceServer", "answers", "configure", "current", "fetch_with", "forget"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceServer:
-    """The parts that the settings describe. `finders` has one finder for each value of USERS, None for `token`."""
+    """The parts that the settings describe. `finders` has one finder for each value of USERS, None for `token`.
+
+    `scopes_supported` is None if the metadata name the scopes that the views demand.
+    """
 
     verifier: Verifier
-    finders: Mapping[str, UserFinder | None]
-    realm: str
+    finders: Mapping[UserSource, UserFinder | None]
+    answers: Answers
+    scopes_supported: tuple[str, ...] | None
+    challenge_granted_scopes: bool
+    throttle_rates: Mapping[str, str]
 
 
 _current: ResourceServer | None = None
@@ -66,17 +74,19 @@ def configure() -> tuple[ResourceServer | None, list[Problem]]:
         problems += finders.add(policy.users)
     policy_of = None
     if config.issuers_function is not None:
-        problems += finders.add(str(config.common.get("USERS", default_of(Policy, "users"))))
+        common = Reading(settings=config.common)
+        source = users_of(common)
+        problems += common.problems or finders.add(source)
         policy_of, found = issuers_function(
             config.issuers_function, config.common, finders.add, debug=debug, http_hosts=config.http_hosts
         )
         problems += found
     fetch_documents = _fetch or partial(fetch, ca_file=config.ca_file)
-    answers = None
+    shared = None
     if config.cache is not None:
         try:
             fetch_documents = shared_documents(fetch_documents, config.cache)
-            answers = shared_answers(config.cache)
+            shared = shared_answers(config.cache)
         except ImproperlyConfigured as error:
             problems.append(problem("E030", reason=error))
     if problems:
@@ -87,10 +97,18 @@ def configure() -> tuple[ResourceServer | None, list[Problem]]:
         token_cache=config.token_cache,
         fetch=fetch_documents,
         post=partial(post, ca_file=config.ca_file),
-        shared_answers=answers,
+        shared_answers=shared,
         on_event=partial(report, ResourceServer),
     )
-    return ResourceServer(verifier=verifier, finders=finders, realm=config.realm), []
+    answers = Answers(realm=config.realm, resources=config.resources, problem_details=config.problem_details)
+    return ResourceServer(
+        verifier=verifier,
+        finders=finders,
+        answers=answers,
+        scopes_supported=config.scopes_supported,
+        challenge_granted_scopes=config.challenge_granted_scopes,
+        throttle_rates=config.throttle_rates,
+    ), []
 
 
 def current() -> ResourceServer:
@@ -117,12 +135,12 @@ def fetch_with(substitute: Fetch | None) -> None:
     forget()
 
 
-def realm() -> str:
-    """The realm for a challenge; the default if the settings are invalid."""
+def answers() -> Answers:
+    """The settings of answers; the defaults if the settings are invalid."""
     try:
-        return current().realm
+        return current().answers
     except Unavailable:
-        return str(default_of(conf.Config, "realm"))
+        return Answers(realm=str(default_of(conf.Config, "realm")))
 
 
 def _configured() -> ResourceServer:

@@ -4,26 +4,28 @@ import asyncio
 import json
 import logging
 import logging.config
+import re
 import sys
 from types import ModuleType
 
 import pytest
 from django.conf import settings
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 from django.core.exceptions import ObjectDoesNotExist, PermissionDenied
 from django.db.models import F
 from django.http import HttpResponse
 from django.test import Client, RequestFactory, override_settings
-from django.urls import path
+from django.urls import include, path
 from django.utils.module_loading import import_string
 from drf_spectacular.settings import patched_settings
 from rest_framework.authentication import TokenAuthentication
 from rest_framework.authtoken.models import Token
-from tests.docs.pages import provider_snippets, run, snippet, snippets
+from tests.docs.pages import ROOT, provider_snippets, run, snippet, snippets
 
-from resource_server import AuthorizationError, authenticate, verify
+from resource_server import AuthorizationError, authenticate, requires_scope, verify
 from resource_server.conf import project as conf
 from resource_server.drf import AccessTokenAuthentication
+from resource_server.protected_resource import WELL_KNOWN
 from resource_server.signals import token_rejected
 from resource_server.spectacular import AccessTokenScheme, describe_access
 from resource_server.testing import FakeIssuer
@@ -47,6 +49,7 @@ def request_with(issuer):
 MARKS = [
     "def settings_of",
     "def user_of",
+    "def new_fields",
     "# scopes from Auth0",
     "# Keycloak in Docker",
     "# scopes from Keycloak",
@@ -63,8 +66,17 @@ MARKS = [
     "FakeIssuer",
     "force_authenticate",
     "LOGGING",
-    "MIDDLEWARE",
-    "AccessTokenBearer",
+    "# after AuthenticationMiddleware",
+    "# urls.py of the project",
+    "# CORS",
+    "# the rights of one endpoint",
+    '@requires({"GET"',
+    "class Documents",
+    "AccessTokenAPI(",
+    "# routing.py",
+    "# graphql.py",
+    "# rates by the token",
+    "# permissions of Django by the token",
     "MigratingAuthentication",
 ]
 
@@ -111,6 +123,22 @@ def test_the_function_for_users_finds_users(request_with, issuer, monkeypatch):
         with pytest.raises(AuthorizationError) as refused:
             authenticate(request_with(sub="auth0|eve"))
         assert refused.value.reason == "user_unknown"
+
+
+@pytest.mark.django_db
+def test_the_fields_and_groups_of_users_come_from_the_token(request_with, issuer, monkeypatch):
+    names = run("def new_fields")
+    people = ModuleType("mysite.people")
+    people.new_fields, people.current_fields = names["new_fields"], names["current_fields"]
+    monkeypatch.setitem(sys.modules, "mysite", ModuleType("mysite"))
+    monkeypatch.setitem(sys.modules, "mysite.people", people)
+    Group.objects.create(name="Editors")
+
+    with override_settings(RESOURCE_SERVER=issuer.settings(USERS=names["RESOURCE_SERVER"]["USERS"])):
+        request = request_with(email="ada@example.com", given_name="Ada", realm_access={"roles": ["editor"]})
+        user, _token = authenticate(request)
+    assert (user.email, user.first_name) == ("ada@example.com", "Ada")
+    assert [group.name for group in user.groups.all()] == ["Editors"]
 
 
 def test_the_scopes_from_permissions_are_read():
@@ -206,33 +234,54 @@ def test_the_middleware_of_the_readme(issuer):
     urls.urlpatterns = [path("who", lambda request: HttpResponse(request.user.get_username()))]
     bearer = {"Authorization": f"Bearer {issuer.token()}"}
 
-    with override_settings(ROOT_URLCONF=urls, MIDDLEWARE=run("MIDDLEWARE")["MIDDLEWARE"]):
+    with override_settings(ROOT_URLCONF=urls, MIDDLEWARE=run("# after AuthenticationMiddleware")["MIDDLEWARE"]):
         client = Client(enforce_csrf_checks=True)
         assert client.post("/who", headers=bearer).text == "auth0|ada"
         assert client.post("/who").status_code == 403
         assert client.get("/who", headers={"Authorization": "Bearer x"}).status_code == 401
 
 
-def test_the_bearer_class_of_django_ninja(issuer):
-    api = run("AccessTokenBearer")["api"]
+@requires_scope("read:orders")
+def orders_of_a_page(request):
+    return HttpResponse("three")
 
-    @api.get("/who")
-    def who(request):
-        return {"subject": request.auth.subject}
 
-    urls = ModuleType("readme_ninja_urls")
-    urls.urlpatterns = [path("", api.urls)]
-    with override_settings(ROOT_URLCONF=urls):
-        assert Client().get("/who", headers={"Authorization": f"Bearer {issuer.token()}"}).json() == {
-            "subject": "auth0|ada"
-        }
-        refused = Client().get("/who", headers={"Authorization": "Bearer x"})
-        assert (refused.status_code, refused.json()["error"]) == (401, "invalid_token")
-        assert Client().get("/who")["WWW-Authenticate"] == 'Bearer realm="api"'
-        assert api.get_openapi_schema()["components"]["securitySchemes"]["AccessTokenBearer"] == {
-            "type": "http",
-            "scheme": "bearer",
-        }
+def test_the_metadata_are_those_of_the_page():
+    names = run("# urls.py of the project")
+    urls = ModuleType("answers_urls")
+    urls.urlpatterns = [*names["urlpatterns"], path("orders", orders_of_a_page)]
+    page = (ROOT / "docs" / "answers.md").read_text(encoding="utf-8")
+    address = re.search(r"`https://api\.example\.com(/\.well-known/\S+)`", page)[1]
+
+    with override_settings(ROOT_URLCONF=urls, RESOURCE_SERVER=names["RESOURCE_SERVER"]):
+        found = Client().get(address).json()
+        challenge = Client().get("/orders")["WWW-Authenticate"]
+
+    assert found in [json.loads(text) for text in re.findall(r"^```json\n(.*?)^```", page, re.MULTILINE | re.DOTALL)]
+    assert challenge == f'Bearer realm="api", resource_metadata="https://api.example.com{address}", scope="read:orders"'
+
+
+def test_the_settings_for_pages_of_other_origins_let_them_read_the_challenge():
+    names = run("# CORS")
+    urls = ModuleType("answers_cors_urls")
+    urls.urlpatterns = [
+        path("", include("resource_server.urls")),
+        path("orders", orders_of_a_page),
+    ]
+    origin = {"Origin": "https://app.example.com"}
+    settings_ = {name: value for name, value in names.items() if name.startswith(("CORS_", "MIDDLEWARE"))}
+
+    with override_settings(ROOT_URLCONF=urls, **settings_):
+        preflight = Client().options("/orders", headers={**origin, "Access-Control-Request-Method": "GET"})
+        refused = Client().get("/orders", headers=origin)
+        metadata = Client().options(
+            WELL_KNOWN, headers={"Origin": "https://x.test", "Access-Control-Request-Method": "GET"}
+        )
+
+    assert (preflight.status_code, refused.status_code, metadata.status_code) == (200, 401, 204)
+    assert preflight["Access-Control-Allow-Origin"] == refused["Access-Control-Allow-Origin"] == origin["Origin"]
+    assert refused["Access-Control-Expose-Headers"] == "WWW-Authenticate"
+    assert metadata["Access-Control-Allow-Origin"] == "*"
 
 
 @pytest.mark.django_db

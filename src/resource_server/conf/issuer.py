@@ -13,13 +13,15 @@ from resource_server.conf.introspection import introspection_policy
 from resource_server.conf.problems import Problem, problem
 from resource_server.conf.providers import GENERIC, PROVIDERS, Provider
 from resource_server.conf.reading import Reading, closest, default_of, strings
+from resource_server.conf.rights import RIGHTS, right_claims, right_names
 from resource_server.conf.static_keys import KEY_SOURCES, static_key_set
+from resource_server.conf.users import users_of
 from resource_server.keys.addresses import address_problem, issuer_problem, name_problem
 from resource_server.keys.key_set import KeySet
 from resource_server.keys.key_source import KeySource
 from resource_server.tokens.policy import ALGORITHMS, SYMMETRIC_ALGORITHMS, ClaimNames, Policy, media_type
 
-__all__ = ["POLICY_KEYS", "form_problem", "is_dotted_path", "parse_policy", "path_problems"]
+__all__ = ["POLICY_KEYS", "form_problem", "parse_policy", "path_problems"]
 
 POLICY_KEYS: Final = (
     "ISSUER",
@@ -29,6 +31,8 @@ POLICY_KEYS: Final = (
     "TOKEN_TYPE",
     *KEY_SOURCES,
     "CLAIMS",
+    "SCOPE_HIERARCHY",
+    "DJANGO_PERMISSIONS",
     "CLOCK_SKEW_SECONDS",
     "STALE_SECONDS",
     "USERS",
@@ -37,7 +41,6 @@ POLICY_KEYS: Final = (
 # A longer skew would keep tokens alive that the issuer meant to end.
 MAX_CLOCK_SKEW_SECONDS: Final = 300
 MAX_STALE_SECONDS: Final = 7 * 24 * 3600
-USERS: Final = ("token", "lookup", "provision")
 _ONE_CLAIM: Final = frozenset({"subject", "audience"})
 _SOME_CLAIMS: Final = frozenset({"scope", "client_id"})
 # A path as other software writes it: realm_access.roles, realm_access/roles or $.realm_access.roles. A name with a colon
@@ -75,7 +78,8 @@ def parse_policy(
         foreign_claims=provider.foreign_claims,
         machines_only=provider.machines_only,
         is_machine=provider.is_machine,
-        users=_users(reading),
+        users=users_of(reading),
+        rights=right_claims(reading, provider.rights),
         introspection=introspection_policy(
             reading, has_metadata=key_source.key_set is None and key_source.jwks_uri is None
         ),
@@ -110,12 +114,6 @@ def path_problems(settings: Mapping[Any, Any], place: str) -> Iterator[Problem]:
                 pointer = f"/{re.sub('[.]', '/', path[1])}"
                 whole = f"/{name.replace('/', '~1')}"
                 yield problem("W009", place=place, name=name, pointer=pointer, whole=whole)
-
-
-def is_dotted_path(value: str) -> bool:
-    """Whether a text can be the dotted path of something in a module."""
-    parts = value.split(".")
-    return len(parts) > 1 and all(part.isidentifier() for part in parts)
 
 
 def _provider(reading: Reading) -> Provider:
@@ -209,13 +207,14 @@ def _claim_names(reading: Reading, provider: Provider) -> ClaimNames:
     claims = reading.settings.get("CLAIMS", {})
     names: dict[Any, Any] = {"": None}
     if isinstance(claims, Mapping):
-        names = {role: _one_or_some(role, value) for role, value in claims.items()}
+        names = {role: _one_or_some(role, value) for role, value in claims.items() if role not in RIGHTS}
     reason = "It is not a dict of claim names"
     if set(names) <= _ONE_CLAIM | _SOME_CLAIMS and None not in names.values():
         subject = names.get("subject")
         if isinstance(subject, tuple):
             names |= {"subject": subject[0], "client_as_subject": subject[1:]}
         try:
+            right_names(claims)
             return replace(provider.claim_names, **names)
         except ValueError as error:
             reason = str(error)
@@ -230,10 +229,3 @@ def _one_or_some(role: object, value: object) -> str | tuple[str, ...] | None:
     if role in _SOME_CLAIMS or (role == "subject" and len(names) > 1):
         return names
     return names[0] if len(names) == 1 else None
-
-
-def _users(reading: Reading) -> str:
-    users = reading.settings.get("USERS", default_of(Policy, "users"))
-    if not isinstance(users, str) or (users not in USERS and not is_dotted_path(users)):
-        reading.report("E014")
-    return str(users)

@@ -141,7 +141,8 @@ PROBLEMS: Final[Mapping[str, ProblemText]] = {
     ),
     "E014": ProblemText(
         key="USERS",
-        message="$place: USERS is not token, lookup, provision or a dotted path",
+        message="$place: $key is not token, lookup, provision or a dotted path",
+        meaning="USERS, or FIND in its dict, is not token, lookup, provision or a dotted path",
         hint="token needs no database; see docs/settings.md.",
     ),
     "E015": ProblemText(
@@ -151,8 +152,8 @@ PROBLEMS: Final[Mapping[str, ProblemText]] = {
     ),
     "E016": ProblemText(
         key="USERS",
-        message="$place: USERS is a dotted path $fault",
-        meaning="USERS is a dotted path that cannot be imported, or to something that is not a function",
+        message="$place: $key is a dotted path $fault",
+        meaning="USERS, or CREATE or UPDATE in its dict, is a dotted path that cannot be imported, or to something that is not a function",
         hint="$reason",
     ),
     "E017": ProblemText(
@@ -165,7 +166,8 @@ PROBLEMS: Final[Mapping[str, ProblemText]] = {
         message="$place: CLAIMS does not name claims",
         hint=(
             '$reason. A dict such as {"scope": "permissions"}; the keys are subject, audience, and (also with a list of '
-            "claims) scope, client_id. After the first, a subject is a claim of the client."
+            "claims) scope, client_id; and permissions, roles, groups, organisation. After the first, a subject is a claim "
+            "of the client."
         ),
     ),
     "E019": ProblemText(
@@ -226,10 +228,9 @@ PROBLEMS: Final[Mapping[str, ProblemText]] = {
     ),
     "E029": ProblemText(
         key="USERS",
-        message="$place: USERS is a dotted path to an async function",
-        hint=(
-            "Write a plain function: it is called in a thread, where it may block. asgiref's async_to_sync calls async code."
-        ),
+        message="$place: $key is a dotted path to a generator",
+        meaning="USERS, or CREATE or UPDATE in its dict, is a dotted path to a generator, sync or async",
+        hint="Return the result instead of yielding it. A plain function and an async function both work.",
     ),
     "E030": ProblemText(
         key="CACHE",
@@ -255,6 +256,63 @@ PROBLEMS: Final[Mapping[str, ProblemText]] = {
         key="CA_FILE",
         message="$place: CA_FILE is not a file with certificates in PEM",
         hint="$reason.",
+    ),
+    "E034": ProblemText(
+        key="USERS",
+        message="$place: USERS: FIELD $field $fault",
+        meaning="FIELD of USERS is not a unique field of the user model, or holds an e-mail address",
+        hint=(
+            "Name the unique field that holds the sub claim, such as external_id. An address is not an identity: it can be "
+            "given to another person."
+        ),
+    ),
+    "E035": ProblemText(
+        key="USERS",
+        message="$place: USERS: $key $fault",
+        meaning="a key of the dict USERS cannot be used",
+        hint="$correction",
+    ),
+    "E036": ProblemText(
+        key="SCOPE_HIERARCHY",
+        message="$place: SCOPE_HIERARCHY does not name scopes",
+        hint='A dict such as {"admin": ["read", "write"]}: a token with the scope on the left has those on the right too.',
+    ),
+    "E037": ProblemText(
+        key="DJANGO_PERMISSIONS",
+        message="$place: DJANGO_PERMISSIONS has a fault: $fault",
+        meaning="DJANGO_PERMISSIONS has a fault",
+        hint='A dict such as {"blog.change_post": "posts:write"}: scopes in one text, or a Requirement without a lambda.',
+    ),
+    "E038": ProblemText(
+        key="THROTTLE_RATES",
+        message="RESOURCE_SERVER: THROTTLE_RATES has a fault: $fault",
+        meaning="THROTTLE_RATES has a fault",
+        hint='A dict such as {"subject": "100/min", "client": "1000/hour", "client:mobile": "10/s", "scope:bulk": "5000/day"}.',
+    ),
+    "E039": ProblemText(
+        key="PUBLIC_ORIGIN",
+        message="$place: PUBLIC_ORIGIN $fault",
+        meaning="PUBLIC_ORIGIN is not an https origin",
+        hint="Write scheme, host and port as clients see them, such as https://api.example.com, without a path or a slash.",
+    ),
+    "E040": ProblemText(
+        key="RESOURCE",
+        message="$place: RESOURCE is not an https address without query and fragment, or a list of these",
+        hint=(
+            "It identifies the API to clients (RFC 9728), such as https://api.example.com/orders. Leave it out to publish "
+            "AUDIENCE."
+        ),
+    ),
+    "E041": ProblemText(
+        key="SCOPES_SUPPORTED",
+        message="$place: SCOPES_SUPPORTED is not a list of scopes",
+        hint='A list such as ["read:orders"]. Leave it out to publish the scopes that the views demand.',
+    ),
+    "E042": ProblemText(
+        key="$key",
+        message="$place: $key is not True or False",
+        meaning="a setting is not True or False",
+        hint="False is the default.",
     ),
     "E051": ProblemText(
         key="INTROSPECTION",
@@ -344,6 +402,26 @@ PROBLEMS: Final[Mapping[str, ProblemText]] = {
         message="$place: CLAIMS names the claim $name, which looks like a path; a token has one claim of this whole name.",
         meaning="a name in CLAIMS looks like a path into nested claims",
         hint='For a nested claim write the JSON Pointer "$pointer". For one claim of this name write "$whole".',
+    ),
+    "W010": ProblemText(
+        key="USERS",
+        message="$place: USERS is provision, and nothing fills these fields of $model: $fields.",
+        meaning="USERS is provision, and the user model has a required or unique field that nothing fills",
+        hint=(
+            'A person\'s first request can fail. Name a function that fills them: "USERS": {"FIND": "provision", "CREATE": '
+            "...}."
+        ),
+    ),
+    "W011": ProblemText(
+        key="PUBLIC_ORIGIN",
+        message="$place: PUBLIC_ORIGIN is set and no metadata are published: no AUDIENCE is an https address.",
+        hint="Set RESOURCE to the address by which clients know the API.",
+    ),
+    "W012": ProblemText(
+        key="PUBLIC_ORIGIN",
+        message="$place: challenges name $url, which this project does not serve.",
+        meaning="challenges name a metadata document that no URL pattern serves",
+        hint='Add path("", include("resource_server.urls")) to the root URLconf.',
     ),
     "resource_server_accounts.W001": ProblemText(
         key="DATABASE_ROUTERS",

@@ -10,25 +10,38 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from resource_server.conf.introspection import has_several_issuers_of_opaque_tokens
-from resource_server.conf.issuer import POLICY_KEYS, form_problem, is_dotted_path, parse_policy, path_problems
+from resource_server.conf.issuer import POLICY_KEYS, form_problem, parse_policy, path_problems
 from resource_server.conf.networks import ca_file, http_hosts
 from resource_server.conf.problems import Problem, problem
+from resource_server.conf.publication import published_resources, scopes_supported
 from resource_server.conf.reading import Reading, default_of
 from resource_server.conf.static_keys import KEY_SOURCES
+from resource_server.conf.throttle_rates import throttle_rates
+from resource_server.conf.users import is_dotted_path
+from resource_server.protected_resource import ProtectedResource
 from resource_server.tokens.policy import Policy
 from resource_server.tokens.verifier import TOKEN_CACHE_SIZE
 
 __all__ = ["KEYS", "Config", "claim_problems", "form_problems", "parse"]
 
+PUBLICATION_KEYS: Final = (
+    "PUBLIC_ORIGIN",
+    "RESOURCE",
+    "SCOPES_SUPPORTED",
+    "PROBLEM_DETAILS",
+    "CHALLENGE_GRANTED_SCOPES",
+)
 KEYS: Final = (
     *POLICY_KEYS,
     "ISSUERS",
     "CACHE",
     "TOKEN_CACHE",
     "USER_CACHE_SECONDS",
+    "THROTTLE_RATES",
     "REALM",
     "CA_FILE",
     "DEVELOPMENT_HTTP",
+    *PUBLICATION_KEYS,
 )
 MAX_TOKEN_CACHE: Final = 10_000_000
 MAX_USER_CACHE_SECONDS: Final = 30
@@ -44,7 +57,7 @@ class Config:
     `policies` are the issuers that are listed; `issuers_function` is the dotted path of the function that knows the
     others, or None, and `common` the settings that complete its answers. `cache` is the alias of the cache for
     documents, `token_cache` a number of entries, `realm` the realm in challenges. `ca_file` is a file of certificates,
-    `http_hosts` the names of hosts that may be asked over http.
+    `http_hosts` the names of hosts that may be asked over http. `resources` are those whose metadata are published, with `scopes_supported`, or the scopes of the views if that is None.
     """
 
     policies: tuple[Policy, ...]
@@ -53,9 +66,14 @@ class Config:
     cache: str | None = None
     token_cache: int = TOKEN_CACHE_SIZE
     user_cache_seconds: int = 0
+    throttle_rates: Mapping[str, str] = field(default_factory=dict)
     realm: str = "api"
     ca_file: str | None = None
     http_hosts: frozenset[str] = frozenset()
+    resources: tuple[ProtectedResource, ...] = ()
+    scopes_supported: tuple[str, ...] | None = None
+    problem_details: bool = False
+    challenge_granted_scopes: bool = False
 
 
 def parse(
@@ -87,9 +105,14 @@ def parse(
         user_cache_seconds=reading.whole_number(
             "E028", "USER_CACHE_SECONDS", default_of(Config, "user_cache_seconds"), MAX_USER_CACHE_SECONDS
         ),
+        throttle_rates=throttle_rates(reading),
         realm=_realm(reading),
         ca_file=ca_file(reading),
         http_hosts=reading.http_hosts,
+        resources=published_resources(reading, policies, settings.get("AUDIENCE")),
+        scopes_supported=scopes_supported(reading),
+        problem_details=_flag(reading, "PROBLEM_DETAILS"),
+        challenge_granted_scopes=_flag(reading, "CHALLENGE_GRANTED_SCOPES"),
     )
     return (None, reading.problems) if reading.problems else (config, [])
 
@@ -166,3 +189,10 @@ def _realm(reading: Reading) -> str:
     if not isinstance(realm, str) or not realm or not all(" " <= c <= "~" and c not in '"\\' for c in realm):
         reading.report("E013", default=default)
     return str(realm)
+
+
+def _flag(reading: Reading, key: str) -> bool:
+    flag = reading.settings.get(key, default_of(Config, key.lower()))
+    if not isinstance(flag, bool):
+        reading.report("E042", key=key)
+    return flag is True

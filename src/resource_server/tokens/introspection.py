@@ -114,7 +114,7 @@ class IntrospectionAuthority:
             self._remember_refusal(key, TokenReason.of(error.reason), answer.asked_at)
             raise
         policy, claims = self.policy, token.unverified_claims
-        verified = access_token(claims, policy.claim_names, policy.is_machine)
+        verified = access_token(claims, policy.claim_names, policy.is_machine, policy.rights)
         age = max(0.0, now - answer.asked_at)
         return Verdict(
             token=verified,
