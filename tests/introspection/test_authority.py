@@ -179,6 +179,19 @@ def test_an_answer_is_remembered_for_a_minute(endpoint: Endpoint, api: Api) -> N
     assert len(endpoint.asked) == 2
 
 
+def test_an_answer_that_is_not_remembered_shows_a_revocation_at_once(endpoint: Endpoint) -> None:
+    api = Api(endpoint.url, cache_seconds=0)
+    api.token()
+    endpoint.body = b'{"active": false}'
+    assert api.refusal() == "401 token_inactive"
+    api = Api(endpoint.url, cache_seconds=5)
+    endpoint.body = answer()
+    api.token()
+    api.now, api.clock = api.now + 5, api.clock + 5
+    endpoint.body = b'{"active": false}'
+    assert api.refusal() == "401 token_inactive"
+
+
 def test_an_answer_is_not_remembered_longer_than_the_token(endpoint: Endpoint, api: Api) -> None:
     endpoint.body = answer(exp=NOW + 5)
     api.token()
@@ -303,7 +316,7 @@ def test_a_bug_in_a_project_s_client_is_no_500(endpoint: Endpoint, caplog: pytes
     def fail() -> Any:
         raise RuntimeError("a fault")
 
-    flights = AnswerFlights(lambda: 0.0)
+    flights = AnswerFlights(lambda: 0.0, reuse_seconds=60)
     with pytest.raises(Unavailable) as caught:
         flights.ask(b"key", fail)
     assert caught.value.reason == "fetch_failed"

@@ -48,6 +48,8 @@ PROBLEMS: dict[str, tuple[object, str, str]] = {
     "signed in words": ({**GOOD, "SIGNED": "yes"}, "has another SIGNED", "False"),
     "no such member to lack": ({**GOOD, "MAY_LACK": ["sub"]}, "has another MAY_LACK", "empty list"),
     "a member to lack that is a number": ({**GOOD, "MAY_LACK": 5}, "has another MAY_LACK", ""),
+    "a longer memory": ({**GOOD, "CACHE_SECONDS": 61}, "not a whole number from 0 to 60", "60 is"),
+    "a memory that is True": ({**GOOD, "CACHE_SECONDS": True}, "not a whole number", ""),
     "an endpoint over http": ({**GOOD, "ENDPOINT": "http://issuer.test/i"}, "ENDPOINT that is http", "metadata"),
     "an endpoint with a password": ({**GOOD, "ENDPOINT": "https://a:b@issuer.test/"}, "user name", ""),
     "an endpoint that is a number": ({**GOOD, "ENDPOINT": 5}, "is not a URL", ""),

@@ -248,6 +248,12 @@ def test_processes_that_ask_at_once_cause_one_question(world: World) -> None:
     assert len(world.endpoint.asked) == 1
 
 
+def test_without_a_life_an_active_token_is_not_shared(world: World) -> None:
+    assert [world.process(cache_seconds=0).outcome() for _ in range(2)] == ["200", "200"]
+    assert len(world.endpoint.asked) == 2
+    assert world.store.entries == {}
+
+
 def test_a_question_that_fails_releases_the_lock(world: World) -> None:
     world.endpoint.status = "500 Internal Server Error"
     world.process().refusal()
@@ -269,7 +275,7 @@ def test_through_redis(endpoint: Endpoint, redis_url: str) -> None:
 
 
 def test_an_answer_is_itself_after_the_store() -> None:
-    place = shared_answers._Place(name="n", secret=b"k" * 32, context=b"c")
+    place = shared_answers._Place(name="n", secret=b"k" * 32, context=b"c", active_seconds=60)
     for members in (None, {"active": True, "x": [1, 0.5, "ü", None]}):
         given = IntrospectionAnswer(members=members, asked_at=0.25)
         assert shared_answers._unsealed(place, shared_answers._sealed(place, given)) == given

@@ -8,13 +8,24 @@ from typing import Any, Final
 from resource_server.conf.reading import Reading, closest, strings
 from resource_server.keys.addresses import address_problem
 from resource_server.tokens.client_authentication import METHODS, ClientAuthentication, ClientKey, client_key
-from resource_server.tokens.introspection_policy import MAY_LACK, IntrospectionPolicy
+from resource_server.tokens.introspection_policy import MAX_CACHE_SECONDS, MAY_LACK, IntrospectionPolicy
 from resource_server.tokens.policy import Policy
 
 __all__ = ["has_several_issuers_of_opaque_tokens", "introspection_policy"]
 
 KEYS: Final = (
-    *("ENDPOINT", "CLIENT_ID", "CLIENT_SECRET", "PRIVATE_KEY", "CERTIFICATE", "AUTH", "FOR", "SIGNED", "MAY_LACK"),
+    *(
+        "ENDPOINT",
+        "CLIENT_ID",
+        "CLIENT_SECRET",
+        "PRIVATE_KEY",
+        "CERTIFICATE",
+        "AUTH",
+        "FOR",
+        "SIGNED",
+        "MAY_LACK",
+        "CACHE_SECONDS",
+    ),
 )
 KINDS: Final = ("opaque", "all")
 # The credential -> the methods that use it; the first is the default of AUTH.
@@ -48,6 +59,7 @@ def introspection_policy(reading: Reading, *, has_metadata: bool) -> Introspecti
         for_all=given.one_of("FOR", KINDS, KINDS[0]) == "all",
         signed=_is_signed(given),
         may_lack=_may_lack(given),
+        cache_seconds=_cache_seconds(given),
     )
 
 
@@ -145,6 +157,15 @@ def _is_signed(given: _Given) -> bool:
     if not isinstance(signed, bool):
         given.report("has another SIGNED than True or False", "False is the default.")
     return signed is True
+
+
+def _cache_seconds(given: _Given) -> int:
+    seconds = given.members.get("CACHE_SECONDS", MAX_CACHE_SECONDS)
+    # Python counts with True, so the type is compared.
+    if type(seconds) is int and 0 <= seconds <= MAX_CACHE_SECONDS:
+        return seconds
+    given.report(f"has a CACHE_SECONDS that is not a whole number from 0 to {MAX_CACHE_SECONDS}", "60 is the default.")
+    return MAX_CACHE_SECONDS
 
 
 def _may_lack(given: _Given) -> frozenset[str]:

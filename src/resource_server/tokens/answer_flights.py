@@ -17,7 +17,7 @@ __all__ = ["AnswerFlights"]
 
 logger = logging.getLogger("resource_server")
 
-# A question that began this recently is not asked again: requests that came meanwhile, and those right after a failure.
+# A question that began this recently is not asked again, by requests that came meanwhile and by those after a failure.
 REUSE_SECONDS = 1.0
 MAX_FLIGHTS = 1000
 JOIN_SECONDS = FETCH_SECONDS + 1
@@ -34,10 +34,14 @@ class _Flight:
 
 
 class AnswerFlights:
-    """Lets one thread ask about a token while the others wait. `clock` never goes back. A forked child starts empty."""
+    """Lets one thread ask about a token while the others wait. A forked child starts empty.
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    `clock` never goes back. An answer serves for `reuse_seconds` at most, 0 for the threads that wait for it alone.
+    """
+
+    def __init__(self, clock: Callable[[], float], *, reuse_seconds: float) -> None:
         self._clock = clock
+        self._reuse_seconds = min(REUSE_SECONDS, reuse_seconds)
         self._reset()
         on_fork(self._reset)
 
@@ -71,13 +75,16 @@ class AnswerFlights:
         with self._lock:
             flights = self._flights
             flight = flights.get(key)
-            if flight is not None and not (flight.is_over.is_set() and now - flight.started_at >= REUSE_SECONDS):
+            if flight is not None and not (flight.is_over.is_set() and now - flight.started_at >= self._life(flight)):
                 return flight, False
             flights.pop(key, None)
             flight = flights[key] = _Flight(started_at=now)
             while len(flights) > MAX_FLIGHTS or now - next(iter(flights.values())).started_at >= 2 * JOIN_SECONDS:
                 flights.popitem(last=False)
             return flight, True
+
+    def _life(self, flight: _Flight) -> float:
+        return REUSE_SECONDS if flight.answer is None else self._reuse_seconds
 
     def _reset(self) -> None:
         self._lock = threading.Lock()

@@ -28,13 +28,13 @@ from resource_server.tokens.access_token import access_token
 from resource_server.tokens.answer_flights import AnswerFlights
 from resource_server.tokens.authority import Verdict
 from resource_server.tokens.credentials import Credentials
-from resource_server.tokens.introspection_answer import ANSWER_SECONDS, IntrospectionAnswer
+from resource_server.tokens.introspection_answer import IntrospectionAnswer
 from resource_server.tokens.introspection_policy import IntrospectionPolicy
 from resource_server.tokens.issuers import Issuer, Issuers
 from resource_server.tokens.jws import UnverifiedToken, has_jws_form, parse, verify_signature
 from resource_server.tokens.rules import judge_claims, named
 from resource_server.tokens.shared_answers import INACTIVE_SECONDS, SharedAnswers
-from resource_server.tokens.verified_tokens import MAX_AGE_SECONDS, digest, entry_bytes
+from resource_server.tokens.verified_tokens import digest, entry_bytes
 
 __all__ = ["IntrospectionAuthority", "OpaqueAuthority", "opaque_authority"]
 
@@ -74,7 +74,7 @@ class IntrospectionAuthority:
         self._clocks = clocks
         self._clock = clock
         self._stamp = Stamp()
-        self._flights = AnswerFlights(clock)
+        self._flights = AnswerFlights(clock, reuse_seconds=asked.cache_seconds)
         self._reported_at = float("-inf")
         # Who was asked, and as which client: an answer to another question is none to this one.
         self._context = json.dumps([issuer.policy.issuer, asked.endpoint, asked.client.client_id, asked.signed])
@@ -121,7 +121,7 @@ class IntrospectionAuthority:
             policy=self.issuer.policy,
             not_before=now,
             expires_at=verified.expires_at + policy.clock_skew_seconds,
-            good_until=self._clocks.monotonic() + min(ANSWER_SECONDS, MAX_AGE_SECONDS) - age,
+            good_until=self._clocks.monotonic() + self._asked.cache_seconds - age,
             stamp=self._stamp,
             is_bound="cnf" in claims,
             size=entry_bytes(json.dumps(claims).encode("ascii"), len(verified.scopes)),
@@ -135,7 +135,14 @@ class IntrospectionAuthority:
             if self._shared is None:
                 return ask()
             _, refused_at = self._refusals.get(key, (None, float("-inf")))
-            return self._shared.ask(self._context, token, ask, newer_than=refused_at, seconds=FETCH_SECONDS)
+            return self._shared.ask(
+                self._context,
+                token,
+                ask,
+                newer_than=refused_at,
+                active_seconds=self._asked.cache_seconds,
+                seconds=FETCH_SECONDS,
+            )
         except Unavailable as error:
             self._report(error)
             raise

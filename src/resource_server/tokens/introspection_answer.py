@@ -13,13 +13,12 @@ from resource_server.keys.answer import Answer
 from resource_server.keys.document import parse_document
 from resource_server.keys.fetch_outcome import status_outcome
 from resource_server.reasons import TokenReason, UnavailableReason
-from resource_server.tokens.introspection_policy import IntrospectionPolicy
+from resource_server.tokens.introspection_policy import MAX_CACHE_SECONDS, IntrospectionPolicy
 from resource_server.tokens.jws import UnverifiedToken
 from resource_server.tokens.policy import Policy, media_type, without_nulls
 from resource_server.tokens.rules import RULES
 
 __all__ = [
-    "ANSWER_SECONDS",
     "SIGNED_TYPE",
     "IntrospectionAnswer",
     "active_token",
@@ -30,8 +29,6 @@ __all__ = [
     "signed_members",
 ]
 
-# An answer is good for this long, and no longer than the token.
-ANSWER_SECONDS = 60
 SIGNED_TYPE: Final = "application/token-introspection+jwt"
 
 # RFC 6749 section 5.2, for a client that is not known, may not ask, or has proved nothing.
@@ -97,7 +94,7 @@ def judge_signed(token: UnverifiedToken, policy: Policy, now: float) -> None:
     if type(issued_at) not in (int, float):
         raise InvalidToken(TokenReason.IAT_MALFORMED)
     # An older one may be a recording of what was true before a revocation.
-    if not -policy.clock_skew_seconds <= now - issued_at <= ANSWER_SECONDS + policy.clock_skew_seconds:
+    if not -policy.clock_skew_seconds <= now - issued_at <= MAX_CACHE_SECONDS + policy.clock_skew_seconds:
         raise InvalidToken(TokenReason.TOKEN_EXPIRED)
 
 
@@ -143,7 +140,7 @@ def active_token(answer: IntrospectionAnswer, policy: Policy, asked: Introspecti
     if "aud" in asked.may_lack:
         claims.setdefault(policy.claim_names.audience, policy.audience[0])
     if "exp" in asked.may_lack:
-        claims.setdefault("exp", answer.asked_at + ANSWER_SECONDS)
+        claims.setdefault("exp", answer.asked_at + MAX_CACHE_SECONDS)
     return UnverifiedToken(unverified_header={}, unverified_claims=claims, signing_input=b"", signature=b"")
 
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from resource_server.clocks import time_of_day
 from resource_server.keys.store import BoundedStore, Store
 from resource_server.strict_json import parse_object
-from resource_server.tokens.introspection_answer import ANSWER_SECONDS, IntrospectionAnswer
+from resource_server.tokens.introspection_answer import IntrospectionAnswer
 
 __all__ = ["INACTIVE_SECONDS", "SharedAnswers"]
 
@@ -40,6 +40,11 @@ class _Place:
     name: str
     secret: bytes
     context: bytes
+    active_seconds: float
+
+    def life(self, answer: IntrospectionAnswer) -> float:
+        """How long an answer is good, in seconds from the question."""
+        return self.active_seconds if answer.members is not None else INACTIVE_SECONDS
 
 
 class SharedAnswers:
@@ -58,24 +63,25 @@ class SharedAnswers:
         call: Callable[[], IntrospectionAnswer],
         *,
         newer_than: float,
+        active_seconds: float,
         seconds: float,
     ) -> IntrospectionAnswer:
         """The answer about a token from another process, else that of `call`. Raises what `call` raises.
 
         `context` says who was asked, and as which client: an entry from another context does not count, nor does one
-        about a question that was asked before `newer_than`. Half of `seconds` is kept for the call, whatever the store
-        does.
+        about a question that was asked before `newer_than`. An answer about an active token is good for `active_seconds`.
+        Half of `seconds` is kept for the call, whatever the store does.
         """
         secret = hmac.digest(self._secret, b"resource_server.introspection.1\0" + token.encode("utf-8"), "sha256")
         name = f"resource_server:introspection:{hashlib.sha256(secret).hexdigest()}"
-        place = _Place(name=name, secret=secret, context=context.encode("utf-8"))
+        place = _Place(name=name, secret=secret, context=context.encode("utf-8"), active_seconds=active_seconds)
         until = time.monotonic() + seconds / 2
         found, locked = self._wait(place, newer_than, until=until, seconds=seconds)
         try:
             if found is None:
                 found = call()
-                life = ANSWER_SECONDS if found.members is not None else INACTIVE_SECONDS
-                self._store.set(name, _sealed(place, found), timeout=life, until=math.inf)
+                if (life := place.life(found)) > 0:
+                    self._store.set(name, _sealed(place, found), timeout=life, until=math.inf)
             return found
         finally:
             if locked:
@@ -103,9 +109,8 @@ class SharedAnswers:
         answer = _unsealed(place, self._store.get(place.name, until=until))
         if answer is None:
             return None
-        life = ANSWER_SECONDS if answer.members is not None else INACTIVE_SECONDS
         # Not one from the future either: by another machine's fast clock it would live longer.
-        is_current = self._now() - life < answer.asked_at <= self._now()
+        is_current = self._now() - place.life(answer) < answer.asked_at <= self._now()
         return answer if is_current and answer.asked_at > newer_than else None
 
 
