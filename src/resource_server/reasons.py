@@ -81,7 +81,7 @@ class TokenReason(Reason):
         "access token is not a JWT in compact serialisation",
         (
             "The token is not a JWT. An opaque token, as Auth0 issues without an `audience`, is none: ask for a token for this "
-            "API."
+            "API. If the issuer introspects, set `INTROSPECTION`."
         ),
     )
     TOKEN_ENCRYPTED = (

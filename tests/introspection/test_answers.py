@@ -8,6 +8,7 @@ import pytest
 from tests.introspection.conftest import ACTIVE, NOW, OPAQUE, Api, Endpoint, answer
 
 from resource_server.keys.document import MAX_DOCUMENT_BYTES
+from resource_server.tokens.policy import ClaimNames
 
 # {sentence: (changes to a good answer, the outcome)}
 ANSWERS: dict[str, tuple[dict[str, Any], str]] = {
@@ -118,6 +119,18 @@ def test_a_machine_without_a_subject_is_its_client_and_no_person_of_that_name(en
     person = api.token("of-a-person")
     assert (machine.subject, machine.client_id, machine.is_machine) == ("client", "client", True)
     assert (person.subject, person.is_machine) == ("client", False)
+    assert machine.identity != person.identity
+
+
+def test_a_person_who_chose_the_name_of_a_client_is_no_machine(endpoint: Endpoint) -> None:
+    # The answers of django-oauth-toolkit, of which a person chooses the username.
+    api = Api(endpoint.url, may_lack=frozenset({"aud"}), members={"claim_names": ClaimNames(subject="username")})
+    toolkit = {"active": True, "scope": "read", "exp": NOW + 600, "client_id": "client"}
+    endpoint.body = json.dumps(toolkit).encode()
+    machine = api.token("of-a-machine")
+    endpoint.body = json.dumps({**toolkit, "username": "client"}).encode()
+    person = api.token("of-a-person")
+    assert (machine.subject, machine.is_machine, person.subject, person.is_machine) == ("client", True, "client", False)
     assert machine.identity != person.identity
 
 

@@ -115,7 +115,8 @@ def signed_members(claims: dict[str, Any], names: Collection[str]) -> dict[str, 
 def judging_policy(policy: Policy) -> Policy:
     """The policy for answers: that of the issuer's JWTs, without claims that its JWTs alone have.
 
-    The subject of a machine may be its client (RFC 7662 section 2.2 requires no `sub`); a person has a subject.
+    The subject of a machine may be its client (RFC 7662 section 2.2 requires no `sub`); a person has a subject. Without
+    `sub` nothing else tells a machine: a person may choose the value of another claim, such as the name of a client.
     """
     names = policy.claim_names
     clients = tuple(name for name in names.client_id if name != names.subject)
@@ -123,6 +124,7 @@ def judging_policy(policy: Policy) -> Policy:
         policy,
         access_token_claims=frozenset(),
         kind_claims=tuple(each for each in policy.kind_claims if each[0] != "token_use"),  # see `_judge_type`
+        is_machine=lambda claims, subject, client_id: "sub" in claims and policy.is_machine(claims, subject, client_id),
         claim_names=replace(names, client_as_subject=names.client_as_subject or clients),
     )
 
