@@ -15,7 +15,9 @@ from tests.servers import Server
 
 from resource_server.errors import AuthorizationError
 from resource_server.flow import run
+from resource_server.keys.answer import Post
 from resource_server.keys.document import Fetch
+from resource_server.keys.http import post
 from resource_server.testing import FakeIssuer
 from resource_server.tokens.access_token import AccessToken
 from resource_server.tokens.client_authentication import ClientAuthentication
@@ -106,6 +108,7 @@ class Api:
         token_cache: int = 1000,
         issuer: FakeIssuer | None = None,
         fetch: Fetch | None = None,
+        post: Post = post,
         others: tuple[Any, ...] = (),
         members: Mapping[str, Any] | None = None,
         **asked: Any,
@@ -118,6 +121,7 @@ class Api:
         self.verifier = Verifier(
             [make_policy(introspection=introspection, **trusted), *others],
             fetch=fetch or self.issuer.fetch,
+            post=post,
             now=lambda: self.now,
             clock=lambda: self.clock,
             later=lambda seconds, call: None,

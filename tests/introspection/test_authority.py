@@ -14,7 +14,8 @@ from tests.servers import LiveIssuer
 from resource_server.errors import InvalidToken, Unavailable
 from resource_server.flow import arun
 from resource_server.forks import _forked
-from resource_server.keys.http import fetch
+from resource_server.keys.answer import Answer
+from resource_server.keys.http import fetch, post
 from resource_server.testing import FakeIssuer
 from resource_server.tokens import introspection
 from resource_server.tokens.client_authentication import ClientAuthentication
@@ -280,18 +281,23 @@ def test_an_issuer_that_never_answers_is_left_at_the_deadline(
     endpoint.gate.set()
 
 
-def test_an_async_caller_waits_in_a_thread(endpoint: Endpoint, api: Api) -> None:
-    threads: list[str] = []
-    endpoint.body = lambda form: answer()
-    authority = api.verifier._opaque
-    assert authority is not None
+def test_an_async_caller_waits_in_a_thread(endpoint: Endpoint) -> None:
+    threads: list[threading.Thread] = []
 
-    async def verify() -> str:
+    def recording(url: str, /, **options: Any) -> Answer:
+        threads.append(threading.current_thread())
+        return post(url, **options)
+
+    api = Api(endpoint.url, post=recording)
+
+    async def verify() -> tuple[str, threading.Thread]:
         verdict = await arun(api.verifier.verify(Credentials(unverified_token=OPAQUE)))
-        threads.append(threading.current_thread().name)
-        return verdict.token.subject
+        return verdict.token.subject, threading.current_thread()
 
-    assert async_to_sync(verify)() == "auth0|ada"
+    subject, loop = async_to_sync(verify)()
+    assert subject == "auth0|ada"
+    assert len(threads) == 1
+    assert loop not in threads
 
 
 def test_without_a_cache_of_tokens_each_request_asks(endpoint: Endpoint) -> None:

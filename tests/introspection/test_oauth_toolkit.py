@@ -22,7 +22,12 @@ def toolkit(free_port: Callable[[], int], tmp_path_factory: pytest.TempPathFacto
         pytest.skip("django-oauth-toolkit is not installed: pip install django-oauth-toolkit")
     port = free_port()
     address = f"http://127.0.0.1:{port}"
-    command = [sys.executable, str(Path(__file__).parent / "toolkit.py"), str(port), str(tmp_path_factory.mktemp("dot"))]
+    command = [
+        sys.executable,
+        str(Path(__file__).parent / "toolkit.py"),
+        str(port),
+        str(tmp_path_factory.mktemp("dot")),
+    ]
     with process(command, address, "/"):
         yield address
 
