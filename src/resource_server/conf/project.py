@@ -57,7 +57,8 @@ class Config:
     `policies` are the issuers that are listed; `issuers_function` is the dotted path of the function that knows the
     others, or None, and `common` the settings that complete its answers. `cache` is the alias of the cache for
     documents, `token_cache` a number of entries, `realm` the realm in challenges. `ca_file` is a file of certificates,
-    `http_hosts` the names of hosts that may be asked over http. `resources` are those whose metadata are published, with `scopes_supported`, or the scopes of the views if that is None.
+    `http_hosts` the names of hosts that may be asked over http. `resources` are those whose metadata are published, with
+    `scopes_supported`, or the scopes of the views if that is None.
     """
 
     policies: tuple[Policy, ...]
