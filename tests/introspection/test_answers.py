@@ -5,8 +5,11 @@ import logging
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tests.introspection.conftest import ACTIVE, NOW, OPAQUE, Api, Endpoint, answer
 
+from resource_server.keys.answer import Answer
 from resource_server.keys.document import MAX_DOCUMENT_BYTES
 from resource_server.tokens.policy import ClaimNames
 
@@ -33,6 +36,8 @@ ANSWERS: dict[str, tuple[dict[str, Any], str]] = {
     "a refresh token by its type": ({"token_type": "refresh_token"}, "401 not_an_access_token"),
     "a refresh token by its use": ({"token_use": "refresh_token"}, "401 not_an_access_token"),
     "an access token by its use": ({"token_use": "access_token"}, "200"),
+    "a use that is a list": ({"token_use": ["access_token"]}, "401 not_an_access_token"),
+    "a type that is a list": ({"token_type": ["Bearer"]}, "401 not_an_access_token"),
     "a MAC token": ({"token_type": "mac"}, "401 not_an_access_token"),
     "a type that is a number": ({"token_type": 5}, "401 not_an_access_token"),
     "DPoP without the key": ({"token_type": "DPoP"}, "401 proof_not_supported"),
@@ -73,6 +78,7 @@ FAULTS: dict[str, tuple[str, tuple[str, ...], bytes, str]] = {
     "active twice": ("200 OK", (), b'{"active":false,' + answer()[1:], "503 document_malformed"),
     "the subject twice": ("200 OK", (), b'{"sub":"eve",' + answer()[1:], "503 document_malformed"),
     "no number": ("200 OK", (), answer()[:-1] + b',"x":NaN}', "503 document_malformed"),
+    "a number of 5000 digits": ("200 OK", (), answer()[:-1] + b',"x":' + b"1" * 5000 + b"}", "503 document_malformed"),
     "too deep": ("200 OK", (), answer()[:-1] + b',"x":' + b"[" * 40 + b"]" * 40 + b"}", "503 document_malformed"),
     "too large": ("200 OK", (), answer() + b" " * MAX_DOCUMENT_BYTES, "503 document_too_large"),
     "a signed answer that was not asked for": ("200 OK", (), b"e30.e30.c2ln", "503 document_malformed"),
@@ -181,3 +187,28 @@ def test_the_operator_reads_once_a_minute_that_the_credentials_are_refused(
 def test_a_server_that_cannot_be_reached_is_no_verdict(api: Api, endpoint: Endpoint) -> None:
     closed = Api("http://127.0.0.1:1/introspect")
     assert closed.refusal() == "503 fetch_failed"
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+MEMBERS = [*ACTIVE, "nbf", "cnf", "token_use", "username", "typ", "scp", "azp", "jti", "acr", "idtyp", "gty", "nonce"]
+
+
+@given(changes=st.dictionaries(st.sampled_from(MEMBERS), VALUES, max_size=3), lacking=st.booleans())
+@settings(deadline=None, max_examples=300)
+def test_any_member_of_any_form_is_a_verdict_and_no_500(changes: dict[str, Any], lacking: bool) -> None:
+    body = json.dumps({**ACTIVE, **changes}).encode()
+    may_lack = frozenset({"aud", "exp"}) if lacking else frozenset()
+    api = Api("https://issuer.test/introspect", may_lack=may_lack, post=lambda url, **_: Answer(status=200, body=body))
+    assert api.outcome()[:3] in ("200", "401", "503")
+
+
+@given(body=st.binary(max_size=200), status=st.integers(200, 599), signed=st.booleans())
+@settings(deadline=None, max_examples=200)
+def test_any_body_is_a_verdict_and_no_yes(body: bytes, status: int, signed: bool) -> None:
+    sent = Answer(status=status, body=body)
+    api = Api("https://issuer.test/introspect", signed=signed, post=lambda url, **_: sent)
+    assert api.outcome()[:3] in ("401", "503")

@@ -4,6 +4,7 @@ An answer that cannot be understood or believed is no verdict. An answer about a
 RFC 7662 leaves out, so that the rules for a JWT can judge it.
 """
 
+import json
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -32,7 +33,7 @@ __all__ = [
 SIGNED_TYPE: Final = "application/token-introspection+jwt"
 
 # RFC 6749 section 5.2, for a client that is not known, may not ask, or has proved nothing.
-_REFUSALS = frozenset({"invalid_client", "unauthorized_client", "access_denied", "insufficient_scope", "invalid_token"})
+_REFUSALS = frozenset({"invalid_client", "unauthorized_client", "access_denied"})
 # RFC 7662 section 2.2 means the types of RFC 6749 section 7.1. Some issuers name the kind of token in its place.
 _ACCESS_TOKEN_TYPES = frozenset({"bearer", "dpop", "access_token", "urn:ietf:params:oauth:token-type:access_token"})
 _ACCESS_TOKEN_USES = frozenset({"access_token", "access"})
@@ -151,7 +152,7 @@ def _judge_type(members: dict[str, Any]) -> None:
     # A refresh token can be active too.
     if kind is not None and not (isinstance(kind, str) and kind.lower() in _ACCESS_TOKEN_TYPES):
         raise InvalidToken(TokenReason.NOT_AN_ACCESS_TOKEN)
-    if use is not None and use not in _ACCESS_TOKEN_USES:
+    if use is not None and not (isinstance(use, str) and use in _ACCESS_TOKEN_USES):
         raise InvalidToken(TokenReason.NOT_AN_ACCESS_TOKEN)
     # RFC 9449 section 6.2: without its key the token would pass as a bearer token.
     if isinstance(kind, str) and kind.lower() == "dpop" and members.get("cnf") is None:
@@ -162,6 +163,11 @@ def _if_active(members: dict[str, Any]) -> dict[str, Any] | None:
     active = members.get("active")
     if not isinstance(active, bool):
         raise Unavailable(UnavailableReason.DOCUMENT_MALFORMED, outcome="active is not a boolean")
+    try:
+        json.dumps(members)
+    except ValueError:
+        # Python writes no integer of more than some thousand digits, and answers are written to be shared.
+        raise Unavailable(UnavailableReason.DOCUMENT_MALFORMED, outcome="a number is too long") from None
     return members if active else None
 
 
