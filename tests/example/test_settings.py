@@ -45,7 +45,7 @@ def test_introspection() -> None:
         "CACHE_SECONDS": 0,
     }
     checked = manage("check", DEBUG="1", INTROSPECTION_CACHE_SECONDS="a minute")
-    assert "resource_server.E051" in checked.stderr
+    assert "resource_server.E043" in checked.stderr
 
 
 def test_auth0() -> None:

@@ -64,7 +64,7 @@ def problems(introspection: object, **changes: Any) -> list[tuple[str, str, str]
 @pytest.mark.parametrize(("introspection", "message", "hint"), PROBLEMS.values(), ids=PROBLEMS)
 def test_a_problem(introspection: object, message: str, hint: str) -> None:
     ((id_, text, advice),) = problems(introspection)
-    assert id_ == "E051"
+    assert id_ == "E043"
     assert text.startswith("RESOURCE_SERVER: INTROSPECTION ")
     assert message in text
     assert hint in advice
@@ -77,7 +77,7 @@ def test_no_problem_repeats_a_secret() -> None:
 
 def test_an_endpoint_is_needed_where_no_metadata_are_read() -> None:
     ((id_, text, _),) = problems(GOOD, JWKS_URI="https://issuer.test/keys")
-    assert (id_, "lacks ENDPOINT" in text) == ("E051", True)
+    assert (id_, "lacks ENDPOINT" in text) == ("E043", True)
     assert problems({**GOOD, "ENDPOINT": "https://issuer.test/i"}, JWKS_URI="https://issuer.test/keys") == []
 
 
@@ -102,7 +102,7 @@ def test_every_way_in_the_settings(tmp_path: Path) -> None:
 
 def test_opaque_tokens_of_one_issuer_alone() -> None:
     two = [{**SERVER, "INTROSPECTION": GOOD}, {**SERVER, "ISSUER": "https://b.test/", "INTROSPECTION": GOOD}]
-    assert [each.id for each in conf.parse({"ISSUERS": two}, debug=False)[1]] == ["E052"]
+    assert [each.id for each in conf.parse({"ISSUERS": two}, debug=False)[1]] == ["E044"]
     for entry in two:
         entry["INTROSPECTION"] = {**GOOD, "FOR": "all"}
     assert conf.parse({"ISSUERS": two}, debug=False)[1] == []

@@ -11,7 +11,7 @@ from resource_server.tokens.client_authentication import METHODS, ClientAuthenti
 from resource_server.tokens.introspection_policy import MAX_CACHE_SECONDS, MAY_LACK, IntrospectionPolicy
 from resource_server.tokens.policy import Policy
 
-__all__ = ["has_several_issuers_of_opaque_tokens", "introspection_policy"]
+__all__ = ["has_several_issuers_of_opaque_tokens", "introspection_policy", "refuse_in_answer"]
 
 KEYS: Final = (
     *(
@@ -37,7 +37,7 @@ _CREDENTIALS: Final[Mapping[str, tuple[str, ...]]] = {
 
 
 def introspection_policy(reading: Reading, *, has_metadata: bool) -> IntrospectionPolicy | None:
-    """How the issuer of these settings is asked; None if it is not. Reads CERTIFICATE. Reports E051.
+    """How the issuer of these settings is asked; None if it is not. Reads CERTIFICATE. Reports E043.
 
     `has_metadata`: the keys of the issuer are found through its metadata, which can name the endpoint too.
     """
@@ -45,7 +45,7 @@ def introspection_policy(reading: Reading, *, has_metadata: bool) -> Introspecti
     if value is None:
         return None
     if not isinstance(value, Mapping):
-        reading.report("E051", fault="is not a dict", hint='Such as {"CLIENT_ID": ..., "CLIENT_SECRET": ...}.')
+        _report(reading, "is not a dict", 'Such as {"CLIENT_ID": ..., "CLIENT_SECRET": ...}.')
         return None
     given = _Given(reading=reading, members={key: member for key, member in value.items() if member is not None})
     for key in given.members:
@@ -69,6 +69,16 @@ def has_several_issuers_of_opaque_tokens(policies: Collection[Policy]) -> bool:
     return len(asked) > 1 and not all(each.for_all for each in asked)
 
 
+def refuse_in_answer(reading: Reading) -> None:
+    """Report INTROSPECTION in an answer of the function of ISSUERS: each tenant would need a client of its own."""
+    if reading.settings.get("INTROSPECTION") is not None:
+        _report(reading, "is in an answer of a function", "List the issuer in ISSUERS.")
+
+
+def _report(reading: Reading, fault: str, hint: str) -> None:
+    reading.report("E043", fault=fault, hint=hint)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Given:
     """The members of INTROSPECTION. No fault repeats a secret."""
@@ -77,7 +87,7 @@ class _Given:
     members: Mapping[Any, Any] = field(repr=False)
 
     def report(self, fault: str, hint: str) -> None:
-        self.reading.report("E051", fault=fault, hint=hint)
+        _report(self.reading, fault, hint)
 
     def one_of(self, key: str, values: tuple[str, ...], default: str) -> str:
         value = self.members.get(key, default)

@@ -314,13 +314,13 @@ PROBLEMS: Final[Mapping[str, ProblemText]] = {
         meaning="a setting is not True or False",
         hint="False is the default.",
     ),
-    "E051": ProblemText(
+    "E043": ProblemText(
         key="INTROSPECTION",
         message="$place: INTROSPECTION $fault",
         meaning="INTROSPECTION cannot be used: a member is missing, not known, or not of its form",
         hint="$hint",
     ),
-    "E052": ProblemText(
+    "E044": ProblemText(
         key="INTROSPECTION",
         message="$place: ISSUERS has more than one issuer with INTROSPECTION",
         hint=(

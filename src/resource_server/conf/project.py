@@ -171,7 +171,7 @@ def _policies(reading: Reading) -> tuple[Policy, ...]:
     for name in {name for name in names if names.count(name) > 1}:
         reading.report("E024", issuer=name)
     if has_several_issuers_of_opaque_tokens(policies):
-        reading.report("E052")
+        reading.report("E044")
     return tuple(policies)
 
 
