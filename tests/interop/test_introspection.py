@@ -59,7 +59,7 @@ def test_an_opaque_token_for_another_api(issuer: OidcProvider, trust: Trust, get
     "wrong",
     [
         {"CLIENT_ID": "api-basic", "CLIENT_SECRET": "another"},
-        {"CLIENT_ID": "nobody", "CLIENT_SECRET": API_SECRET},
+        {"CLIENT_ID": "unknown", "CLIENT_SECRET": API_SECRET},
         {"CLIENT_ID": "api-key", "PRIVATE_KEY": {**API_KEY.generate_key("P-256").as_dict(private=True), "kid": "k1"}},
     ],
     ids=["secret", "client", "key"],

@@ -31,7 +31,7 @@ SIGNED: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "of another issuer": ({"iss": "https://other.test/"}, {}, "503 introspection_not_signed"),
     "of no issuer": ({"iss": None}, {}, "503 introspection_not_signed"),
     "to another client": ({"aud": "other"}, {}, "503 introspection_not_signed"),
-    "to nobody": ({"aud": None}, {}, "503 introspection_not_signed"),
+    "to no client": ({"aud": None}, {}, "503 introspection_not_signed"),
     "to an object": ({"aud": {"api": 1}}, {}, "503 introspection_not_signed"),
     "a recording": ({"iat": NOW - 91}, {}, "503 introspection_not_signed"),
     "not older than an answer may be": ({"iat": NOW - 90}, {}, "200"),
