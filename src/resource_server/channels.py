@@ -9,6 +9,8 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, Final, TypeAlias
 
+from asgiref.sync import sync_to_async
+from django.db import close_old_connections
 from django.http import HttpRequest
 
 from resource_server.authentication import aauthorize
@@ -22,6 +24,8 @@ Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 Application: TypeAlias = Callable[[Any, Receive, Send], Awaitable[Any]]
+
+_close_old_connections = sync_to_async(close_old_connections)
 
 _BEARER: Final = "bearer"
 _PREFIX: Final = f"{_BEARER}."
@@ -49,10 +53,14 @@ class AccessTokenWebSocketMiddleware:
             return await self.application(scope, receive, send)
         request = _request(scope)
         operation = Operation(method="GET", arguments=scope.get("url_route", {}).get("kwargs", {}))
+        # As Django does around a request: a connection of the database that has ended must not be used.
+        await _close_old_connections()
         try:
             token = await aauthorize(request, self.requirement, operation=operation)
         except AuthorizationError as error:
             return await _refuse(error, scope, receive, send)
+        finally:
+            await _close_old_connections()
         offered = scope.get("subprotocols") or []
         others = [name for name in offered if not name.startswith(_PREFIX) and name != _BEARER]
         inner = {

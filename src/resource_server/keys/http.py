@@ -44,6 +44,7 @@ ATTEMPT_SECONDS = 0.25
 # What `socket.getaddrinfo` answers.
 _Address = tuple[Any, Any, int, str, Any]
 
+_USER_AGENT = "django-resource-server"
 _TOO_LARGE = f"larger than {MAX_DOCUMENT_BYTES // 1024} KiB"
 
 
@@ -157,7 +158,7 @@ class _Exchange:
                 method,
                 target,
                 body=body,
-                headers={**headers, "Accept-Encoding": "identity", "User-Agent": "django-resource-server"},
+                headers={**headers, "Accept-Encoding": "identity", "User-Agent": _USER_AGENT},
                 redirect=False,
                 assert_same_host=not is_forwarded,
                 preload_content=False,
@@ -177,9 +178,13 @@ class _Exchange:
             if self._url.startswith("https:"):
                 options["ssl_context"] = self._trust(self._certificate)
             return urllib3.connection_from_url(self._url, **options)
+        headers = {**self._proxy.headers, "User-Agent": _USER_AGENT}
+        if self._url.startswith("https:"):
+            # RFC 9110 section 9.3.6. Before Python 3.12, http.client sends none.
+            headers["Host"] = urllib3.util.parse_url(self._url).netloc or ""
         manager = urllib3.ProxyManager(
             self._proxy.url,
-            proxy_headers=self._proxy.headers,
+            proxy_headers=headers,
             proxy_ssl_context=self._trust(),  # which does not see the client's certificate
             ssl_context=self._trust(self._certificate),
             **options,
