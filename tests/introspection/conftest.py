@@ -58,6 +58,16 @@ class Question:
     form: Mapping[str, str]
 
 
+def read_form(connection: socket.socket, request: bytes) -> tuple[str, dict[str, str], bytes]:
+    """The first line, the headers and the body of a request, of which this much was read."""
+    head, _, sent = request.partition(b"\r\n\r\n")
+    line, *lines = head.decode("latin-1").split("\r\n")
+    headers = {name.lower(): value for name, value in (each.split(": ", 1) for each in lines)}
+    while len(sent) < int(headers.get("content-length", "0")):
+        sent += connection.recv(65536)
+    return line, headers, sent
+
+
 class Endpoint:
     """An introspection endpoint. Each change of its attributes applies to the next request.
 
@@ -83,11 +93,7 @@ class Endpoint:
         self._server.close()
 
     def _serve(self, connection: socket.socket, request: bytes) -> None:
-        head, _, sent = request.partition(b"\r\n\r\n")
-        line, *lines = head.decode("latin-1").split("\r\n")
-        headers = {name.lower(): value for name, value in (each.split(": ", 1) for each in lines)}
-        while len(sent) < int(headers.get("content-length", "0")):
-            sent += connection.recv(65536)
+        line, headers, sent = read_form(connection, request)
         form = dict(parse_qsl(sent.decode("ascii"), strict_parsing=True)) if sent else {}
         self.asked.append(Question(line=line, headers=headers, form=form))
         body = self.body if isinstance(self.body, bytes) else self.body(form)

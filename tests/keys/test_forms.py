@@ -5,16 +5,16 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.certificates import certificate
-from tests.introspection.conftest import Endpoint
+from tests.introspection.conftest import Endpoint, read_form
 from tests.keys.test_http import drips
 from tests.proxy import proxying
-from tests.servers import Handler, serving, until_shut
+from tests.servers import Handler, Server, until_shut
 
 from resource_server.errors import Unavailable
 from resource_server.keys.answer import Answer
@@ -61,6 +61,22 @@ def test_the_request(endpoint: Endpoint) -> None:
 def endpoint() -> Iterator[Endpoint]:
     with Endpoint() as running:
         yield running
+
+
+@contextmanager
+def serving(handler: Handler) -> Iterator[Server]:
+    """A server that reads the form: else its end would reset the connection, and the answer could be lost."""
+
+    def serve(connection: socket.socket, request: bytes) -> None:
+        read_form(connection, request)
+        handler(connection)
+
+    server = Server(serve)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.close()
 
 
 def sends(data: bytes) -> Handler:
