@@ -181,7 +181,8 @@ class _Exchange:
         headers = {**self._proxy.headers, "User-Agent": _USER_AGENT}
         if self._url.startswith("https:"):
             # RFC 9110 section 9.3.6. Before Python 3.12, http.client sends none.
-            headers["Host"] = urllib3.util.parse_url(self._url).netloc or ""
+            address = urllib3.util.parse_url(self._url)
+            headers["Host"] = f"{address.host}:{address.port or 443}"
         manager = urllib3.ProxyManager(
             self._proxy.url,
             proxy_headers=headers,
