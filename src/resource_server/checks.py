@@ -1,4 +1,4 @@
-"""System checks of the settings: the errors E001 to E042, and the warnings W002 to W004 and W009 to W012.
+"""System checks of the settings: the errors E001 to E044, and the warnings W002 to W004 and W009 to W012.
 
 Importing this module registers them, and with them the checks of views and middleware in `view_checks.py`. Their texts
 are in `conf/problems.py`. Nothing is fetched: the result does not depend on whether an issuer is up.
@@ -37,7 +37,7 @@ __all__ = [
 
 @checks.register()
 def check_settings(app_configs: Sequence[AppConfig] | None = None, **_: Any) -> list[checks.CheckMessage]:
-    """E001 to E042: RESOURCE_SERVER, each problem by itself."""
+    """E001 to E044: RESOURCE_SERVER, each problem by itself."""
     _server, problems = configure()
     return [each.check_message() for each in problems]
 

@@ -6,6 +6,7 @@ from typing import Any, Final, TypeAlias
 
 from resource_server.keys.key_source import KeySource
 from resource_server.tokens.claim_paths import ClaimReader, claim_reader, is_pointer
+from resource_server.tokens.introspection_policy import IntrospectionPolicy
 from resource_server.tokens.user_source import UserSource
 
 __all__ = [
@@ -155,7 +156,8 @@ class Policy:
     the form of `media_type`; `jwt` also admits a token without `typ`). Its key is one of `key_source`. A token of the
     type `jwt` is another kind of token if a claim of `kind_claims` is there with another value (None: if it is there),
     or if it has one of `foreign_claims` or none of `access_token_claims`, or if `machines_only` is set and it is not a machine's. `is_machine` tells
-    machines from persons. `users` is not read here: it says how a token becomes `request.user`.
+    machines from persons. `users` is not read here: it says how a token becomes `request.user`. With
+    `introspection` the issuer is asked about its tokens.
     """
 
     key_source: KeySource
@@ -171,6 +173,7 @@ class Policy:
     machines_only: bool = False
     users: UserSource = field(default_factory=UserSource)
     rights: RightClaims = field(default_factory=RightClaims)
+    introspection: IntrospectionPolicy | None = None
     issuer: str = field(init=False)
 
     def __post_init__(self) -> None:
