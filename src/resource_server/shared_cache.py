@@ -1,4 +1,8 @@
-"""Django's cache as the store of shared documents (`keys/shared_documents.py`) and of the deny list (`tokens/revocations.py`)."""
+"""Django's cache as the store of what processes share.
+
+These are documents (`keys/shared_documents.py`), answers (`tokens/shared_answers.py`) and the deny list
+(`tokens/revocations.py`).
+"""
 
 import contextlib
 from typing import Any
@@ -10,8 +14,9 @@ from django.utils.crypto import salted_hmac
 from resource_server.keys.document import Fetch
 from resource_server.keys.shared_documents import SharedDocuments
 from resource_server.tokens.revocations import Revocations
+from resource_server.tokens.shared_answers import SharedAnswers
 
-__all__ = ["deny_list", "shared_documents"]
+__all__ = ["deny_list", "shared_answers", "shared_documents"]
 
 
 class _Cache:
@@ -69,12 +74,20 @@ class RequestCache:
 
 def shared_documents(fetch: Fetch, alias: str) -> Fetch:
     """Shares fetched documents through the cache with this alias. Raises ImproperlyConfigured without SECRET_KEY."""
-    # Sealed by the project's secret key: an entry of another project, or of an attacker at the cache, is ignored.
-    secret = salted_hmac("resource_server.documents", "", algorithm="sha256").digest()
-    return SharedDocuments(fetch, _Cache(alias), secret=secret)
+    return SharedDocuments(fetch, _Cache(alias), secret=_secret("resource_server.documents"))
+
+
+def shared_answers(alias: str) -> SharedAnswers:
+    """Shares answers about tokens through the cache with this alias. Raises ImproperlyConfigured without SECRET_KEY."""
+    return SharedAnswers(_Cache(alias), secret=_secret("resource_server.introspection"))
 
 
 def deny_list(alias: str, *, fails_open: bool, max_token_seconds: int) -> Revocations:
     """The deny list in the cache with this alias. Raises ImproperlyConfigured without SECRET_KEY."""
-    secret = salted_hmac("resource_server.revocations", "", algorithm="sha256").digest()
+    secret = _secret("resource_server.revocations")
     return Revocations(RequestCache(alias), secret=secret, fails_open=fails_open, max_token_seconds=max_token_seconds)
+
+
+def _secret(purpose: str) -> bytes:
+    # Sealed by the project's secret key: an entry of another project, or of an attacker at the cache, is ignored.
+    return salted_hmac(purpose, "", algorithm="sha256").digest()

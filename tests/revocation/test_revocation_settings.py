@@ -28,17 +28,17 @@ CACHES = {
 
 # The settings, and the ids of their problems.
 PROBLEMS: dict[str, tuple[dict[str, Any], list[str]]] = {
-    "no such cache": ({"REVOCATION": "none"}, ["E043"]),
-    "a cache that is a dict": ({"REVOCATION": {"CACHE": "redis"}}, ["E043"]),
-    "an empty cache": ({"REVOCATION": ""}, ["E043"]),
-    "fails in no way": ({"REVOCATION": "redis", "REVOCATION_FAILS": True}, ["E044"]),
-    "fails in a list of ways": ({"REVOCATION": "redis", "REVOCATION_FAILS": ["open"]}, ["E044"]),
-    "fails wrongly without a list": ({"REVOCATION_FAILS": "ajar"}, ["E044"]),
-    "no seconds": ({"REVOCATION": "redis", "MAX_TOKEN_SECONDS": 0}, ["E045"]),
-    "seconds that are True": ({"REVOCATION": "redis", "MAX_TOKEN_SECONDS": True}, ["E045"]),
-    "two years": ({"REVOCATION": "redis", "MAX_TOKEN_SECONDS": 2 * 366 * 24 * 3600}, ["E045"]),
-    "a client that is a number": ({"REVOCATION": "redis", "LOGOUT_AUDIENCE": 5}, ["E047"]),
-    "a client in a list of numbers": ({"REVOCATION": "redis", "LOGOUT_AUDIENCE": [5]}, ["E047"]),
+    "no such cache": ({"REVOCATION": "none"}, ["E045"]),
+    "a cache that is a dict": ({"REVOCATION": {"CACHE": "redis"}}, ["E045"]),
+    "an empty cache": ({"REVOCATION": ""}, ["E045"]),
+    "fails in no way": ({"REVOCATION": "redis", "REVOCATION_FAILS": True}, ["E046"]),
+    "fails in a list of ways": ({"REVOCATION": "redis", "REVOCATION_FAILS": ["open"]}, ["E046"]),
+    "fails wrongly without a list": ({"REVOCATION_FAILS": "ajar"}, ["E046"]),
+    "no seconds": ({"REVOCATION": "redis", "MAX_TOKEN_SECONDS": 0}, ["E047"]),
+    "seconds that are True": ({"REVOCATION": "redis", "MAX_TOKEN_SECONDS": True}, ["E047"]),
+    "two years": ({"REVOCATION": "redis", "MAX_TOKEN_SECONDS": 2 * 366 * 24 * 3600}, ["E047"]),
+    "a client that is a number": ({"REVOCATION": "redis", "LOGOUT_AUDIENCE": 5}, ["E049"]),
+    "a client in a list of numbers": ({"REVOCATION": "redis", "LOGOUT_AUDIENCE": [5]}, ["E049"]),
     "clients without a list": ({"LOGOUT_AUDIENCE": ["a", "b"]}, ["W014"]),
     "memory of one process": ({"REVOCATION": "memory"}, ["W013"]),
     "a cache that keeps nothing": ({"REVOCATION": "dummy"}, ["W013"]),
@@ -67,7 +67,7 @@ def test_a_list_needs_a_secret_key(settings: Settings) -> None:
     settings.CACHES = CACHES
     settings.RESOURCE_SERVER = {**GOOD, "REVOCATION": "redis"}
     settings.SECRET_KEY = ""
-    assert ids() == ["E046"]
+    assert ids() == ["E048"]
 
 
 def test_clients_of_one_of_several_issuers(settings: Settings) -> None:

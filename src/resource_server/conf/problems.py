@@ -315,26 +315,40 @@ PROBLEMS: Final[Mapping[str, ProblemText]] = {
         hint="False is the default.",
     ),
     "E043": ProblemText(
+        key="INTROSPECTION",
+        message="$place: INTROSPECTION $fault",
+        meaning="INTROSPECTION cannot be used: a member is missing, not known, or not of its form",
+        hint="$hint",
+    ),
+    "E044": ProblemText(
+        key="INTROSPECTION",
+        message="$place: ISSUERS has more than one issuer with INTROSPECTION",
+        hint=(
+            "An opaque token names no issuer, and none may see the token of another. Keep INTROSPECTION for one, or set FOR to "
+            "all for each: then JWTs are introspected by their issuers, and opaque tokens are refused."
+        ),
+    ),
+    "E045": ProblemText(
         key="REVOCATION",
         message="$place: REVOCATION is not an alias in CACHES",
         hint="Name a cache that all processes use, such as Redis.",
     ),
-    "E044": ProblemText(
+    "E046": ProblemText(
         key="REVOCATION_FAILS",
         message="$place: REVOCATION_FAILS is not closed or open",
         hint="closed is the default. open lets revoked tokens pass while the cache gives no answer.",
     ),
-    "E045": ProblemText(
+    "E047": ProblemText(
         key="MAX_TOKEN_SECONDS",
         message="$place: MAX_TOKEN_SECONDS is not a whole number from 1 to $most",
         hint=_DEFAULT,
     ),
-    "E046": ProblemText(
+    "E048": ProblemText(
         key="REVOCATION",
         message="$place: REVOCATION needs a SECRET_KEY",
         hint="SECRET_KEY makes the keys of the entries. $reason",
     ),
-    "E047": ProblemText(
+    "E049": ProblemText(
         key="LOGOUT_AUDIENCE",
         message="$place: LOGOUT_AUDIENCE is not a string or a list of strings",
         hint="Name the clients whose logout tokens the issuer sends here: their client_id is in aud.",
@@ -366,8 +380,8 @@ PROBLEMS: Final[Mapping[str, ProblemText]] = {
     "W004": ProblemText(
         key="USERS",
         message=(
-            "$place: USERS is lookup for more than one of ISSUERS: a user is found by sub alone, so each of these issuers "
-            "can name the users of the others."
+            "$place: USERS is lookup for one of ISSUERS, and lookup, or provision with FIELD, by the same field for another: "
+            "a user is found by sub alone, so each of these issuers can name the users of the others."
         ),
         hint="Use provision, which tells people apart by issuer and subject, or a function of your own.",
     ),

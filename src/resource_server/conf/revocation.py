@@ -31,17 +31,17 @@ class RevocationSettings:
 
 
 def revocation_settings(reading: Reading, caches: Container[str] | None) -> RevocationSettings | None:
-    """The settings of the deny list, None without one. Reports E043 to E045. `caches` are the aliases in CACHES."""
+    """The settings of the deny list, None without one. Reports E045 to E047. `caches` are the aliases in CACHES."""
     alias, fails = reading.settings.get("REVOCATION"), reading.settings.get("REVOCATION_FAILS", "closed")
     default = default_of(RevocationSettings, "max_token_seconds")
     seconds = reading.settings.get("MAX_TOKEN_SECONDS", default)
     if alias is not None and (not isinstance(alias, str) or (caches is not None and alias not in caches)):
-        reading.report("E043")
+        reading.report("E045")
     if fails not in _FAILS:
-        reading.report("E044")
+        reading.report("E046")
     # Python counts with True, so the type is compared.
     if type(seconds) is not int or not 1 <= seconds <= _LONGEST_TOKEN_SECONDS:
-        reading.report("E045", most=_LONGEST_TOKEN_SECONDS, default=default)
+        reading.report("E047", most=_LONGEST_TOKEN_SECONDS, default=default)
     if alias is None:
         return None
     return RevocationSettings(cache=str(alias), fails_open=fails == "open", max_token_seconds=seconds)

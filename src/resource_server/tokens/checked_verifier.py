@@ -3,6 +3,7 @@
 from resource_server.flow import Flow
 from resource_server.tokens.authority import Verdict
 from resource_server.tokens.credentials import Credentials
+from resource_server.tokens.introspection import IntrospectionAuthority
 from resource_server.tokens.issuers import Issuer
 from resource_server.tokens.proofs import RequestFacts
 from resource_server.tokens.revocations import Revocations
@@ -50,6 +51,10 @@ class CheckedVerifier:
         verdict = yield from self.unchecked.verify(credentials, key, verdict, facts)
         yield from self._revocations.check(verdict.token)
         return verdict
+
+    def introspection_of(self, credentials: Credentials) -> IntrospectionAuthority | None:
+        """See `Verifier.introspection_of`."""
+        return self.unchecked.introspection_of(credentials)
 
     def issuer(self, unverified_issuer: str) -> Flow[Issuer]:
         """See `Verifier.issuer`."""
