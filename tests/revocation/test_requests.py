@@ -19,6 +19,7 @@ from django.urls import path
 from pytest_django import Settings
 from rest_framework.response import Response
 from rest_framework.views import APIView
+from tests.introspection.conftest import OPAQUE, Endpoint, answer
 from tests.revocation.conftest import forget_copies, redis_cache
 from tests.servers import serving, until_shut
 
@@ -255,6 +256,23 @@ def test_signals_and_a_user_are_as_for_any_refusal(site: FakeIssuer) -> None:
 def test_a_bound_token_is_no_way_around_it(issuer: FakeIssuer) -> None:
     revoke(issuer.issuer, jti="id-1")
     assert reason_of(issuer.token(cnf={"jkt": "x"})) != "accepted"
+
+
+def test_an_opaque_token_is_looked_up_too(issuer: FakeIssuer, settings: Settings) -> None:
+    settings.DEBUG = True  # http on loopback
+    now = int(time.time())
+    with Endpoint() as endpoint:
+        endpoint.body = answer(iat=now, exp=now + 600, jti="id-1")
+        settings.RESOURCE_SERVER = issuer.settings(
+            REVOCATION="default",
+            INTROSPECTION={"ENDPOINT": endpoint.url, "CLIENT_ID": "api", "CLIENT_SECRET": "s" * 32},
+        )
+        assert (reason_of(OPAQUE), reason_of(OPAQUE)) == ("accepted", "accepted")
+        revoke(issuer.issuer, jti="id-1")
+        assert reason_of(OPAQUE) == "token_revoked"
+        refusal = explain(OPAQUE).refusal
+        assert refusal is not None
+        assert (refusal.name, refusal.reason) == ("deny list", "token_revoked")
 
 
 def test_explain_has_a_step_for_it_if_there_is_a_list(issuer: FakeIssuer, settings: Settings) -> None:
