@@ -7,6 +7,8 @@
     │   ├── InvalidRequest       400  invalid_request
     │   ├── NoCredentials        401  (no code: RFC 6750 section 3.1, last paragraph)
     │   ├── InvalidToken         401  invalid_token
+    │   ├── InvalidProof         401  invalid_dpop_proof
+    │   ├── NonceNeeded          401  use_dpop_nonce
     │   └── InsufficientScope    403  insufficient_scope
     └── Unavailable              503  no verdict was reached; the caller is not at fault
 
@@ -18,6 +20,8 @@ from typing import ClassVar
 
 from resource_server.reasons import (
     CredentialsReason,
+    NonceReason,
+    ProofReason,
     Reason,
     RequestReason,
     ScopeReason,
@@ -28,9 +32,11 @@ from resource_server.reasons import (
 __all__ = [
     "AuthorizationError",
     "InsufficientScope",
+    "InvalidProof",
     "InvalidRequest",
     "InvalidToken",
     "NoCredentials",
+    "NonceNeeded",
     "Rejected",
     "Unavailable",
     "reasons",
@@ -93,6 +99,36 @@ class InvalidToken(Rejected):
         super().__init__(reason)
 
 
+class InvalidProof(Rejected):
+    """The DPoP proof of the request does not fit it, or was used before (RFC 9449 section 7.1, `invalid_dpop_proof`)."""
+
+    code = "invalid_dpop_proof"
+    status = 401
+    reasons = ProofReason
+
+    def __init__(self, reason: ProofReason) -> None:
+        super().__init__(reason)
+
+
+class NonceNeeded(Rejected):
+    """The DPoP proof needs the nonce of this server (RFC 9449 section 9, `use_dpop_nonce`). `nonce` is the one to use."""
+
+    code = "use_dpop_nonce"
+    status = 401
+    reasons = NonceReason
+
+    def __init__(self, reason: NonceReason, *, nonce: str) -> None:
+        super().__init__(reason)
+        self.nonce = nonce
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _nonce_needed, (self.reason, self.nonce)
+
+
+def _nonce_needed(reason: NonceReason, nonce: str) -> NonceNeeded:
+    return NonceNeeded(reason, nonce=nonce)
+
+
 class InsufficientScope(Rejected):
     """The access token is valid but does not give the required right (RFC 6750 section 3.1, `insufficient_scope`).
 
@@ -139,6 +175,8 @@ def reasons() -> dict[Reason, type[AuthorizationError]]:
         InvalidRequest,
         NoCredentials,
         InvalidToken,
+        InvalidProof,
+        NonceNeeded,
         InsufficientScope,
         Unavailable,
     )

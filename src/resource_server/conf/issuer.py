@@ -64,6 +64,7 @@ def parse_policy(
         ),
         claim_names=_claim_names(reading, provider),
         kind_claims=provider.kind_claims,
+        bound_kinds=provider.bound_kinds,
         access_token_claims=provider.access_token_claims,
         foreign_claims=provider.foreign_claims,
         machines_only=provider.machines_only,

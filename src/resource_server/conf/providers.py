@@ -32,7 +32,7 @@ def _found_by_metadata(issuer: str) -> str | None:
 class Provider:
     """The habits of one vendor.
 
-    `kind_claims`, `access_token_claims`, `foreign_claims`, `is_machine` and `machines_only` are those of `Policy`. `jwks_uri` is the address of the key set
+    `kind_claims`, `bound_kinds`, `access_token_claims`, `foreign_claims`, `is_machine` and `machines_only` are those of `Policy`. `jwks_uri` is the address of the key set
     if the issuer has no metadata; such an issuer is a name, which may begin with http. `documentation` is a page of the
     vendor.
     """
@@ -44,6 +44,7 @@ class Provider:
     token_types: tuple[str, ...] = default_of(Policy, "token_types")
     claim_names: ClaimNames = field(default_factory=ClaimNames)
     kind_claims: tuple[tuple[str, str | None], ...] = ()
+    bound_kinds: tuple[str, ...] = ()
     access_token_claims: frozenset[str] = frozenset()
     foreign_claims: frozenset[str] = FOREIGN_CLAIMS
     machines_only: bool = False
@@ -157,6 +158,7 @@ GENERIC: Final = Provider(
     ),
     is_machine=_is_machine,
     kind_claims=(("token_use", "access"), ("typ", "Bearer")),
+    bound_kinds=("DPoP",),
 )
 
 _ALL: Final = (
@@ -219,6 +221,7 @@ _ALL: Final = (
         ),
         token_types=_EITHER_TYPE,
         kind_claims=(("typ", "Bearer"),),
+        bound_kinds=("DPoP",),
         access_token_claims=frozenset({"typ"}),
         # Before version 25 an access token has the nonce too, and later by a mapper. An ID token has `typ` ID.
         foreign_claims=FOREIGN_CLAIMS - {"nonce"},

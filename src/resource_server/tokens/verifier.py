@@ -15,7 +15,7 @@ from resource_server.tokens.introspection import OpaqueAuthority
 from resource_server.tokens.issuers import Issuer, Issuers, PolicyOf
 from resource_server.tokens.jwt_authority import JWTAuthority
 from resource_server.tokens.policy import Policy
-from resource_server.tokens.proofs import RequestFacts, verify_proof
+from resource_server.tokens.proofs import ProofVerifier, RequestFacts
 from resource_server.tokens.verified_tokens import VerifiedTokens, digest
 
 __all__ = ["TOKEN_CACHE_SIZE", "Verifier"]
@@ -34,7 +34,7 @@ class Verifier:
     are remembered, 0 for none; `remembers` says whether any are. `fetch` brings documents, `now` is the time in
     seconds since 1970, `clock` a clock that never goes back, `later` makes calls in the background, and `on_event` is
     called with what happens to keys, in the thread in which it happens. `opaque` finds the authority for a token that
-    is not a JWT.
+    is not a JWT. `proofs` verifies the proofs of bound tokens; by default it knows no store, and accepts no DPoP.
     """
 
     def __init__(
@@ -49,6 +49,7 @@ class Verifier:
         later: Later = background.later,
         on_event: Callable[[KeyEvent], None] = _ignore,
         opaque: OpaqueAuthority | None = None,
+        proofs: ProofVerifier | None = None,
     ) -> None:
         self._now = now
         self._clock = clock
@@ -64,6 +65,7 @@ class Verifier:
         )
         self._jwt = JWTAuthority(self._issuers, now=now, clock=clock)
         self._opaque = opaque
+        self._proofs = proofs or ProofVerifier(now=now)
 
     def recall(self, key: bytes) -> Verdict | None:
         """The verdict on the token with this digest, if it passed less than a minute ago and would pass now; else None.
@@ -72,13 +74,15 @@ class Verifier:
         """
         return None if self._seen is None else self._seen.get(key, self._now(), self._clock())
 
-    def known(self, credentials: Credentials, key: bytes = b"", facts: RequestFacts | None = None) -> Verdict | None:
+    def known(self, credentials: Credentials, key: bytes = b"") -> Verdict | None:
         """The result of `verify` for a token that is not remembered, if it needs no I/O, else None.
 
-        Raises what `verify` raises.
+        A bound token (`is_bound`) needs its proof besides, as in `recall`. Raises what `verify` raises.
         """
         verdict = self._authority(credentials).known(credentials, self._now())
-        return None if verdict is None else self._passed(credentials, key, verdict, facts)
+        if verdict is not None and not verdict.is_bound and self._seen is not None:
+            self._seen.add(key or digest(credentials.unverified_token), verdict, self._clock())
+        return verdict
 
     def verify(
         self,
@@ -89,29 +93,26 @@ class Verifier:
     ) -> Flow[Verdict]:
         """The verdict on a token, as a flow for `run` or `arun`; it yields only where it must block.
 
-        `key` is the token's digest and `verdict` what `recall` gave for it, if the caller has called it. `facts` are
-        what a proof of the token is verified against. Raises InvalidToken, or Unavailable if no verdict was reached.
-        Does not judge scopes.
+        `key` is the token's digest and `verdict` what `recall` or `known` gave for it, if the caller has called it.
+        `facts` are what a proof of the token is verified against. Raises InvalidToken, InvalidProof, NonceNeeded, or
+        Unavailable if no verdict was reached. Does not judge scopes.
         """
         if self._seen is not None and not key:
             key = digest(credentials.unverified_token)
             verdict = self.recall(key)
-        if verdict is not None:
-            if verdict.is_bound:
-                verify_proof(verdict.token, facts)
-            return verdict
-        verdict = yield from self._authority(credentials).verify(credentials, self._now())
-        return self._passed(credentials, key, verdict, facts)
+        is_new = verdict is None
+        if verdict is None:
+            verdict = yield from self._authority(credentials).verify(credentials, self._now())
+        if verdict.is_bound or credentials.is_dpop:
+            yield from self._proofs.verify(verdict, credentials, facts)
+            # A verdict of `known` on a bound token is kept only now.
+            is_new = is_new or self.recall(key) is None
+        if is_new and self._seen is not None:
+            self._seen.add(key, verdict, self._clock())
+        return verdict
 
     def _authority(self, credentials: Credentials) -> Authority:
         return (self._opaque and self._opaque(credentials)) or self._jwt
-
-    def _passed(self, credentials: Credentials, key: bytes, verdict: Verdict, facts: RequestFacts | None) -> Verdict:
-        if verdict.is_bound:
-            verify_proof(verdict.token, facts)
-        if self._seen is not None:
-            self._seen.add(key or digest(credentials.unverified_token), verdict, self._clock())
-        return verdict
 
     def issuer(self, unverified_issuer: str) -> Flow[Issuer]:
         """What is trusted of an issuer. Raises InvalidToken (`issuer_not_trusted`), or what the function for issuers raises."""
