@@ -25,7 +25,10 @@ REASONS = (
     ("403 insufficient_scope", "", (ScopeReason,)),
     (
         "503 temporarily_unavailable",
-        "The token is not at fault. The log names the issuer or the error.",
+        (
+            "The token is not at fault. The log names the address and how the attempt ended, or the error; so does "
+            "`manage.py resource_server keys`."
+        ),
         (UnavailableReason,),
     ),
 )

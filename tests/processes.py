@@ -52,6 +52,12 @@ class Answer:
     def json(self) -> Any:
         return json.loads(self.text)
 
+    def refusal(self, remedy: str) -> Any:
+        """The body of a refusal without its hint, which ends with the remedy while DEBUG is on."""
+        body = self.json()
+        assert body.pop("hint").endswith(remedy)
+        return body
+
 
 def call(
     address: str,

@@ -21,8 +21,9 @@ from resource_server.accounts.models import Account
 from resource_server.authentication import authenticate, verify
 from resource_server.devissuer.signing import SigningKeys
 from resource_server.errors import AuthorizationError
-from resource_server.explain import MAX_SHOWN_CHARACTERS, Explanation, Step, explain
+from resource_server.explain import Explanation, Step, explain
 from resource_server.testing import FakeIssuer
+from resource_server.tokens.facts import MAX_SHOWN_CHARACTERS
 from resource_server.tokens.rules import RULES
 
 SETTING_OF = {"algorithms": "ALGORITHMS", "token_types": "TOKEN_TYPE"}
@@ -329,6 +330,31 @@ def test_any_date_can_be_shown(issuer: FakeIssuer, date: object) -> None:
     claims = {**issuer.claims(), "exp": date, "nbf": date, "iat": date}
     for fact in explain(issuer.keys.sign(claims)).facts:
         assert len(fact.found) <= MAX_SHOWN_CHARACTERS
+
+
+# A change to a good token -> the fact that differs, and by what.
+NEAR = {
+    "slash": ({"iss": "https://issuer.test"}, {"iss": "differs only by the slash at the end"}),
+    "scheme": ({"iss": "http://issuer.test/"}, {"iss": "differs only by the scheme"}),
+    "case": ({"aud": "https://API.test/"}, {"aud": "differs only by upper and lower case"}),
+    "one of several": ({"aud": [1, "x", "https://api.test"]}, {"aud": "differs only by the slash at the end"}),
+    "one is accepted": ({"aud": ["https://api.test", "https://api.test/"]}, {}),
+    "another": ({"iss": "https://other.test/", "aud": "other"}, {}),
+    "without a scheme": ({"aud": "api.test/"}, {}),
+    "no text": ({"iss": 1, "aud": None}, {}),
+    "nothing but a scheme": ({"aud": "https://"}, {}),
+}
+
+
+@pytest.mark.parametrize(("change", "differences"), NEAR.values(), ids=NEAR)
+def test_a_small_difference_is_named(
+    issuer: FakeIssuer, change: dict[str, Any], differences: dict[str, str], command: Command
+) -> None:
+    token = issuer.token(**change)
+    facts = explain(token).facts
+    assert {fact.name: fact.difference for fact in facts if fact.difference} == differences
+    _status, lines = command(token)
+    assert [line.partition(", ")[2] for line in lines if ", differs only" in line] == [*differences.values()]
 
 
 HOSTILE = "\x1b[2J\r\n\u202egood\u00e9\x00" * 200

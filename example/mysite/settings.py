@@ -149,8 +149,11 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "handlers": {"console": {"class": "logging.StreamHandler"}},
-    # This log gets the reason of each refused token, never the token.
-    "loggers": {"resource_server": {"handlers": ["console"], "level": "INFO"}},
+    # This log gets the reason of each refused token, never the token. The summary would count them again.
+    "loggers": {
+        "resource_server": {"handlers": ["console"], "level": "INFO"},
+        "resource_server.refusal_summary": {"level": "ERROR"},
+    },
 }
 
 SPECTACULAR_SETTINGS = {

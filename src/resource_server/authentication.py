@@ -1,15 +1,15 @@
 """The one door: every edge authenticates and authorizes its requests here.
 
 `authenticate` finds the user and the token of a request, `authorize` requires a right of it, and `verify` takes a token
-outside a request; each has an async twin. Only this module handles remembered tokens, the log line of a refusal and the
-signals of tokens.
+outside a request; each has an async twin. Only this module handles remembered tokens, reports a refusal to the log
+(`refusal_log.py`) and sends the signals of tokens.
 """
 
-import logging
 import traceback
 from functools import partial
 from typing import Any, Final, TypeVar
 
+from django.conf import settings
 from django.db import connections
 from django.dispatch import Signal
 from django.http import HttpRequest
@@ -19,6 +19,7 @@ from resource_server.admission import ADMITTED, Authenticated, admit, admitted, 
 from resource_server.errors import AuthorizationError, InsufficientScope, InvalidToken, NoCredentials, Unavailable
 from resource_server.flow import Blocking, Flow, arun, run
 from resource_server.reasons import CredentialsReason, TokenReason
+from resource_server.refusal_log import add_hint, log_refusal
 from resource_server.requirements import Requirement
 from resource_server.server import ResourceServer, current
 from resource_server.tokens.access_token import AccessToken
@@ -37,8 +38,6 @@ __all__ = [
     "averify",
     "verify",
 ]
-
-logger = logging.getLogger("resource_server")
 
 T = TypeVar("T")
 
@@ -248,6 +247,8 @@ def _verify(unparsed: Credentials) -> Flow[AccessToken]:
         verdict = yield from current().verifier.verify(credentials)
     except AuthorizationError as error:
         _forget_frames(error)
+        if settings.DEBUG:
+            add_hint(error, unparsed)
         raise
     except Exception as error:
         _forget_token(error)
@@ -300,10 +301,7 @@ def _authorize(
 
 def _report(request: HttpRequest, error: AuthorizationError) -> Flow[None]:
     """Tell the log and the receivers of `token_rejected` why a request is refused."""
-    level = logging.WARNING if isinstance(error, Unavailable) else logging.INFO
-    # Without the query, which can hold secrets; %r keeps a line break in the path from forging a line.
-    arguments = (error.reason, error, request.method, request.path)
-    logger.log(level, "%s: %s (%s %r)", *arguments, extra={"reason": error.reason})
+    log_refusal(request, error)
     yield from _send(signals.token_rejected, request=request, error=error)
 
 

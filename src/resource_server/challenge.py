@@ -28,9 +28,16 @@ def headers(realm: str, error: AuthorizationError) -> dict[str, str]:
 
 
 def body(error: AuthorizationError) -> dict[str, str]:
-    """The JSON body of an answer with this error: `detail` for a person, `error` of the RFC, `reason` for a program."""
+    """The JSON body of an answer with this error: `detail` for a person, `error` of the RFC, `reason` for a program.
+
+    While DEBUG is on, `hint` is for the developer.
+    """
     members = {"detail": str(error), "reason": error.reason}
-    return {**members, "error": error.code} if error.code is not None else members
+    if error.code is not None:
+        members["error"] = error.code
+    if error.hint:
+        members["hint"] = error.hint
+    return members
 
 
 def _quotable(value: str) -> str:

@@ -46,13 +46,14 @@ __all__ = [
 class AuthorizationError(Exception):
     """The request is not authorised. `reason` is a stable slug, `str()` is the message for a person.
 
-    Raises KeyError for a reason that the class does not list.
+    `hint` is for the developer, and empty unless DEBUG is on: the answer shows it. Raises KeyError for a reason that the class does not list.
     """
 
     code: ClassVar[str | None] = None
     status: ClassVar[int]
     reasons: ClassVar[type[Reason]]
     reason: Reason
+    hint: str = ""
 
     def __init__(self, reason: Reason) -> None:
         super().__init__(reason)
@@ -156,7 +157,8 @@ def _insufficient_scope(reason: ScopeReason, scopes: tuple[str, ...], missing: t
 class Unavailable(AuthorizationError):
     """No verdict was reached: the keys, the users' database or the settings cannot be used now. Never the caller's fault.
 
-    `retry_after` is in whole seconds, at least 1 (RFC 9110 section 10.2.3).
+    `retry_after` is in whole seconds, at least 1 (RFC 9110 section 10.2.3). `outcome` says how the attempt to reach the
+    issuer ended, for the operator alone: it can name an internal address.
     """
 
     code = "temporarily_unavailable"
@@ -164,9 +166,10 @@ class Unavailable(AuthorizationError):
     reasons = UnavailableReason
     reason: UnavailableReason
 
-    def __init__(self, reason: UnavailableReason, *, retry_after: int = 1) -> None:
+    def __init__(self, reason: UnavailableReason, *, retry_after: int = 1, outcome: str = "") -> None:
         super().__init__(reason)
         self.retry_after = max(1, retry_after)
+        self.outcome = outcome
 
 
 def reasons() -> dict[Reason, type[AuthorizationError]]:

@@ -5,10 +5,8 @@ holds no token, and only the claims that the settings have an expectation of.
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final, Literal, TypeAlias, TypeVar
 
@@ -20,9 +18,9 @@ from resource_server.server import ResourceServer, current
 from resource_server.tokens.access_token import AccessToken
 from resource_server.tokens.authority import Verdict
 from resource_server.tokens.credentials import parse_token
+from resource_server.tokens.facts import Fact, only_policy, token_facts
 from resource_server.tokens.issuers import Issuer
 from resource_server.tokens.jws import UnverifiedToken, parse, verify_signature
-from resource_server.tokens.policy import Policy
 from resource_server.tokens.rules import RULES, Rule, claimed_issuer
 from resource_server.users.active_user import UserFinder, find_user
 from resource_server.users.token_user import TokenUser
@@ -31,10 +29,6 @@ __all__ = ["Explanation", "Fact", "Step", "explain"]
 
 T = TypeVar("T")
 Outcome: TypeAlias = Literal["ok", "refused", "unavailable", "not run"]
-
-# A forged claim can have thousands of characters.
-MAX_SHOWN_CHARACTERS = 100
-_DATES = ("exp", "nbf", "iat")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,18 +44,6 @@ class Step:
     outcome: Outcome
     reason: Reason | None = None
     status: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fact:
-    """A value that the token claims and the one that the settings expect, in printable ASCII, 100 characters at most.
-
-    `found` is unverified, and `absent` if the token has no such member. `expected` is empty if no policy is known.
-    """
-
-    name: str
-    found: str
-    expected: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,9 +94,11 @@ def explain(token: str) -> Explanation:
     server = steps.run(_SETTINGS, current)
     unverified = steps.run(_PARSE, lambda: parse(credentials.unverified_token)) if credentials is not None else None
     if server is None or unverified is None:
-        return Explanation(steps=steps.all(), facts=_facts(unverified, server))
+        facts = token_facts(unverified, server.verifier.issuers if server is not None else ())
+        return Explanation(steps=steps.all(), facts=facts)
     issuer = steps.run(_ISSUER, lambda: run(server.verifier.issuer(claimed_issuer(unverified))))
-    policy = issuer.policy if issuer is not None else _only_policy(server)
+    issuers = server.verifier.issuers
+    policy = issuer.policy if issuer is not None else only_policy(issuers)
     if policy is not None:
         for rule in RULES:
             steps.run(rule, partial(rule.check, unverified, policy, now))
@@ -125,7 +109,7 @@ def explain(token: str) -> Explanation:
         verdict = steps.run(_PROOF, lambda: run(server.verifier.verify(credentials)))
         if verdict is not None:
             steps.run(_USER, lambda: _find_user(server, verdict))
-    return Explanation(steps=steps.all(), facts=_facts(unverified, server, policy, issuer))
+    return Explanation(steps=steps.all(), facts=token_facts(unverified, issuers, issuer))
 
 
 class _Steps:
@@ -164,12 +148,6 @@ class _Steps:
         )
 
 
-def _only_policy(server: ResourceServer) -> Policy | None:
-    """The policy of the only issuer, to judge a token of an unknown issuer by; None if there are several."""
-    issuers = server.verifier.issuers
-    return issuers[0].policy if len(issuers) == 1 and issuers[0].is_listed else None
-
-
 def _verify_signature(steps: _Steps, issuer: Issuer, unverified: UnverifiedToken) -> None:
     header = unverified.unverified_header
     kid, algorithm = header.get("kid"), header.get("alg")
@@ -194,69 +172,3 @@ def _provisioned(finder: UserFinder, token: AccessToken) -> Any:
     from resource_server.accounts.models import Account  # a model, so not before the apps are ready
 
     return finder.find(token) if Account.objects.filter(identity=token.identity).exists() else TokenUser(token)
-
-
-def _facts(
-    token: UnverifiedToken | None,
-    server: ResourceServer | None,
-    policy: Policy | None = None,
-    issuer: Issuer | None = None,
-) -> tuple[Fact, ...]:
-    """What the token claims beside what the settings expect. Names no person and no scope."""
-    if token is None:
-        return ()
-    audience = policy.claim_names.audience if policy is not None else "aud"
-    expected = _expected(policy, issuer) if policy is not None else _issuers(server)
-    named = (
-        *((name, token.unverified_header) for name in ("alg", "typ", "kid")),
-        *((name, token.unverified_claims) for name in ("iss", audience, *_DATES)),
-    )
-    return tuple(
-        Fact(name=name, found=_cut(_found(name, members)), expected=_cut(expected.get(name, "")))
-        for name, members in named
-    )
-
-
-def _expected(policy: Policy, issuer: Issuer | None) -> dict[str, str]:
-    key_set = issuer.keys.key_set if issuer is not None else None
-    kids = [key.kid for key in key_set.keys if key.kid is not None] if key_set is not None else []
-    earliest, latest = (_day(time.time() + skew) for skew in (-policy.clock_skew_seconds, policy.clock_skew_seconds))
-    return {
-        "alg": _listed(policy.algorithms),
-        "typ": _listed(policy.token_types),
-        "kid": _listed(kids),
-        "iss": _listed([policy.issuer]),
-        policy.claim_names.audience: _listed(policy.audience),
-        "exp": f"after {earliest}",
-        "nbf": f"not after {latest}",
-        "iat": f"not after {latest}",
-    }
-
-
-def _issuers(server: ResourceServer | None) -> dict[str, str]:
-    issuers = server.verifier.issuers if server is not None else ()
-    return {"iss": _listed(each.policy.issuer for each in issuers if each.is_listed)}
-
-
-def _found(name: str, members: Mapping[str, Any]) -> str:
-    if name not in members:
-        return "absent"
-    value = members[name]
-    # Printable ASCII: a forged claim must not move the cursor or the colours of a terminal.
-    text = ascii(value)
-    if name in _DATES and type(value) in (int, float):
-        with suppress(ArithmeticError, OSError, ValueError):  # beyond the dates that this machine has
-            return f"{text} ({_day(value)})"
-    return text
-
-
-def _listed(values: Iterable[str]) -> str:
-    return " ".join(map(ascii, values))
-
-
-def _day(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= MAX_SHOWN_CHARACTERS else f"{text[: MAX_SHOWN_CHARACTERS - 3]}..."

@@ -119,7 +119,7 @@ class TokenReason(Reason):
     TYP_NOT_ACCEPTED = (
         "typ_not_accepted",
         "typ is not accepted",
-        "Look at `typ` in the token's header. If it is `JWT` or absent, set `PROVIDER`, or `TOKEN_TYPE` to `JWT`.",
+        "If `typ` in the token's header is `JWT` or absent, set `PROVIDER`, or `TOKEN_TYPE` to `JWT`.",
     )
     KID_MALFORMED = (
         "kid_malformed",
@@ -386,7 +386,7 @@ class ScopeReason(Reason):
     SCOPE_MISSING_ANY = (
         "scope_missing_any",
         "access token has none of the scopes: ",
-        "As for `scope_missing`; one of the scopes is enough.",
+        "Ask the issuer for one of the scopes in the challenge; for Auth0, see `scope_missing`.",
     )
     TOKEN_MISSING = (
         "token_missing",
@@ -442,7 +442,7 @@ class UnavailableReason(Reason):
     KEY_SET_WITHOUT_KEYS = (
         "key_set_without_keys",
         "key set of the issuer holds no usable key",
-        "No key in the set can be used; the log says why for each.",
+        "No key in the set can be used; the log says why for each. Look at the set with `curl`.",
     )
     USER_LOOKUP_FAILED = (
         "user_lookup_failed",

@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import isfinite
 from typing import Any
 
 from resource_server.errors import Unavailable
@@ -30,8 +31,9 @@ class TrustedKey:
 class TrustedIssuer:
     """The keys of one issuer that are trusted now, and the policy for its tokens.
 
-    `metadata` is None if the keys are not discovered; `error` is the reason of a failed refresh. The keys are current
-    until `current_until`. If the issuer is down then, they stay trusted until `trusted_until`. Both are None for keys
+    `metadata` is None if the keys are not discovered; `error` is the reason of a failed refresh,
+    `outcome` names the address and says how the attempt ended, and `next_attempt` is when the next may be. The keys are
+    current until `current_until`. If the issuer is down then, they stay trusted until `trusted_until`. Both are None for keys
     from the settings, which do not expire.
     """
 
@@ -42,6 +44,8 @@ class TrustedIssuer:
     keys: tuple[TrustedKey, ...]
     metadata: Mapping[str, Any] | None
     error: UnavailableReason | None
+    outcome: str
+    next_attempt: datetime | None
     current_until: datetime | None
     trusted_until: datetime | None
 
@@ -62,9 +66,9 @@ def trusted_issuers(*others: str) -> tuple[TrustedIssuer, ...]:
 def _trusted(issuer: Issuer) -> TrustedIssuer:
     policy, keys = issuer.policy, issuer.keys
     try:
-        trusted, error = run(keys.current()), keys.failure
+        trusted, error, outcome = run(keys.current()), keys.failure, keys.outcome
     except Unavailable as unavailable:
-        trusted, error = None, unavailable.reason
+        trusted, error, outcome = None, unavailable.reason, unavailable.outcome
 
     def day(clock: float) -> datetime:
         return datetime.fromtimestamp(time.time() + clock - time.monotonic(), UTC)
@@ -89,6 +93,8 @@ def _trusted(issuer: Issuer) -> TrustedIssuer:
         else (),
         metadata=trusted.metadata if trusted is not None else None,
         error=error,
+        outcome=outcome,
+        next_attempt=day(keys.retry_at) if error is not None and isfinite(keys.retry_at) else None,
         current_until=day(trusted.current_until) if trusted is not None and fetched else None,
         trusted_until=day(keys.ends_at) if fetched else None,
     )

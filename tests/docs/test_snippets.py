@@ -287,14 +287,16 @@ def test_an_issuer_without_a_provider_may_have_other_conventions():
 
 def test_the_logging_of_the_page_shows_refusals(issuer, capsys):
     settings_of_the_page = run("LOGGING")["LOGGING"]
-    logger = logging.getLogger("resource_server")
-    level, handlers = logger.level, logger.handlers
+    logger, summary = logging.getLogger("resource_server"), logging.getLogger("resource_server.refusal_summary")
+    level, handlers, summary_level = logger.level, logger.handlers, summary.level
     try:
         logging.config.dictConfig(settings_of_the_page)
         with pytest.raises(AuthorizationError):
             authenticate(RequestFactory().get("/orders", headers={"Authorization": "Bearer x"}))
     finally:
-        logger.level, logger.handlers = level, handlers
+        logger.handlers = handlers
+        logger.setLevel(level)
+        summary.setLevel(summary_level)
     assert capsys.readouterr().err == (
         "token_malformed: access token is not a JWT in compact serialisation (GET '/orders')\n"
     )

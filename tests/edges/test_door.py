@@ -79,7 +79,7 @@ def test_receivers_may_ask_the_database_and_may_fail(get, issuer):
 
 @pytest.mark.parametrize("view", ["rest function", "function"])
 def test_the_log_says_why_and_never_the_token(get, issuer, caplog, view):
-    caplog.set_level(logging.DEBUG, logger="resource_server")
+    caplog.set_level(logging.INFO, logger="resource_server")
     token = issuer.token(aud="somebody-else", sub="a-secret-person")
     get(url(view) + "?secret=1", f"Bearer {token}")
     get(url(view), f"Bearer {issuer.token()}")
@@ -87,8 +87,7 @@ def test_the_log_says_why_and_never_the_token(get, issuer, caplog, view):
     records = [record for record in caplog.records if record.name == "resource_server"]
     assert [getattr(record, "reason", record.levelname) for record in records] == [
         "audience_not_accepted",
-        "DEBUG",  # the keys are fetched, a new one is there, they are refreshed
-        "INFO",
+        "INFO",  # a new key is there, the keys are refreshed
         "INFO",
         "scope_missing",
     ]
@@ -100,11 +99,13 @@ def test_the_log_says_why_and_never_the_token(get, issuer, caplog, view):
 def test_a_line_break_in_the_path_forges_no_log_line(issuer, caplog):
     caplog.set_level(logging.INFO, logger="resource_server")
     request = HttpRequest()
-    request.path, request.method, request.META["HTTP_AUTHORIZATION"] = "/a\nforged: line", "GET", "Bearer x"
+    request.path, request.method = "/a\nforged: line", "GET\x1b[2J\r\nforged: line"
+    request.META["HTTP_AUTHORIZATION"] = "Bearer x"
 
     with pytest.raises(Exception, match="compact"):
         authentication.authenticate(request)
-    assert "\n" not in caplog.messages[0]
+    assert caplog.messages[0].endswith(r"(GET\x1b[2J\r\nforged: line '/a\nforged: line')")
+    assert all(message.isprintable() for message in caplog.messages)
 
 
 def test_error_reports_hold_no_token(issuer):

@@ -419,6 +419,13 @@ def rejected():
     signals.token_rejected.disconnect(receiver)
 
 
+def test_the_document_is_the_same_while_debug_is_on_and_describes_no_hint(settings):
+    in_production = document(*EVERY_KIND)
+    settings.DEBUG = True
+    assert document(*EVERY_KIND) == in_production
+    assert "hint" not in str(in_production)
+
+
 @pytest.mark.parametrize("public", [True, False], ids=["all", "what the caller may see"])
 @pytest.mark.parametrize("with_token", [True, False], ids=["token", "anonymous"])
 def test_making_a_document_tells_of_no_refusal(settings, caplog, rejected, public, with_token):

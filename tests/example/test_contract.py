@@ -51,19 +51,19 @@ def assert_anonymous(answer: Answer) -> None:
 
 
 def assert_invalid(answer: Answer, reason: str) -> None:
-    message = TokenReason.of(reason).message
+    message, remedy = TokenReason.of(reason).message, TokenReason.of(reason).remedy
     challenge = f'Bearer realm="api", error="invalid_token", error_description="{message}"'
-    assert answer.json() == {"detail": message, "error": "invalid_token", "reason": reason}
+    assert answer.refusal(remedy) == {"detail": message, "error": "invalid_token", "reason": reason}
     assert (answer.status, answer.headers["WWW-Authenticate"]) == (401, challenge)
     assert answer.headers["Content-Type"] == "application/json"
 
 
 def assert_insufficient(answer: Answer, reason: str, missing: str = "") -> None:
-    message = ScopeReason.of(reason).message + missing
+    message, remedy = ScopeReason.of(reason).message + missing, ScopeReason.of(reason).remedy
     challenge = f'Bearer realm="api", error="insufficient_scope", error_description="{message}", scope="example:scope"'
     assert (answer.status, answer.headers["WWW-Authenticate"]) == (403, challenge)
     assert answer.headers["Content-Type"] == "application/json"
-    assert answer.json() == {"detail": message, "error": "insufficient_scope", "reason": reason}
+    assert answer.refusal(remedy) == {"detail": message, "error": "insufficient_scope", "reason": reason}
 
 
 def test_no_authorization(example: str, endpoint: str, slash: str) -> None:

@@ -52,8 +52,9 @@ def test_no_key_known(stopped: tuple[str, str, dict[str, str]], endpoint: str, s
     assert int(answer.headers["Retry-After"]) >= 1
     assert answer.headers["WWW-Authenticate"] is None
     assert answer.headers["Content-Type"] == "application/json"
-    message = UnavailableReason.FETCH_FAILED.message
-    assert answer.json() == {"detail": message, "error": "temporarily_unavailable", "reason": "fetch_failed"}
+    message, remedy = UnavailableReason.FETCH_FAILED.message, UnavailableReason.FETCH_FAILED.remedy
+    assert answer.json()["hint"].endswith(f"openid-configuration: connection refused. {remedy}")
+    assert answer.refusal(remedy) == {"detail": message, "error": "temporarily_unavailable", "reason": "fetch_failed"}
 
 
 def test_hopeless_tokens_are_not_the_issuers_fault(stopped: tuple[str, str, dict[str, str]]) -> None:

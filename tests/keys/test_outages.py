@@ -2,14 +2,18 @@
 
 import itertools
 import math
+import re
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 import pytest
-from tests.keys.simulation import DAY, HOUR, JWKS, MINUTE, OPENID, Fault, Simulation
+from tests.keys.simulation import DAY, HOUR, JWKS, MINUTE, OAUTH, OPENID, Fault, Simulation
 
 from resource_server import signals
 from resource_server.errors import InvalidToken, Unavailable
@@ -35,13 +39,13 @@ def test_keys_serve_for_a_day_and_each_change_is_reported_once(simulation: Simul
     simulation.issuer.failure = "fetch_failed"
     simulation.fetched()
     assert set(simulation.spend(DAY, token)) == {None}
-    failures = [event for event in simulation.events if event.kind == "failed"]
-    assert [event.repeated for event in failures] == [False] + [True] * (len(failures) - 1)
+    failed = [event for event in simulation.events if event.kind == "failed"]
+    assert [event.repeated for event in failed] == [False] + [True] * (len(failed) - 1)
     assert [event.kind for event in simulation.events if event.kind not in ("failed", "started")] == ["stale"]
     # Each attempt asks for the metadata, and then for the keys at their old address; in the first the metadata are
     # still current.
-    assert DAY / WORST_RETRY_SECONDS <= len(failures) <= DAY / 45 + 10
-    assert len(simulation.fetched()) == 2 * len(failures) - 1
+    assert DAY / WORST_RETRY_SECONDS <= len(failed) <= DAY / 45 + 10
+    assert len(simulation.fetched()) == 2 * len(failed) - 1
 
     simulation.events.clear()
     simulation.issuer.failure = None
@@ -64,13 +68,139 @@ def test_the_log_has_one_line_for_each_change(simulation: Simulation, caplog: py
     simulation.spend(2 * MINUTE, token)
     kid = simulation.issuer.keys.current_kid
     issuer = simulation.issuer.issuer
-    assert caplog.messages == [
+    in_time, stays = "issuer did not answer in time", "the known address of its keys stays in use"
+    first = [re.sub(r"until .*", "until ...", message) for message in caplog.messages]
+    assert first == [
         f"issuer {issuer} has a new key: {kid!r}",
         f"keys of issuer {issuer} refreshed: 1",
-        f"keys of issuer {issuer} not refreshed: fetch_timeout",
+        f"keys of issuer {issuer} not refreshed (fetch_timeout): {JWKS}: {in_time}; the known keys serve until ...",
+        f"metadata of issuer {issuer} not refreshed (fetch_timeout): {OPENID}: {in_time}; {stays}",
         f"issuer {issuer} is down (fetch_timeout): the keys known of it go on serving",
         f"keys of issuer {issuer} refreshed: 1",
     ]
+
+
+def failures(simulation: Simulation) -> list[KeyEvent]:
+    found = [event for event in simulation.events if event.kind == "failed"]
+    simulation.events.clear()
+    return found
+
+
+def test_a_failure_says_where_why_and_what_goes_on_meanwhile(simulation: Simulation) -> None:
+    simulation.issuer.failure = "fetch_failed"
+    assert simulation.refusal(simulation.token()) == "fetch_failed"
+    (without_keys,) = failures(simulation)
+    assert without_keys.outcome == f"{OPENID}: issuer cannot be reached"
+    assert without_keys.serve_seconds is None
+    assert 0.75 <= without_keys.retry_seconds <= 1.25
+    assert simulation.keys.outcome == without_keys.outcome
+
+    simulation.issuer.failure = None
+    simulation.advance(2)
+    simulation.verify(simulation.token())
+    assert simulation.keys.outcome == ""
+    simulation.events.clear()
+    simulation.issuer.failures[JWKS] = "fetch_status"
+    simulation.advance(9 * MINUTE)
+    with_keys = failures(simulation)[0]
+    assert with_keys.outcome == f"{JWKS}: issuer answered with another status than 200"
+    assert with_keys.serve_seconds is not None
+    # Fetched at 0, asked again at 80 % of 10 minutes, give or take 5 %; they serve a day beyond their life.
+    assert DAY + 90 - 1 <= with_keys.serve_seconds <= DAY + 150 + 1
+
+
+def test_what_a_fetch_says_is_escaped_and_cut(simulation: Simulation) -> None:
+    def hostile(url: str, /, **_: Any) -> Document:
+        raise Unavailable("fetch_failed", outcome="\x1b[2J\r\nforged: line" * 100)
+
+    simulation.keys._discovery._fetch = hostile
+    simulation.refusal(simulation.token())
+    assert simulation.keys.outcome.startswith(rf"{OPENID}: \x1b[2J\r\nforged: line")
+    assert simulation.keys.outcome.isprintable()
+    assert len(simulation.keys.outcome) < 300
+
+
+def test_both_addresses_of_metadata_are_named(simulation: Simulation) -> None:
+    simulation.issuer.failures = {OPENID: "fetch_status", OAUTH: "document_too_large"}
+    simulation.refusal(simulation.token())
+    status, size = "issuer answered with another status than 200", "a document of the issuer is too large"
+    assert simulation.keys.outcome == f"{OPENID}: {status}; {OAUTH}: {size}"
+
+
+# An address, its document, and the outcome.
+DOCUMENTS = {
+    "a login page": (OPENID, b"<html>", "not a JSON object"),
+    "another issuer": (OPENID, b'{"issuer": "https://\\u00e9\\n.test"}', r"names the issuer https://\xe9\n.test"),
+    "no issuer": (OPENID, b'{"issuer": 1}', "names no issuer"),
+    "no address of keys": (OPENID, b'{"issuer": "https://issuer.test/"}', "its jwks_uri is absent or not text"),
+    "an address with a password": (
+        OPENID,
+        b'{"issuer": "https://issuer.test/", "jwks_uri": "http://ada:hunter2@evil.test/k?key=hunter3#hunter4"}',
+        "its jwks_uri is http://evil.test/k?...",
+    ),
+    "an address that is none": (
+        OPENID,
+        b'{"issuer": "https://issuer.test/", "jwks_uri": "https://[hunter2"}',
+        "its jwks_uri is an address that cannot be read",
+    ),
+    "no key set": (JWKS, b"[]", "not a JWK Set"),
+    "an empty key set": (JWKS, b'{"keys": []}', "no key can be used: there is none"),
+    "a bad key": (JWKS, b'{"keys": [{"kty": "x"}]}', "no key can be used: key 0: kty is not RSA, EC or OKP"),
+}
+
+
+@pytest.mark.parametrize(("url", "body", "outcome"), DOCUMENTS.values(), ids=DOCUMENTS)
+def test_a_document_that_is_refused_is_named_with_its_fault(
+    simulation: Simulation, url: str, body: bytes, outcome: str
+) -> None:
+    simulation.issuer.documents[url] = body
+    error = simulation.unavailable(simulation.token())
+    assert simulation.keys.outcome == error.outcome == f"{url}: {outcome}"
+    assert "hunter" not in error.outcome
+
+
+def test_another_cause_for_the_same_reason_is_news(simulation: Simulation) -> None:
+    simulation.verify(simulation.token())
+    simulation.events.clear()
+    for address in (JWKS, OPENID):
+        simulation.issuer.failures[address] = "fetch_status"
+    simulation.spend(HOUR, simulation.token())
+    first = failures(simulation)
+    assert [event.repeated for event in first] == [False] + [True] * (len(first) - 1)
+    simulation.issuer.failures.clear()
+    simulation.issuer.documents[JWKS] = b"{}"
+    simulation.spend(10 * MINUTE, simulation.token())
+    simulation.issuer.documents[JWKS] = b"[]"
+    simulation.spend(10 * MINUTE, simulation.token())
+    assert sum(not event.repeated for event in failures(simulation)) == 1, "a list and no list are one outcome"
+    simulation.issuer.documents[JWKS] = b'{"keys": []}'
+    simulation.spend(10 * MINUTE, simulation.token())
+    simulation.issuer.documents[JWKS] = b'{"keys": [1]}'
+    simulation.spend(10 * MINUTE, simulation.token())
+    fresh = [event.outcome for event in failures(simulation) if not event.repeated]
+    assert fresh == [
+        f"{JWKS}: no key can be used: there is none",
+        f"{JWKS}: no key can be used: key 0: is not an object",
+    ]
+
+
+def test_the_line_of_a_failure_has_the_time_until_which_keys_serve(caplog: pytest.LogCaptureFixture) -> None:
+    event = KeyEvent(kind="failed", issuer=OPENID, reason="fetch_failed", outcome="refused")
+    before = int(time.time())
+    report(ResourceServer, replace(event, serve_seconds=2 * HOUR, retry_seconds=12.3))
+    report(ResourceServer, event)
+    with_keys, without_keys = caplog.messages
+    found = re.fullmatch(
+        rf"keys of issuer {OPENID} not refreshed \(fetch_failed\): refused; the known keys serve until (.* UTC); "
+        "the next attempt is in 12 s",
+        with_keys,
+    )
+    assert found is not None
+    until = datetime.strptime(found[1], "%Y-%m-%d %H:%M:%S UTC").replace(tzinfo=UTC).timestamp()
+    assert before <= until - 2 * HOUR <= time.time()
+    assert without_keys.endswith(
+        "refused; no key is known, so a token is answered 503; the first request after 1 s asks again"
+    )
 
 
 def test_an_outage_with_two_reasons_reports_each_once(simulation: Simulation) -> None:
@@ -125,7 +255,7 @@ def test_receivers_hear_what_happens_to_keys() -> None:
             KeyEvent(kind="added", issuer=issuer, kids=("a", None)),
             KeyEvent(kind="withdrawn", issuer=issuer, kids=("b",)),
             KeyEvent(kind="refreshed", issuer=issuer, kids=("a", None)),
-            KeyEvent(kind="failed", issuer=issuer, reason="fetch_failed", repeated=True),
+            KeyEvent(kind="failed", issuer=issuer, reason="fetch_failed", repeated=True, outcome="refused"),
             KeyEvent(kind="stale", issuer=issuer, reason="fetch_failed", kids=("a", None)),
         ):
             report(ResourceServer, event)
@@ -139,7 +269,7 @@ def test_receivers_hear_what_happens_to_keys() -> None:
         ("key_added", {"issuer": issuer, "kid": None}),
         ("key_withdrawn", {"issuer": issuer, "kid": "b"}),
         ("keys_refreshed", {"issuer": issuer, "kids": ("a", None)}),
-        ("key_fetch_failed", {"issuer": issuer, "reason": "fetch_failed", "repeated": True}),
+        ("key_fetch_failed", {"issuer": issuer, "reason": "fetch_failed", "repeated": True, "outcome": "refused"}),
         ("keys_served_stale", {"issuer": issuer, "kids": ("a", None), "reason": "fetch_failed"}),
     ]
 

@@ -319,6 +319,7 @@ def test_a_process_that_starts_while_the_issuer_is_down_takes_what_another_has(w
         world.now = NOW + seconds
         found = world.fetch(world.process())
         assert (found.body, found.held_seconds, found.failure) == (good.body, seconds, "fetch_failed")
+        assert found.outcome == "issuer cannot be reached"
     world.now = NOW + KEPT_SECONDS
     with pytest.raises(Unavailable) as caught:
         world.fetch(world.process())
@@ -341,6 +342,7 @@ def test_its_first_request_is_served_and_the_rules_of_an_outage_hold(issuer: Liv
     api = process()
     assert api.verdict(issuer.token()).reason == "accepted"
     assert api.keys.failure == "fetch_status"
+    assert api.keys.outcome == f"{issuer.address}/jwks.json: answered 500"
     # A token with a key that nobody has is no fault of the caller's now.
     asked = sum(issuer.counts.values())
     assert api.verdict(issuer.forged("new")).reason == "fetch_status"

@@ -5,12 +5,14 @@
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from resource_server.errors import Unavailable
 from resource_server.keys.document import FETCH_SECONDS, Document, Fetch, life_seconds, parse_document
+from resource_server.keys.fetch_outcome import printable, shown_address
 from resource_server.keys.key_set import KeySet, parse_key_set
 from resource_server.keys.key_source import KeySource
 from resource_server.keys.metadata import metadata_urls, parse_metadata
@@ -28,7 +30,8 @@ MAX_KNOWN = 4
 class Found:
     """A key set, the metadata that led to it, and how many seconds ago (`held_seconds`) another process fetched it.
 
-    `failure` is the reason why the issuer itself could not be asked, if the key set comes from another process.
+    `failure` is the reason why the issuer itself could not be asked, if the key set comes from another process;
+    `outcome` says how that attempt ended.
     """
 
     keys: KeySet
@@ -36,6 +39,7 @@ class Found:
     life_seconds: float
     held_seconds: float
     failure: UnavailableReason | None
+    outcome: str
 
 
 class Discovery:
@@ -47,6 +51,7 @@ class Discovery:
         self._clock = clock
         self._metadata: dict[str, Any] | None = None
         self._metadata_is_public = True
+        self._metadata_failure: UnavailableReason | None = None  # of the last attempt
         self._metadata_due_at = -math.inf
         self._keys: KeySet | None = None
         self._keys_from = b""
@@ -63,7 +68,8 @@ class Discovery:
             jwks_uri = metadata["jwks_uri"]
         try:
             document = self._fetch_by(deadline, jwks_uri, public=public)
-            keys = self._parse_keys(document)
+            with _naming(jwks_uri):
+                keys = self._parse_keys(document)
         except Unavailable:
             # The keys may have moved: ask for the metadata next time.
             self._metadata_due_at = -math.inf
@@ -76,6 +82,7 @@ class Discovery:
             life_seconds=life_seconds(document),
             held_seconds=document.held_seconds,
             failure=document.failure,
+            outcome=_named(jwks_uri, document.outcome or document.failure) if document.failure else "",
         )
 
     def _find_metadata(self, deadline: float) -> tuple[dict[str, Any], bool]:
@@ -84,7 +91,8 @@ class Discovery:
         if self._metadata is None or now >= self._metadata_due_at:
             try:
                 url, document = self._fetch_metadata(deadline)
-                metadata = parse_metadata(document, self._source)
+                with _naming(url):
+                    metadata = parse_metadata(document, self._source)
             except Unavailable as error:
                 # Metadata that cannot be fetched or are a gateway's page do not change the address of the keys.
                 # Metadata of another issuer, or with a forbidden address, fail the refresh.
@@ -93,8 +101,16 @@ class Discovery:
                     UnavailableReason.ADDRESS_NOT_ALLOWED,
                 ):
                     raise
-                logger.debug("metadata of issuer %s not refreshed: %s", self._source.issuer, error.reason)
+                # Logged once, as an outage is; each refresh asks again.
+                level = logging.DEBUG if error.reason == self._metadata_failure else logging.WARNING
+                self._metadata_failure = error.reason
+                logger.log(
+                    level,
+                    "metadata of issuer %s not refreshed (%s): %s; the known address of its keys stays in use",
+                    *(self._source.issuer, error.reason, error.outcome),
+                )
             else:
+                self._metadata_failure = None
                 self._metadata = metadata
                 self._metadata_is_public = not document.local
                 self._metadata_due_at = now + life_seconds(document) - document.held_seconds
@@ -113,11 +129,17 @@ class Discovery:
             # that asks for a pause (Retry-After).
             if error.reason != UnavailableReason.FETCH_STATUS or error.retry_after > 1:
                 raise
+            answered = error.outcome
+        try:
             return oauth, self._fetch_by(deadline, oauth)
+        except Unavailable as error:
+            error.outcome = f"{answered}; {error.outcome}"
+            raise
 
     def _fetch_by(self, deadline: float, url: str, *, public: bool = False) -> Document:
         seconds = max(deadline - self._clock(), 0.001)
-        return self._fetch(url, seconds=seconds, known=self._known.get(url), public=public)
+        with _naming(url):
+            return self._fetch(url, seconds=seconds, known=self._known.get(url), public=public)
 
     def _remember(self, url: str, document: Document) -> None:
         # Only documents that were good: else a later "not modified" would confirm a bad one. Addresses that the issuer
@@ -132,11 +154,29 @@ class Discovery:
         try:
             keys = parse_key_set(parse_document(document.body))
         except ValueError:
-            raise Unavailable(UnavailableReason.DOCUMENT_MALFORMED) from None
+            raise Unavailable(UnavailableReason.DOCUMENT_MALFORMED, outcome="not a JWK Set") from None
         for skipped in keys.skipped:
             if skipped not in self._logged:
                 logger.info("issuer %s: %s; it is not used", self._source.issuer, skipped)
         self._logged = set(keys.skipped)
         if not keys.keys:
-            raise Unavailable(UnavailableReason.KEY_SET_WITHOUT_KEYS)
+            why = ", ".join(keys.skipped) or "there is none"
+            raise Unavailable(UnavailableReason.KEY_SET_WITHOUT_KEYS, outcome=f"no key can be used: {why}")
         return keys
+
+
+@contextmanager
+def _naming(url: str) -> Iterator[None]:
+    """Add the address to the outcome of an attempt that fails."""
+    try:
+        yield
+    except Unavailable as error:
+        # A new error: a Fetch of a project may raise the same one again.
+        raise Unavailable(
+            error.reason, retry_after=error.retry_after, outcome=_named(url, error.outcome or error.reason.message)
+        ) from None
+
+
+def _named(url: str, outcome: str) -> str:
+    # A server, or an attacker on the way, may have written a part of the outcome.
+    return f"{shown_address(url)}: {printable(outcome)}"

@@ -27,9 +27,9 @@ class Document:
     """The answer of a server: the body, and the headers that say how long it is current.
 
     `age_seconds` is the Age header; `etag` is the ETag as it was sent, empty if there was none; `local` means that a
-    loopback or link-local address answered. The last three fields belong to documents that processes share
+    loopback or link-local address answered. The last four fields belong to documents that processes share
     (`shared_documents.py`): when the document was stored, in seconds since 1970; how many seconds ago that was; and why
-    the issuer itself could not be asked.
+    the issuer itself could not be asked, with the outcome of that attempt.
     """
 
     body: bytes
@@ -40,6 +40,7 @@ class Document:
     stored_at: float = 0.0
     held_seconds: float = 0.0
     failure: UnavailableReason | None = None
+    outcome: str = ""
 
 
 class Fetch(Protocol):
@@ -48,7 +49,7 @@ class Fetch(Protocol):
     `seconds` is the time for the whole fetch. `known` is the document that the caller has of this address: if the
     server answers that it is not modified (304), it is the result, with the new headers. With `public`, an address on
     this machine or its link is refused. The `retry_after` of the Unavailable is the wait in seconds that the server
-    asks for, or 1.
+    asks for, or 1; its `outcome` says how the attempt ended, without the address.
     """
 
     def __call__(

@@ -15,7 +15,9 @@ Kids: TypeAlias = tuple[str | None, ...]
 class KeyEvent:
     """An event of an issuer's keys, for the log and for receivers of signals.
 
-    `failed` and `stale` have a `reason`; `repeated` marks a failure for a reason that this outage has had before.
+    `failed` and `stale` have a `reason`. `failed` has the `outcome` of the attempt, with the address, how long the known
+    keys go on serving (`serve_seconds`, None if there are none), and when the next attempt may be (`retry_seconds`);
+    `repeated` marks a failure for a reason that this outage has had before, with the outcome that it had then.
     """
 
     kind: Literal["started", "refreshed", "failed", "stale", "added", "withdrawn"]
@@ -23,6 +25,9 @@ class KeyEvent:
     kids: Kids = ()
     reason: UnavailableReason | None = None
     repeated: bool = False
+    outcome: str = ""
+    serve_seconds: float | None = None
+    retry_seconds: float = 0.0
 
 
 class OutageReporter:
@@ -34,7 +39,7 @@ class OutageReporter:
     def __init__(self, issuer: str, on_event: Callable[[KeyEvent], None]) -> None:
         self._issuer = issuer
         self._on_event = on_event
-        self._reported: set[UnavailableReason] = set()  # the reasons of this outage
+        self._reported: dict[UnavailableReason, str] = {}  # the reasons of this outage, each with its last outcome
         self._is_stale = False
 
     def started(self) -> None:
@@ -57,12 +62,30 @@ class OutageReporter:
         """The issuer has answered with these keys."""
         self._on_event(KeyEvent(kind="refreshed", issuer=self._issuer, kids=kids))
 
-    def failed(self, reason: UnavailableReason, *, stale: Kids | None) -> None:
+    def failed(
+        self,
+        reason: UnavailableReason,
+        outcome: str = "",
+        *,
+        stale: Kids | None,
+        serve_seconds: float | None = None,
+        retry_seconds: float = 0.0,
+    ) -> None:
         """An attempt has failed. `stale` are the keys that serve beyond their life, None if none do."""
-        repeated = reason in self._reported
-        self._reported.add(reason)
+        repeated = self._reported.get(reason) == outcome
+        self._reported[reason] = outcome
         becomes_stale = stale is not None and not self._is_stale
         self._is_stale |= becomes_stale
-        self._on_event(KeyEvent(kind="failed", issuer=self._issuer, reason=reason, repeated=repeated))
+        self._on_event(
+            KeyEvent(
+                kind="failed",
+                issuer=self._issuer,
+                reason=reason,
+                repeated=repeated,
+                outcome=outcome,
+                serve_seconds=serve_seconds,
+                retry_seconds=retry_seconds,
+            )
+        )
         if stale is not None and becomes_stale:
             self._on_event(KeyEvent(kind="stale", issuer=self._issuer, reason=reason, kids=stale))

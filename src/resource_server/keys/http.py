@@ -21,6 +21,7 @@ from resource_server.keys.addresses import is_on_this_machine
 from resource_server.keys.content_coding import TooLarge, decode
 from resource_server.keys.deadline import within
 from resource_server.keys.document import FETCH_SECONDS, MAX_DOCUMENT_BYTES, Document
+from resource_server.keys.fetch_outcome import failure_outcome, seconds_text, status_outcome
 from resource_server.keys.proxies import Proxy, proxy_for
 from resource_server.reasons import UnavailableReason
 
@@ -38,6 +39,8 @@ ATTEMPT_SECONDS = 0.25
 
 # What `socket.getaddrinfo` answers.
 _Address = tuple[Any, Any, int, str, Any]
+
+_TOO_LARGE = f"larger than {MAX_DOCUMENT_BYTES // 1024} KiB"
 
 
 def fetch(
@@ -80,19 +83,18 @@ class _Exchange:
             return within(self._seconds, self._exchange)
         except Unavailable as error:
             # Raise a new error: this one holds frames of the worker.
-            reason, retry_after = error.reason, error.retry_after
+            reason, retry_after, outcome = error.reason, error.retry_after, error.outcome
         except TimeoutError:
-            reason, retry_after = UnavailableReason.FETCH_TIMEOUT, 1
-        except Exception:  # noqa: BLE001 - DNS, TCP, TLS, HTTP and a thread at shutdown raise many kinds; the caller needs none of them
-            reason, retry_after = (
-                UnavailableReason.FETCH_TIMEOUT
-                if time.monotonic() >= self._deadline
-                else UnavailableReason.FETCH_FAILED,
-                1,
-            )
+            reason, retry_after, outcome = UnavailableReason.FETCH_TIMEOUT, 1, ""
+        except Exception as error:  # noqa: BLE001 - DNS, TCP, TLS, HTTP and a thread at shutdown raise many kinds
+            is_late = time.monotonic() >= self._deadline
+            reason = UnavailableReason.FETCH_TIMEOUT if is_late else UnavailableReason.FETCH_FAILED
+            retry_after, outcome = 1, failure_outcome(error)
         finally:
             self._end()
-        raise Unavailable(reason, retry_after=retry_after)
+        if reason is UnavailableReason.FETCH_TIMEOUT:
+            outcome = f"timed out after {seconds_text(self._seconds)}"
+        raise Unavailable(reason, retry_after=retry_after, outcome=outcome)
 
     def _end(self) -> None:
         # Shutting the connection ends a worker that still reads: else threads would gather behind a server that sends
@@ -166,7 +168,11 @@ class _Exchange:
         elif response.status == 200:
             body, etag = self._body(response), headers.get("ETag", "")
         else:
-            raise Unavailable(UnavailableReason.FETCH_STATUS, retry_after=_retry_after(headers.get("Retry-After", "")))
+            raise Unavailable(
+                UnavailableReason.FETCH_STATUS,
+                retry_after=_retry_after(headers.get("Retry-After", "")),
+                outcome=status_outcome(response.status),
+            )
         return Document(
             body=body,
             cache_control=headers.get("Cache-Control", ""),
@@ -180,7 +186,7 @@ class _Exchange:
         addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         is_public = self._public and self._proxy is None
         if is_public and any(is_on_this_machine(str(address[0])) for *_, address in addresses):
-            raise Unavailable(UnavailableReason.ADDRESS_NOT_ALLOWED)
+            raise Unavailable(UnavailableReason.ADDRESS_NOT_ALLOWED, outcome="leads to this machine or its link")
         connection = _connect(addresses, self._deadline)
         self._local = self._proxy is None and is_on_this_machine(str(connection.getpeername()[0]))
         self._opened(connection)
@@ -201,9 +207,11 @@ class _Exchange:
         try:
             return decode(self._read(response), coding, at_most=MAX_DOCUMENT_BYTES)
         except TooLarge:
-            raise Unavailable(UnavailableReason.DOCUMENT_TOO_LARGE) from None
+            raise Unavailable(UnavailableReason.DOCUMENT_TOO_LARGE, outcome=_TOO_LARGE) from None
         except ValueError:
-            raise Unavailable(UnavailableReason.DOCUMENT_MALFORMED) from None
+            raise Unavailable(
+                UnavailableReason.DOCUMENT_MALFORMED, outcome="its Content-Encoding cannot be decoded"
+            ) from None
 
     def _read(self, response: Any) -> bytes:
         body = bytearray()
@@ -211,7 +219,7 @@ class _Exchange:
         while chunk := response.read1(65536):
             body += chunk
             if len(body) > MAX_DOCUMENT_BYTES:
-                raise Unavailable(UnavailableReason.DOCUMENT_TOO_LARGE)
+                raise Unavailable(UnavailableReason.DOCUMENT_TOO_LARGE, outcome=_TOO_LARGE)
             if time.monotonic() >= self._deadline:
                 raise Unavailable(UnavailableReason.FETCH_TIMEOUT)
         return bytes(body)

@@ -43,6 +43,7 @@ class IssuerKeys:
 
     source: KeySource
     failure: UnavailableReason | None  # of the last attempt
+    outcome: str  # of the last attempt, if it failed: the address, and how the attempt ended
     key_set: KeySet | None  # of the last successful refresh
     stamp: Stamp  # of the verdicts that were reached with `key_set`
     ends_at: float  # of the trust in `key_set`, if no other comes
@@ -62,7 +63,7 @@ class IssuerKeys:
         on_event: Callable[[KeyEvent], None],
     ) -> None:
         self.source = source
-        self.failure = None
+        self.failure, self.outcome = None, ""
         self.key_set = source.key_set
         self.stamp = Stamp()
         self.ends_at = self._needed_at = -math.inf
@@ -82,6 +83,11 @@ class IssuerKeys:
                 keys=source.key_set, metadata=None, fetched_at=clock(), life_seconds=math.inf, since={}
             )
             self._fast_until = self.ends_at = math.inf
+
+    @property
+    def retry_at(self) -> float:
+        """When the next attempt after a failure may be."""
+        return self._schedule.retry_at
 
     @property
     def trusted(self) -> TrustedSet | None:
@@ -199,10 +205,10 @@ class IssuerKeys:
         try:
             found = self._discovery.find()
         except Unavailable as error:
-            self._failed(error.reason, error.retry_after)
-        except Exception:  # a Fetch that raises another error must not be asked again by every request
+            self._failed(error.reason, error.retry_after, error.outcome)
+        except Exception as error:  # a Fetch that raises another error must not be asked again by every request
             logger.exception("the keys of issuer %s could not be fetched", self.source.issuer)
-            self._failed(UnavailableReason.FETCH_FAILED, 1)
+            self._failed(UnavailableReason.FETCH_FAILED, 1, f"{type(error).__name__} was raised")
         else:
             self._succeeded(found)
 
@@ -211,7 +217,7 @@ class IssuerKeys:
         trusted = trusted_set(found, before, self._clock())
         self._trust(trusted, is_failing=found.failure is not None)
         if found.failure is None:
-            self.failure = None
+            self.failure, self.outcome = None, ""
             self._reporter.recovered()
             self._plan(self._schedule.refresh_at)
         self._reporter.changed(
@@ -220,7 +226,7 @@ class IssuerKeys:
         if found.failure is None:
             self._reporter.refreshed(tuple(kid for kid, _thumbprint in trusted.since))
         else:
-            self._failed(found.failure, 1)
+            self._failed(found.failure, 1, found.outcome)
 
     def _trust(self, trusted: TrustedSet, *, is_failing: bool) -> None:
         is_same_set = trusted.keys is self.key_set
@@ -240,8 +246,8 @@ class IssuerKeys:
         self.ends_at = schedule.trusted_until
         self._schedule = schedule
 
-    def _failed(self, reason: UnavailableReason, retry_after: int) -> None:
-        self.failure = reason
+    def _failed(self, reason: UnavailableReason, retry_after: int, outcome: str) -> None:
+        self.failure, self.outcome = reason, outcome
         now = self._clock()
         self._schedule = refresh_schedule.after_failure(
             self._schedule,
@@ -254,7 +260,11 @@ class IssuerKeys:
             self._plan(self._schedule.retry_at)
         is_stale = trusted is not None and now >= trusted.current_until
         self._reporter.failed(
-            reason, stale=tuple(key.kid for key in trusted.keys.keys) if trusted is not None and is_stale else None
+            reason,
+            outcome,
+            stale=tuple(key.kid for key in trusted.keys.keys) if trusted is not None and is_stale else None,
+            serve_seconds=self.ends_at - now if trusted is not None else None,
+            retry_seconds=self._schedule.retry_at - now,
         )
 
     def _plan(self, at: float) -> None:
@@ -277,7 +287,9 @@ class IssuerKeys:
         # Rounded to a microsecond, as an inexact 120 would become 121. Not to more: a caller that waits must not be early.
         wait = min(round(self._schedule.retry_at - self._clock(), 6), at_most)
         return Unavailable(
-            self.failure or UnavailableReason.FETCH_TIMEOUT, retry_after=math.ceil(wait) if 0 < wait < math.inf else 1
+            self.failure or UnavailableReason.FETCH_TIMEOUT,
+            retry_after=math.ceil(wait) if 0 < wait < math.inf else 1,
+            outcome=self.outcome,
         )
 
 

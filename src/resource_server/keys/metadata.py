@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 from resource_server.errors import Unavailable
 from resource_server.keys.addresses import address_problem, is_on_this_machine
 from resource_server.keys.document import Document, parse_document
+from resource_server.keys.fetch_outcome import shown_address
 from resource_server.keys.key_source import KeySource
 from resource_server.reasons import UnavailableReason
 
@@ -35,9 +36,11 @@ def parse_metadata(document: Document, source: KeySource) -> dict[str, Any]:
     try:
         metadata = parse_document(document.body)
     except ValueError:
-        raise Unavailable(UnavailableReason.DOCUMENT_MALFORMED) from None
+        raise Unavailable(UnavailableReason.DOCUMENT_MALFORMED, outcome="not a JSON object") from None
     if metadata.get("issuer") != source.issuer:
-        raise Unavailable(UnavailableReason.METADATA_ISSUER_MISMATCH)
+        named = metadata.get("issuer")
+        outcome = f"names the issuer {named}" if isinstance(named, str) else "names no issuer"
+        raise Unavailable(UnavailableReason.METADATA_ISSUER_MISMATCH, outcome=outcome)
     jwks_uri: Any = metadata.get("jwks_uri")
     issuer = urlsplit(source.issuer)
     # An https issuer has https keys, in development too. A document from elsewhere must not direct requests to the
@@ -48,5 +51,6 @@ def parse_metadata(document: Document, source: KeySource) -> dict[str, Any]:
         http_on_loopback=source.http_on_loopback and is_http,
         http_hosts=source.http_hosts if is_http else (),
     ) or (is_on_this_machine(urlsplit(jwks_uri).hostname or "") and not is_on_this_machine(issuer.hostname or "")):
-        raise Unavailable(UnavailableReason.ADDRESS_NOT_ALLOWED)
+        shown = shown_address(jwks_uri) if isinstance(jwks_uri, str) else "absent or not text"
+        raise Unavailable(UnavailableReason.ADDRESS_NOT_ALLOWED, outcome=f"its jwks_uri is {shown}")
     return metadata

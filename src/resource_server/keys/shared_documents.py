@@ -109,7 +109,9 @@ class SharedDocuments:
             held = look(math.inf) or held
             if held is None:
                 raise
-            return held if _is_fresh(held) else replace(held, failure=error.reason)
+            if _is_fresh(held):
+                return held
+            return replace(held, failure=error.reason, outcome=error.outcome or error.reason.message)
         else:
             self._share(key, url, document, until=deadline)
             return document
@@ -151,7 +153,7 @@ class SharedDocuments:
         # The answer may be as old as the question (RFC 9111 section 4.2.3).
         asked_at = self._now()
         document = self._fetch(url, seconds=seconds, known=known, public=public)
-        return replace(document, stored_at=asked_at, held_seconds=0.0, failure=None)
+        return replace(document, stored_at=asked_at, held_seconds=0.0, failure=None, outcome="")
 
     def _share(self, key: str, url: str, document: Document, *, until: float) -> None:
         # An unusable document, such as a gateway's page, must not keep other processes from fetching.

@@ -1,14 +1,15 @@
 """`manage.py resource_server`: `keys` prints the trusted keys of each issuer, `explain` why a token is good or refused."""
 
 import sys
+import time
 from argparse import SUPPRESS, ArgumentParser
-from datetime import datetime
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
 from resource_server.errors import InvalidToken, Unavailable
 from resource_server.explain import Explanation, Step, explain
+from resource_server.key_events import meanwhile, time_text
 from resource_server.tokens.credentials import MAX_TOKEN_CHARACTERS
 from resource_server.trusted import TrustedIssuer, trusted_issuers
 
@@ -78,7 +79,8 @@ class Command(BaseCommand):
         for fact in explanation.facts:
             self.stdout.write(f"  {fact.name:<11} {fact.found}")
             if fact.expected:
-                self.stdout.write(f"  {'':<11} expected {fact.expected}")
+                difference = f", {fact.difference}" if fact.difference else ""
+                self.stdout.write(f"  {'':<11} expected {fact.expected}{difference}")
 
     def _print_step(self, step: Step) -> None:
         outcome = f"{step.outcome:<11}"
@@ -111,21 +113,29 @@ class Command(BaseCommand):
         if issuer.error is not None:
             self.stdout.write(self.style.ERROR(f"  failing     {issuer.error}: {issuer.error.message}"))
             self.stdout.write(f"              {issuer.error.remedy}")
+            self._print_attempt(issuer)
         if issuer.current_until is not None and issuer.trusted_until is not None:
-            self.stdout.write(f"  current     until {_time(issuer.current_until)}")
-            self.stdout.write(f"  trusted     until {_time(issuer.trusted_until)} while the issuer cannot be reached")
+            self.stdout.write(f"  current     until {time_text(issuer.current_until)}")
+            self.stdout.write(
+                f"  trusted     until {time_text(issuer.trusted_until)} while the issuer cannot be reached"
+            )
         elif issuer.keys:
             self.stdout.write("  trusted     without end: the keys stand in the settings")
         for key in issuer.keys:
-            since = f"since {_time(key.since)}" if key.since is not None else "from the settings"
+            since = f"since {time_text(key.since)}" if key.since is not None else "from the settings"
             name = "without kid" if key.kid is None else f"kid {key.kid!r}"
             self.stdout.write(f"  key         {name}, {key.kty} for {' '.join(key.algorithms)}, {since}")
             if key.thumbprint is not None:
                 self.stdout.write(f"              thumbprint {key.thumbprint}")
 
-
-def _time(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%d %H:%M:%S UTC")
+    def _print_attempt(self, issuer: TrustedIssuer) -> None:
+        """The last attempt, and what goes on meanwhile, as the log says it."""
+        if issuer.outcome:
+            self.stdout.write(f"  attempt     {issuer.outcome}")
+        if issuer.next_attempt is not None:
+            serves_until = issuer.trusted_until if issuer.keys else None
+            seconds = issuer.next_attempt.timestamp() - time.time()
+            self.stdout.write(f"  meanwhile   {meanwhile(serves_until, seconds)}")
 
 
 def _read_token() -> str:
