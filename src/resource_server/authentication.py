@@ -232,7 +232,7 @@ def _verified(request: HttpRequest, lookup: _Lookup) -> Flow[tuple[AccessToken, 
         raise lookup.error
     server = server or current()
     try:
-        verdict = yield from server.verifier.verify(credentials, lookup.digest, seen)
+        verdict = yield from server.verifier.verify(credentials, lookup.digest, seen, server.reader.facts(request))
     except AuthorizationError:
         raise
     except Exception as error:

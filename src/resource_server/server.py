@@ -13,6 +13,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 from django.dispatch import receiver
+from django.utils.crypto import salted_hmac
 
 from resource_server.conf import project as conf
 from resource_server.conf.issuers_function import invalid, issuers_function
@@ -24,8 +25,12 @@ from resource_server.forks import on_fork
 from resource_server.key_events import report
 from resource_server.keys.document import Fetch
 from resource_server.keys.http import fetch
-from resource_server.shared_cache import shared_documents
+from resource_server.request_facts import RequestReader
+from resource_server.shared_cache import RequestCache, shared_documents
+from resource_server.tokens.nonces import Nonces
 from resource_server.tokens.policy import Policy
+from resource_server.tokens.proofs import ProofVerifier
+from resource_server.tokens.used_proofs import UsedProofs
 from resource_server.tokens.verifier import Verifier
 from resource_server.users.active_user import UserFinder
 from resource_server.users.finders import UserFinders
@@ -39,6 +44,7 @@ class ResourceServer:
 
     verifier: Verifier
     finders: Mapping[str, UserFinder | None]
+    reader: RequestReader
     realm: str
 
 
@@ -85,8 +91,22 @@ def configure() -> tuple[ResourceServer | None, list[Problem]]:
         token_cache=config.token_cache,
         fetch=fetch_documents,
         on_event=partial(report, ResourceServer),
+        proofs=_proofs(config),
     )
-    return ResourceServer(verifier=verifier, finders=finders, realm=config.realm), []
+    reader = RequestReader(origin=config.public_origin, certificates=config.client_certificate)
+    return ResourceServer(verifier=verifier, finders=finders, reader=reader, realm=config.realm), []
+
+
+def _proofs(config: conf.Config) -> ProofVerifier:
+    if config.cache is None:
+        return ProofVerifier()
+    # All processes of a project know the nonces of each other by its secret key, which `shared_documents` has read.
+    secret = salted_hmac("resource_server.nonces", "", algorithm="sha256").digest()
+    return ProofVerifier(
+        used=UsedProofs(RequestCache(config.cache)),
+        nonces=None if config.dpop_nonce == "off" else Nonces(secret),
+        needs_nonce=config.dpop_nonce == "required",
+    )
 
 
 def current() -> ResourceServer:

@@ -1,6 +1,7 @@
-"""Django's cache as the store of shared documents (`keys/shared_documents.py`)."""
+"""Django's cache as the store of shared documents (`keys/shared_documents.py`) and of used proofs (`tokens/used_proofs.py`)."""
 
 import contextlib
+import logging
 from typing import Any
 
 from django.core.cache import caches
@@ -10,7 +11,9 @@ from django.utils.crypto import salted_hmac
 from resource_server.keys.document import Fetch
 from resource_server.keys.shared_documents import SharedDocuments
 
-__all__ = ["shared_documents"]
+__all__ = ["RequestCache", "shared_documents"]
+
+logger = logging.getLogger("resource_server")
 
 
 class _Cache:
@@ -45,6 +48,28 @@ class _Cache:
             connections.close_all()
             for pool in getattr(getattr(cache, "_cache", None), "_pools", {}).values():
                 pool.disconnect()
+
+
+class RequestCache:
+    """Django's cache behind an alias, for calls within a request: Django closes the connections after it."""
+
+    def __init__(self, alias: str) -> None:
+        self._alias = alias
+
+    def add(self, key: str, value: object, timeout: float) -> object:
+        """See `ProofStore.add`. Logs an error of the cache, and raises it."""
+        return self._call("add", key, value, timeout=timeout)
+
+    def get(self, key: str) -> object:
+        """See `ProofStore.get`. Logs an error of the cache, and raises it."""
+        return self._call("get", key)
+
+    def _call(self, method: str, *arguments: Any, **options: Any) -> object:
+        try:
+            return getattr(caches[self._alias], method)(*arguments, **options)
+        except Exception:
+            logger.exception("cache %s failed", self._alias)
+            raise
 
 
 def shared_documents(fetch: Fetch, alias: str) -> Fetch:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
+from resource_server.conf.bound_tokens import dpop
 from resource_server.conf.problems import Problem, problem
 from resource_server.conf.providers import GENERIC, PROVIDERS, Provider
 from resource_server.conf.reading import Reading, closest, default_of, strings
@@ -29,6 +30,7 @@ POLICY_KEYS: Final = (
     "CLAIMS",
     "CLOCK_SKEW_SECONDS",
     "STALE_SECONDS",
+    "DPOP",
     "USERS",
 )
 # A longer skew would keep tokens alive that the issuer meant to end.
@@ -69,6 +71,7 @@ def parse_policy(
         foreign_claims=provider.foreign_claims,
         machines_only=provider.machines_only,
         is_machine=provider.is_machine,
+        dpop=dpop(reading),
         users=_users(reading),
     )
     return (None, reading.problems) if reading.problems else (policy, [])

@@ -256,6 +256,34 @@ PROBLEMS: Final[Mapping[str, ProblemText]] = {
         message="$place: CA_FILE is not a file with certificates in PEM",
         hint="$reason.",
     ),
+    "E061": ProblemText(
+        key="DPOP",
+        message="$place: DPOP is not off, allowed or required",
+        hint="off is the default. allowed admits bearer tokens beside tokens that are bound to a key.",
+    ),
+    "E062": ProblemText(
+        key="DPOP_NONCE",
+        message="$place: DPOP_NONCE is not off, optional or required",
+        hint="off is the default. required demands a nonce of this server in each proof.",
+    ),
+    "E063": ProblemText(
+        key="CLIENT_CERTIFICATE",
+        message="$place: CLIENT_CERTIFICATE $fault",
+        meaning="CLIENT_CERTIFICATE does not say where the certificate of a client is",
+        hint=(
+            'Write {"FROM": "server"}, or the kind of the proxy and its addresses: {"FROM": "nginx", "PROXIES": '
+            '["10.0.0.7"]}.'
+        ),
+    ),
+    "E064": ProblemText(
+        key="DPOP",
+        message="$place: DPOP is on, and $key is not set",
+        meaning="DPOP is on without PUBLIC_ORIGIN or without CACHE",
+        hint=(
+            "PUBLIC_ORIGIN is the scheme and host that clients use, such as https://api.example.com: the URL of a proof is "
+            "compared with it. CACHE knows the used proofs."
+        ),
+    ),
     "W001": ProblemText(
         key="DEFAULT_AUTHENTICATION_CLASSES",
         message=(
@@ -324,6 +352,12 @@ PROBLEMS: Final[Mapping[str, ProblemText]] = {
             "Let the guard be the first decorator of the method, without method_decorator, or put it on the class, or add "
             "resource_server.middleware.AccessTokenMiddleware to MIDDLEWARE."
         ),
+    ),
+    "W021": ProblemText(
+        key="CACHE",
+        message="$place: DPOP is on, and CACHE $alias is a $backend, $fault.",
+        meaning="DPOP is on, and CACHE does not keep a proof from being used twice",
+        hint="Name a cache whose add is atomic for all processes: Redis, Valkey or Memcached.",
     ),
     "resource_server_accounts.W001": ProblemText(
         key="DATABASE_ROUTERS",

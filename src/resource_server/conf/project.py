@@ -9,11 +9,13 @@ from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from resource_server.conf.bound_tokens import client_certificate, dpop_nonce, report_lacking_settings
 from resource_server.conf.issuer import POLICY_KEYS, form_problem, is_dotted_path, parse_policy
 from resource_server.conf.networks import ca_file, http_hosts
 from resource_server.conf.problems import Problem, problem
 from resource_server.conf.reading import Reading, default_of
 from resource_server.conf.static_keys import KEY_SOURCES
+from resource_server.tokens.certificates import CertificateSource
 from resource_server.tokens.policy import Policy
 from resource_server.tokens.verifier import TOKEN_CACHE_SIZE
 
@@ -28,6 +30,9 @@ KEYS: Final = (
     "REALM",
     "CA_FILE",
     "DEVELOPMENT_HTTP",
+    "PUBLIC_ORIGIN",
+    "DPOP_NONCE",
+    "CLIENT_CERTIFICATE",
 )
 MAX_TOKEN_CACHE: Final = 10_000_000
 MAX_USER_CACHE_SECONDS: Final = 30
@@ -43,7 +48,8 @@ class Config:
     `policies` are the issuers that are listed; `issuers_function` is the dotted path of the function that knows the
     others, or None, and `common` the settings that complete its answers. `cache` is the alias of the cache for
     documents, `token_cache` a number of entries, `realm` the realm in challenges. `ca_file` is a file of certificates,
-    `http_hosts` the names of hosts that may be asked over http.
+    `http_hosts` the names of hosts that may be asked over http. `dpop_nonce` is `off`, `optional` or `required`,
+    `client_certificate` says where a client's certificate is.
     """
 
     policies: tuple[Policy, ...]
@@ -55,6 +61,9 @@ class Config:
     realm: str = "api"
     ca_file: str | None = None
     http_hosts: frozenset[str] = frozenset()
+    public_origin: str | None = None
+    dpop_nonce: str = "off"
+    client_certificate: CertificateSource | None = None
 
 
 def parse(
@@ -89,6 +98,12 @@ def parse(
         realm=_realm(reading),
         ca_file=ca_file(reading),
         http_hosts=reading.http_hosts,
+        public_origin=reading.settings.get("PUBLIC_ORIGIN"),
+        dpop_nonce=dpop_nonce(reading, default_of(Config, "dpop_nonce")),
+        client_certificate=client_certificate(reading),
+    )
+    report_lacking_settings(
+        reading, policies, config.common, cache=config.cache, origin=reading.settings.get("PUBLIC_ORIGIN")
     )
     return (None, reading.problems) if reading.problems else (config, [])
 

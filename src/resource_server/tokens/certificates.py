@@ -10,10 +10,11 @@ import hashlib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
 from typing import Final
 from urllib.parse import unquote
 
-__all__ = ["READERS", "CertificateReader", "digest_of_pem", "thumbprint"]
+__all__ = ["READERS", "CertificateReader", "CertificateSource", "digest_of_der", "digest_of_pem", "thumbprint"]
 
 # Chains of certificates in ALB's header are the longest.
 MAX_HEADER_CHARACTERS: Final = 64 * 1024
@@ -31,9 +32,28 @@ class CertificateReader:
     digest: Callable[[str], bytes]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertificateSource:
+    """Where the client's certificate is: `server`, or the name of a reader and the header that it reads.
+
+    The header is believed if the request comes from one of `proxies`; with `trusts_unix_sockets` also from a socket
+    without an address. `meta_key` is the header's name in `HttpRequest.META`.
+    """
+
+    reader: str
+    meta_key: str = ""
+    proxies: tuple[IPv4Network | IPv6Network, ...] = ()
+    trusts_unix_sockets: bool = False
+
+
 def thumbprint(digest: bytes) -> str:
     """The `x5t#S256` of a certificate with this digest (RFC 8705 section 3.1)."""
     return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+
+def digest_of_der(certificate: bytes) -> bytes:
+    """The digest of a certificate in DER form."""
+    return hashlib.sha256(certificate).digest()
 
 
 def digest_of_pem(text: str) -> bytes:
@@ -99,4 +119,4 @@ def _digest(base64_text: str) -> bytes:
     # Any bytes may be hashed, but an empty certificate is a header that says nothing.
     if not der:
         raise ValueError("no certificate")
-    return hashlib.sha256(der).digest()
+    return digest_of_der(der)

@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
-from resource_server.errors import InvalidToken, NonceNeeded
+from resource_server.errors import InvalidToken, NonceNeeded, Unavailable
 from resource_server.flow import Blocking, Flow
-from resource_server.reasons import NonceReason, TokenReason
+from resource_server.reasons import NonceReason, TokenReason, UnavailableReason
 from resource_server.tokens.authority import Verdict
 from resource_server.tokens.certificates import thumbprint
 from resource_server.tokens.credentials import Credentials
@@ -27,14 +27,16 @@ class RequestFacts:
 
     `url` is made of the configured origin, never of the Host header; None without one. `proofs` are the values of the
     DPoP header (RFC 9449 section 4.1), `certificate` is the SHA-256 digest of the client's certificate (RFC 8705
-    section 3.1). `nonce` is set by the verifier: the nonce to send with the answer (RFC 9449 section 8.2).
+    section 3.1). The verifier sets `is_proved` after it has marked the proof as used, and `nonce` to the one to send with
+    the answer (RFC 9449 section 8.2).
     """
 
     method: str
     url: str | None
     proofs: tuple[str, ...] = field(default=(), repr=False)
     certificate: bytes | None = field(default=None, repr=False)
-    nonce: str | None = field(default=None, repr=False)
+    is_proved: bool = field(default=False, compare=False)
+    nonce: str | None = field(default=None, repr=False, compare=False)
 
 
 class ProofVerifier:
@@ -75,8 +77,11 @@ class ProofVerifier:
             yield from self._verify_key(confirmation["jkt"], credentials, facts)
 
     def _verify_key(self, key: str, credentials: Credentials, facts: RequestFacts | None) -> Flow[None]:
-        if self._used is None or facts is None or facts.url is None:
-            raise InvalidToken(TokenReason.PROOF_NOT_SUPPORTED)
+        if facts is None:
+            raise InvalidToken(TokenReason.TOKEN_BOUND_TO_KEY)
+        if self._used is None or facts.url is None:
+            # DPOP stands in an answer of the function of ISSUERS, without the settings that it needs.
+            raise Unavailable(UnavailableReason.SETTINGS_INVALID, retry_after=60)
         proof = self._keys.verify(
             facts.proofs,
             method=facts.method,
@@ -85,11 +90,13 @@ class ProofVerifier:
             thumbprint=key,
             now=self._now(),
         )
-        # Before the proof is marked as used, so that the client may send a proof with the nonce at once.
+        # By another guard of this request, with this proof.
+        if facts.is_proved:
+            return
         nonce = self._nonce_to_offer(proof)
         # Django's thread: the cache may be a table, whose connections belong to that thread.
         yield Blocking(call=partial(self._used.use, proof.thumbprint, proof.jti), thread_sensitive=True)
-        facts.nonce = nonce
+        facts.is_proved, facts.nonce = True, nonce
 
     def _nonce_to_offer(self, proof: Proof) -> str | None:
         if self._nonces is None:
