@@ -75,7 +75,7 @@ def test_two_addresses_differ(one, other):
 
 @pytest.mark.parametrize("uri", NEITHER)
 def test_anything_else_is_a_value_error(uri):
-    with pytest.raises(ValueError, match="^not an http or https URI$"):
+    with pytest.raises(ValueError, match=r"^not an http or https URI$"):
         comparable(uri)
 
 
