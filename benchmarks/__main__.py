@@ -15,7 +15,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import report, results, tenant
+from benchmarks import databases, report, results, tenant
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -69,7 +69,8 @@ def _run(parts: tuple[str, ...], effort: Effort, *, quick: bool, partial: bool) 
     (RESULTS / "tenant").mkdir(parents=True)
     result = RESULTS / ("quick.json" if quick or partial else "run.json")
     result.unlink(missing_ok=True)
-    with tenant.documents_served() as (address, documents):
+    with databases.fresh_postgresql() as postgresql, tenant.documents_served() as (address, documents):
+        os.environ["BENCHMARK_POSTGRES"] = postgresql
         made = tenant.make(RESULTS / "tenant", address)
         documents["/.well-known/openid-configuration"] = json.dumps(
             {"issuer": made.issuer, "jwks_uri": f"{address}/jwks.json"}
@@ -109,7 +110,12 @@ def _measure(part: str, effort: Effort, result: Path) -> None:
     logging.disable(logging.ERROR)
     made = tenant.load()
     if part == "database":
-        tenant.fill_database(made)
+        from django.conf import settings
+        from django.test import override_settings
+
+        for alias in settings.DATABASES:
+            with override_settings(DATABASE_ROUTERS=databases.routers(alias)):
+                tenant.fill_database(made, alias)
         return
     results.save(result, _samples(part, effort, made))
 

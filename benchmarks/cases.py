@@ -1,7 +1,7 @@
 """The cases: what is sent where, with which settings, and what must come back before anything is timed."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from resource_server.conf import project as conf
@@ -24,7 +24,7 @@ class Case:
 
     `sends`: nothing, the same `token`, another token of the `pool` each time, a `session` cookie or an `opaque` token.
     `settings` are added to RESOURCE_SERVER. `refusal` is the status of a bad credential. `database_user` is for the
-    table: whether `request.user` is a row. `package` is the distribution whose version is shown.
+    table: whether `request.user` is a row, of `database`. `package` is the distribution whose version is shown.
     """
 
     name: str
@@ -35,6 +35,7 @@ class Case:
     middleware: tuple[str, ...] = ()
     refusal: int = 401
     database_user: bool = False
+    database: str = "default"
     baseline: str = "open view"
 
     @property
@@ -44,25 +45,10 @@ class Case:
 
 _LOOKUP = {"USERS": "lookup"}
 _PROVISION = {"USERS": "provision"}
-CASES = (
-    Case(name="open view", path="/open", sends="nothing", package="djangorestframework"),
-    Case(name="a class that believes everybody", path="/constant", sends="nothing", package="djangorestframework"),
-    Case(name="a class that hashes the token", path="/hashes", package="djangorestframework"),
-    Case(name="a class that hashes, and varies", path="/hashes-and-varies", package="djangorestframework"),
-    Case(name="a class that checks the RSA signature", path="/checks-rsa", sends="pool", package="cryptography"),
-    Case(name="our rules in one function", path="/one-function", sends="pool", package="cryptography"),
-    Case(name="ours, seen token", path="/ours"),
-    Case(name="ours, first sight", path="/ours", sends="pool"),
-    Case(name="ours, first sight, TOKEN_CACHE 0", path="/ours", sends="pool", settings={"TOKEN_CACHE": 0}),
+_PEOPLE = (
+    Case(name="a class that reads the user by prepared SQL", path="/reads", package="Django", database_user=True),
     Case(name="ours, seen token, looked-up user", path="/ours", settings=_LOOKUP, database_user=True),
     Case(name="ours, seen token, provisioned user", path="/ours", settings=_PROVISION, database_user=True),
-    Case(
-        name="ours, seen token, user cache",
-        path="/ours",
-        settings={**_LOOKUP, "USER_CACHE_SECONDS": 30},
-        database_user=True,
-    ),
-    Case(name="ours, first sight, looked-up user", path="/ours", sends="pool", settings=_LOOKUP, database_user=True),
     Case(
         name="DRF session",
         path="/session",
@@ -73,13 +59,33 @@ CASES = (
         database_user=True,
     ),
     Case(
+        name="simplejwt", path="/simplejwt", sends="pool", package="djangorestframework-simplejwt", database_user=True
+    ),
+)
+CASES = (
+    Case(name="open view", path="/open", sends="nothing", package="djangorestframework"),
+    Case(name="a class that believes everybody", path="/constant", sends="nothing", package="djangorestframework"),
+    Case(name="a class that hashes the token", path="/hashes", package="djangorestframework"),
+    Case(name="a class that hashes, and varies", path="/hashes-and-varies", package="djangorestframework"),
+    Case(name="a class that checks the RSA signature", path="/checks-rsa", sends="pool", package="cryptography"),
+    Case(name="our rules in one function", path="/one-function", sends="pool", package="cryptography"),
+    Case(name="ours, seen token", path="/ours"),
+    Case(name="ours, first sight", path="/ours", sends="pool"),
+    Case(name="ours, first sight, TOKEN_CACHE 0", path="/ours", sends="pool", settings={"TOKEN_CACHE": 0}),
+    Case(
+        name="ours, seen token, user cache",
+        path="/ours",
+        settings={**_LOOKUP, "USER_CACHE_SECONDS": 30},
+        database_user=True,
+    ),
+    *_PEOPLE,
+    *(replace(case, name=f"{case.name}, PostgreSQL", database="postgresql") for case in _PEOPLE),
+    Case(name="ours, first sight, looked-up user", path="/ours", sends="pool", settings=_LOOKUP, database_user=True),
+    Case(
         name="simplejwt, stateless user",
         path="/simplejwt-stateless",
         sends="pool",
         package="djangorestframework-simplejwt",
-    ),
-    Case(
-        name="simplejwt", path="/simplejwt", sends="pool", package="djangorestframework-simplejwt", database_user=True
     ),
     Case(name="PyJWT in a minimal class", path="/pyjwt", sends="pool", package="pyjwt"),
     Case(name="joserfc in a minimal class", path="/joserfc", sends="pool", package="joserfc"),
@@ -98,10 +104,10 @@ CASES = (
 )
 
 
-def known_here(case: Case, settings: Mapping[str, Any]) -> bool:
-    """Whether this version of the package has the settings that the case needs."""
+def known_here(case: Case, settings: Mapping[str, Any], databases: Mapping[str, Any]) -> bool:
+    """Whether this version of the package has the settings that the case needs, and this run its database."""
     _config, problems = conf.parse({**settings, **case.settings}, debug=False)
-    return not problems
+    return not problems and case.database in databases
 
 
 def headers(case: Case, tenant: Any, *, good: bool) -> list[dict[str, str]]:

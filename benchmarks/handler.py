@@ -10,6 +10,7 @@ from collections.abc import Callable
 from time import perf_counter
 from typing import Any
 
+from benchmarks import databases
 from benchmarks.cases import CASES, Case, check, headers, known_here
 from benchmarks.results import Sample
 from benchmarks.rounds import interleave
@@ -17,7 +18,7 @@ from benchmarks.tenant import Tenant
 from benchmarks.urls import Request
 from django.conf import settings
 from django.core.handlers.base import BaseHandler
-from django.db import connection
+from django.db import connections
 from django.http import HttpResponseBase
 from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
@@ -42,10 +43,10 @@ _ENVIRON = {
 
 def measure(tenant: Tenant, *, rounds: int, requests: int) -> list[Sample]:
     """Seconds per request of every case."""
-    cases = {case.name: case for case in CASES if known_here(case, settings.RESOURCE_SERVER)}
+    cases = {case.name: case for case in CASES if known_here(case, settings.RESOURCE_SERVER, settings.DATABASES)}
     for case in CASES:
         if case.name not in cases:
-            print(f"  not in this version: {case.name}")
+            print(f"  not here: {case.name}")
     prepared = {name: _Prepared(case, tenant) for name, case in cases.items()}
     # What stands now stands for good; collections in the timed parts look at requests alone, as in a forked server.
     gc.collect()
@@ -71,7 +72,10 @@ class _Prepared:
     """A case with its handler and its requests, checked."""
 
     def __init__(self, case: Case, tenant: Tenant) -> None:
-        self._settings = {**settings.RESOURCE_SERVER, **case.settings}
+        self._settings = {
+            "RESOURCE_SERVER": {**settings.RESOURCE_SERVER, **case.settings},
+            "DATABASE_ROUTERS": databases.routers(case.database),
+        }
         self._environs = [_environ(case, each) for each in headers(case, tenant, good=True)]
         self._warm = _environ(case, {"Authorization": f"Bearer {tenant.token}"}) if case.sends == "pool" else None
         self._next = 0
@@ -79,9 +83,9 @@ class _Prepared:
             handler = BaseHandler()
             handler.load_middleware()
         self._get_response = handler.get_response
-        with override_settings(RESOURCE_SERVER=self._settings):
+        with override_settings(**self._settings):
             check(case, tenant, lambda sent: self._respond(_environ(case, sent)).status_code)
-            with CaptureQueriesContext(connection) as queries:
+            with CaptureQueriesContext(connections[case.database]) as queries:
                 self._respond(self._environs[-1])
         self.queries = len(queries)
 
@@ -91,7 +95,7 @@ class _Prepared:
         def timed() -> float:
             environs = self._take(requests)
             # The settings are read anew for each block, so that a pool of tokens is seen for the first time again.
-            with override_settings(RESOURCE_SERVER=self._settings):
+            with override_settings(**self._settings):
                 for _ in range(5):
                     self._respond(self._warm or environs[0])
                 gc.collect()

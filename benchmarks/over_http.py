@@ -36,7 +36,7 @@ def measure(tenant: Tenant, *, rounds: int, seconds: int) -> list[Sample]:
     if wrk is None:
         print("  left out: wrk is not on PATH (Debian: apt-get install wrk)")
         return []
-    cases = [case for case in CASES if known_here(case, settings.RESOURCE_SERVER)]
+    cases = [case for case in CASES if known_here(case, settings.RESOURCE_SERVER, settings.DATABASES)]
     with _servers() as server_for:
         urls = {case.name: f"http://127.0.0.1:{server_for(case)}{case.path}" for case in cases}
         blocks: dict[str, Callable[[], float]] = {}
@@ -69,6 +69,7 @@ def _servers() -> Iterator[Callable[[Case], int]]:
         environment = {
             "BENCHMARK_RESOURCE_SERVER": json.dumps(changes),
             "BENCHMARK_MIDDLEWARE": json.dumps(case.middleware),
+            "BENCHMARK_DATABASE": case.database,
         }
         key = json.dumps(environment)
         if key not in ports:

@@ -3,6 +3,7 @@
 import hashlib
 from base64 import urlsafe_b64decode
 from binascii import a2b_base64
+from functools import cache
 from time import time
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +16,8 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from django.contrib.auth import get_user_model
+from django.db import connections, router
 from jiter import from_json
 from joserfc import jwt as jose
 from joserfc.errors import JoseError
@@ -30,6 +33,7 @@ __all__ = [
     "Joserfc",
     "OneFunction",
     "PyJwt",
+    "ReadsUser",
     "authlib_protector",
     "authlib_validator",
     "joserfc_claims",
@@ -68,6 +72,40 @@ class HashesAndVaries(Hashes):
     def authenticate(self, request: Any) -> tuple[Any, None]:
         request.parser_context["view"].headers["Vary"] = "Authorization"
         return super().authenticate(request)
+
+
+class ReadsUser(Hashes):
+    """Hashes the token and reads its person by SQL that is made once: what a user of the database cannot be below."""
+
+    def __init__(self) -> None:
+        self._model = get_user_model()
+        self._columns = [field.attname for field in self._model._meta.concrete_fields]
+
+    def authenticate(self, request: Any) -> tuple[Any, None]:
+        super().authenticate(request)
+        alias = router.db_for_read(self._model)
+        sql, converters = _statement(alias)
+        connection = connections[alias]
+        with connection.cursor() as cursor:
+            cursor.execute(sql, (_TENANT.subject,))
+            row = list(cursor.fetchone())
+        for place, column, functions in converters:
+            for function in functions:
+                row[place] = function(row[place], column, connection)
+        user = self._model.from_db(alias, self._columns, row)
+        if not user.is_active:
+            raise AuthenticationFailed
+        return user, None
+
+
+@cache
+def _statement(alias: str) -> tuple[str, list[tuple[int, Any, list[Any]]]]:
+    found = get_user_model()._default_manager.using(alias).filter(username=_TENANT.subject)
+    compiler = found.query.get_compiler(alias)
+    sql, _parameters = compiler.as_sql()
+    columns = [column for column, _sql, _alias in compiler.select]
+    converters = compiler.get_converters(columns).items()
+    return sql, [(place, column, functions) for place, (functions, column) in converters]
 
 
 class ChecksRsa(BaseAuthentication):

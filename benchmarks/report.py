@@ -83,6 +83,16 @@ TARGETS = (
         unit=" queries",
     ),
     Target(
+        sentence="seen token, looked-up user, SQLite",
+        value=_ratio("handler", "ours, seen token, looked-up user"),
+        limit=1.80,
+    ),
+    Target(
+        sentence="seen token, provisioned user, SQLite",
+        value=_ratio("handler", "ours, seen token, provisioned user"),
+        limit=2.00,
+    ),
+    Target(
         sentence="seen token, user cache switched on",
         value=_ratio("handler", "ours, seen token, user cache"),
         limit=1.10,

@@ -1,13 +1,12 @@
-"""Django settings of the benchmarks: no middleware but what a case asks for, JSON alone, SQLite that stays connected.
+"""Django settings of the benchmarks: no middleware but what a case asks for, JSON alone, databases that stay connected.
 
 The peers' own settings are as their documentation says, and stand under their names.
 """
 
 import json
 import os
-from pathlib import Path
 
-from benchmarks import tenant
+from benchmarks import databases, tenant
 
 _TENANT = tenant.load()
 
@@ -26,13 +25,8 @@ INSTALLED_APPS = [
     "resource_server.accounts",
 ]
 MIDDLEWARE = json.loads(os.environ.get("BENCHMARK_MIDDLEWARE", "[]"))
-DATABASES = {
-    "default": {
-        "ENGINE": "django.db.backends.sqlite3",
-        "NAME": Path(os.environ["BENCHMARK_TENANT"]) / "db.sqlite3",
-        "CONN_MAX_AGE": None,
-    }
-}
+DATABASES = databases.configured()
+DATABASE_ROUTERS = databases.routers(os.environ.get("BENCHMARK_DATABASE", "default"))
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 RESOURCE_SERVER = {

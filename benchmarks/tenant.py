@@ -72,8 +72,8 @@ def load() -> Tenant:
     return Tenant(**json.loads((Path(os.environ["BENCHMARK_TENANT"]) / "tenant.json").read_text()))
 
 
-def fill_database(tenant: Tenant) -> None:
-    """The tables, and the rows of one person. Needs Django to be set up."""
+def fill_database(tenant: Tenant, alias: str) -> None:
+    """The tables, and the rows of one person, in this database. Needs Django to be set up, and a router to it."""
     from datetime import timedelta
 
     from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY, get_user_model
@@ -83,7 +83,7 @@ def fill_database(tenant: Tenant) -> None:
     from django.utils import timezone
     from oauth2_provider.models import AccessToken, Application
 
-    call_command("migrate", verbosity=0)
+    call_command("migrate", database=alias, verbosity=0)
     user = get_user_model().objects.create_user(tenant.subject)
     tomorrow = timezone.now() + timedelta(days=1)
     data = {

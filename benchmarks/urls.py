@@ -41,6 +41,7 @@ _VIEWS = [
     path("hashes", _rest(peers.Hashes)),
     path("hashes-and-varies", _rest(peers.HashesAndVaries)),
     path("one-function", _rest(peers.OneFunction)),
+    path("reads", _rest(peers.ReadsUser)),
     path("checks-rsa", _rest(peers.ChecksRsa)),
     path("ours", _rest(AccessTokenAuthentication)),
     path("session", _rest(SessionAuthentication)),

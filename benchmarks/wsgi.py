@@ -1,4 +1,4 @@
-"""The application for gunicorn; BENCHMARK_RESOURCE_SERVER and BENCHMARK_MIDDLEWARE say what this server's settings add."""
+"""The application for gunicorn; BENCHMARK_RESOURCE_SERVER, _MIDDLEWARE and _DATABASE say what this server's settings add."""
 
 import os
 

@@ -93,7 +93,11 @@ class Answer:
 
 
 def request(
-    port: int, path: str, *, headers: Mapping[str, str] | None = None, form: Mapping[str, str] | None = None
+    port: int,
+    path: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+    form: Mapping[str, str | Sequence[str]] | None = None,
 ) -> Answer:
     # http.client, because urllib.request would use a proxy of the environment, also for loopback.
     connection = http.client.HTTPConnection(HOST, port, timeout=30)
@@ -102,7 +106,9 @@ def request(
             connection.request("GET", path, headers=dict(headers or {}))
         else:
             content_type = {"Content-Type": "application/x-www-form-urlencoded"}
-            connection.request("POST", path, body=urlencode(form), headers={**content_type, **(headers or {})})
+            connection.request(
+                "POST", path, body=urlencode(form, doseq=True), headers={**content_type, **(headers or {})}
+            )
         response = connection.getresponse()
         return Answer(status=response.status, headers=response.headers, body=response.read().decode("utf-8", "replace"))
     finally:
@@ -210,23 +216,26 @@ def settings_environment(issuer_port: int) -> dict[str, str]:
     return {**kept, "DJANGO_SETTINGS_MODULE": "mysite.settings", "DEBUG": "1", "ISSUER_PORT": str(issuer_port)}
 
 
-def prepare_database(environment: Mapping[str, str]) -> str:
-    """Migrates, and gives the user `admin` a new password, which it returns."""
+def prepare_database(environment: Mapping[str, str]) -> None:
     os.environ.clear()
     os.environ.update(environment)
     sys.path.insert(0, str(HERE))
     import django
-    from django.contrib.auth import get_user_model
     from django.core.management import call_command
 
     django.setup()
     call_command("migrate", verbosity=0, interactive=False)
-    password = secrets.token_urlsafe(12)
+
+
+def new_admin() -> str | None:
+    """Makes the user `admin` and returns its password; None if there is one, which stays as it is."""
+    from django.contrib.auth import get_user_model
+
     users = get_user_model()
-    admin = users.objects.filter(username="admin").first() or users(username="admin")
-    admin.is_active = admin.is_staff = admin.is_superuser = True
-    admin.set_password(password)
-    admin.save()
+    if users.objects.filter(username="admin").exists():
+        return None
+    password = secrets.token_urlsafe(12)
+    users.objects.create_superuser(username="admin", password=password)
     return password
 
 
@@ -310,7 +319,7 @@ def run(stop: threading.Event, servers: list[Server]) -> None:
     issuer_arguments = ["resource_server.devissuer", "--port", str(issuer_port), "--audience", AUDIENCE]
     issuer = Server("issuer", issuer_port, "module", issuer_arguments, environment)
     servers.append(issuer)
-    password = prepare_database(environment)
+    prepare_database(environment)
     api_arguments = ["manage.py", "runserver", "--noreload", f"{HOST}:{port}"]
     api = Server("api", port, "path", api_arguments, environment)
     servers.append(api)
@@ -328,9 +337,16 @@ def run(stop: threading.Event, servers: list[Server]) -> None:
     if once:
         say(f"All {len(CALLS)} answers are right.")
         return
+    person = f"$(ISSUER_PORT={issuer_port} {sys.executable} {HERE / 'person_token.py'} 'auth0|ada' example:scope)"
+    say("A call with the token of a person, who signs in at the issuer first:")
+    say(f'curl -i http://{HOST}:{port}/api/private-scoped -H "Authorization: Bearer {person}"')
+    say()
+    # The last step: a password that nobody reads would be lost.
+    password = new_admin()
+    known = f"password {password}" if password else "with its password of before; manage.py changepassword sets another"
     say(f"The page     http://{HOST}:{port}/")
     say(f"Swagger UI   http://{HOST}:{port}/docs/")
-    say(f"The admin    http://{HOST}:{port}/admin/   user admin, password {password}")
+    say(f"The admin    http://{HOST}:{port}/admin/   user admin, {known}")
     say("Ctrl-C stops everything.")
     api.echo = issuer.echo = True
     while not stop.wait(0.5):

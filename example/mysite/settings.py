@@ -51,11 +51,13 @@ else:
 # Auth0 types its access tokens "JWT" by default and "at+jwt" where the API asks for the RFC 9068 profile.
 _token_types = ["at+jwt", "JWT"] if env("AUTH0_DOMAIN") else ["at+jwt"]
 _optional = {"ALGORITHMS": env_list("ALGORITHMS"), "JWKS_URI": env("JWKS_URI"), "USERS": env("USERS")}
+# A provider knows the types of its vendor's tokens.
+_optional["PROVIDER"] = env("PROVIDER")
+_optional["TOKEN_TYPE"] = env_list("TOKEN_TYPE") or ([] if env("PROVIDER") else _token_types)
 
 RESOURCE_SERVER = {
     "ISSUER": _issuer,
     "AUDIENCE": env("API_IDENTIFIER") or "https://api.example.test",
-    "TOKEN_TYPE": env_list("TOKEN_TYPE") or _token_types,
     **{name: value for name, value in _optional.items() if value},
     # Processes with a common cache share the issuer's keys through it.
     **({"CACHE": "default"} if env("REDIS_URL") else {}),

@@ -10,7 +10,7 @@ urlpatterns = [
     path("", views.index, name="index"),
     path("api/", include("myapp.urls")),
     path("admin/", admin.site.urls),
-    path("docs/", SpectacularSwaggerView.as_view(), name="docs"),
+    path("docs/", SpectacularSwaggerView.as_view(template_name="swagger_ui.html"), name="docs"),
     path("docs/schema", SpectacularAPIView.as_view(), name="schema"),
     path("docs/oauth2-redirect.html", views.oauth2_redirect),
 ]

@@ -1,4 +1,4 @@
-"""System checks of the settings: the errors E001 to E033, and the warnings W002 to W004.
+"""System checks of the settings: the errors E001 to E033, and the warnings W002 to W004 and W009.
 
 Importing this module registers them, and with them the checks of views and middleware in `view_checks.py`. Their texts
 are in `conf/problems.py`. Nothing is fetched: the result does not depend on whether an issuer is up.
@@ -13,10 +13,11 @@ from django.core import checks
 
 import resource_server.view_checks  # noqa: F401 - registers by being imported
 from resource_server.conf.problems import problem
-from resource_server.conf.project import form_problems
+from resource_server.conf.project import claim_problems, form_problems
 from resource_server.server import configure
 
 __all__ = [
+    "check_claim_paths",
     "check_issuer_form",
     "check_lookup_of_several_issuers",
     "check_settings",
@@ -36,6 +37,13 @@ def check_issuer_form(app_configs: Sequence[AppConfig] | None = None, **_: Any) 
     """W002: an issuer without the form of its provider, such as an Auth0 tenant without its slash. No token names it."""
     server, _problems = configure()
     return [each.check_message() for each in form_problems(settings.RESOURCE_SERVER)] if server is not None else []
+
+
+@checks.register()
+def check_claim_paths(app_configs: Sequence[AppConfig] | None = None, **_: Any) -> list[checks.CheckMessage]:
+    """W009: a claim name that looks like a path. It is taken whole, so it finds nothing in nested claims."""
+    server, _problems = configure()
+    return [each.check_message() for each in claim_problems(settings.RESOURCE_SERVER)] if server is not None else []
 
 
 @checks.register()

@@ -21,7 +21,7 @@ from resource_server.tokens.credentials import parse_token
 from resource_server.tokens.facts import Fact, only_policy, token_facts
 from resource_server.tokens.issuers import Issuer
 from resource_server.tokens.jws import UnverifiedToken, parse, verify_signature
-from resource_server.tokens.rules import RULES, Rule, claimed_issuer
+from resource_server.tokens.rules import RULES, Rule, claimed_issuer, named
 from resource_server.users.active_user import UserFinder, find_user
 from resource_server.users.token_user import TokenUser
 
@@ -99,9 +99,11 @@ def explain(token: str) -> Explanation:
     issuer = steps.run(_ISSUER, lambda: run(server.verifier.issuer(claimed_issuer(unverified))))
     issuers = server.verifier.issuers
     policy = issuer.policy if issuer is not None else only_policy(issuers)
+    judged = unverified
     if policy is not None:
+        judged = named(unverified, policy)
         for rule in RULES:
-            steps.run(rule, partial(rule.check, unverified, policy, now))
+            steps.run(rule, partial(rule.check, judged, policy, now))
     if issuer is not None:
         _verify_signature(steps, issuer, unverified)
     if credentials is not None and steps.passed(_SIGNATURE):

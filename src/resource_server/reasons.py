@@ -183,7 +183,10 @@ class TokenReason(Reason):
     SUB_MISSING = (
         "sub_missing",
         "sub is missing",
-        "The token does not say for whom it is. Configure the issuer to add `sub`, or name the claim in `CLAIMS`.",
+        (
+            "The token does not say for whom it is. Configure the issuer to add `sub`, or name the claim in `CLAIMS`: "
+            '`{"subject": ["sub", "client_id"]}` if machines alone have no `sub`.'
+        ),
     )
     SUB_MALFORMED = (
         "sub_malformed",
@@ -194,11 +197,6 @@ class TokenReason(Reason):
         "client_id_malformed",
         "client_id is not a printable string",
         "The claim that names the client is not a string without control characters.",
-    )
-    JTI_MALFORMED = (
-        "jti_malformed",
-        "jti is not a printable string",
-        "`jti` is not a string without control characters.",
     )
     SCOPE_MALFORMED = (
         "scope_malformed",

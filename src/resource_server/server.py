@@ -150,5 +150,5 @@ def _configured() -> ResourceServer:
 
 @receiver(setting_changed)
 def _settings_changed(*, setting: str, **_: Any) -> None:
-    if setting in ("RESOURCE_SERVER", "DEBUG", "INSTALLED_APPS", "CACHES", "SECRET_KEY"):
+    if setting in ("RESOURCE_SERVER", "DEBUG", "INSTALLED_APPS", "AUTH_USER_MODEL", "CACHES", "SECRET_KEY"):
         forget()

@@ -13,12 +13,12 @@ import base64
 import hashlib
 import json
 import secrets
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+from resource_server.clocks import time_of_day
 from resource_server.devissuer.signing import SigningKeys
 from resource_server.errors import Unavailable
 from resource_server.keys.document import Document
@@ -42,7 +42,7 @@ class FakeIssuer:
         audience: str = "https://api.test/",
         *,
         algorithm: str = "RS256",
-        now: Callable[[], float] = time.time,
+        now: Callable[[], float] = time_of_day,
     ) -> None:
         self.issuer = issuer
         self.audience = audience
@@ -105,13 +105,23 @@ class FakeIssuer:
             return replace(known, cache_control=self.cache_control)
         return Document(body=body, cache_control=self.cache_control, etag=etag)
 
+    def has(self, url: str) -> bool:
+        """Whether an address is one of this issuer's documents, or has a failure set."""
+        return url in {self.jwks_uri, *metadata_urls(self.issuer), *self.documents, *self.failures}
+
     @contextmanager
     def serving(self, *others: "FakeIssuer") -> Iterator["FakeIssuer"]:
-        """Let this project fetch from this issuer and from `others`. It forgets all keys before and after."""
+        """Let this project fetch from this issuer and from `others`. It forgets all keys before and after.
+
+        The address of one issuer may be the beginning of another's.
+        """
         from resource_server import server  # needs Django; the rest of this file does not
 
         def fetch(url: str, /, **options: Any) -> Document:
-            issuer = next((issuer for issuer in others if url.startswith(issuer.issuer)), self)
+            issuers = (self, *others)
+            issuer = next((issuer for issuer in issuers if issuer.has(url)), None)
+            if issuer is None:  # it counts as a fetch of the issuer that it is nearest to
+                issuer = max(issuers, key=lambda each: len(each.issuer) * url.startswith(each.issuer))
             return issuer.fetch(url, **options)
 
         server.fetch_with(fetch)
@@ -133,7 +143,7 @@ class ProofKey:
     The origin of the address is that of `PUBLIC_ORIGIN`.
     """
 
-    def __init__(self, algorithm: str = "ES256", *, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, algorithm: str = "ES256", *, now: Callable[[], float] = time_of_day) -> None:
         self._keys = SigningKeys(algorithm)
         self._now = now
 

@@ -1,12 +1,12 @@
 """The issuers and keys that are trusted now, for people to read, and why a refresh failed."""
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import isfinite
 from typing import Any
 
+from resource_server.clocks import steady, time_of_day
 from resource_server.errors import Unavailable
 from resource_server.flow import run
 from resource_server.reasons import UnavailableReason
@@ -71,7 +71,7 @@ def _trusted(issuer: Issuer) -> TrustedIssuer:
         trusted, error, outcome = None, unavailable.reason, unavailable.outcome
 
     def day(clock: float) -> datetime:
-        return datetime.fromtimestamp(time.time() + clock - time.monotonic(), UTC)
+        return datetime.fromtimestamp(time_of_day() + clock - steady(), UTC)
 
     fetched = trusted is not None and policy.key_source.key_set is None
     return TrustedIssuer(

@@ -4,8 +4,9 @@ import re
 from pathlib import Path
 from types import SimpleNamespace
 
+import psycopg
 import pytest
-from benchmarks import cases, report, rounds, tenant
+from benchmarks import cases, databases, report, rounds, tenant
 from benchmarks.results import Sample
 
 from resource_server.testing import FakeIssuer
@@ -98,11 +99,20 @@ class TestCases:
         assert len(set(names)) == len(names)
         assert {each.baseline for each in cases.CASES} <= set(names)
 
-    def test_are_left_out_where_a_setting_is_not_known(self):
+    def test_are_left_out_where_a_setting_or_a_database_is_not_known(self):
         settings = FakeIssuer().settings()
 
-        assert cases.known_here(case(), settings)
-        assert not cases.known_here(case(settings={"SETTING_OF_A_LATER_VERSION": 1}), settings)
+        databases = {"default": {}}
+        assert cases.known_here(case(), settings, databases)
+        assert not cases.known_here(case(settings={"SETTING_OF_A_LATER_VERSION": 1}), settings, databases)
+        assert not cases.known_here(case(database="postgresql"), settings, databases)
+        assert cases.known_here(case(database="postgresql"), settings, {**databases, "postgresql": {}})
+
+    def test_of_people_are_there_for_each_database(self):
+        people = {each.name: each.database for each in cases.CASES if each.database_user}
+        for name in ("ours, seen token, looked-up user", "ours, seen token, provisioned user", "simplejwt"):
+            assert people[name] == "default"
+            assert people[f"{name}, PostgreSQL"] == "postgresql"
 
     def test_have_a_view_each(self):
         # urls.py cannot be imported without the peers.
@@ -116,6 +126,32 @@ class TestCases:
 
         assert named
         assert named <= {each.name for each in cases.CASES}
+
+
+class TestDatabases:
+    def test_a_server_that_answers_gives_a_fresh_database_that_is_dropped(self, postgres_url, monkeypatch):
+        monkeypatch.setattr(databases, "SERVER", postgres_url)
+        with databases.fresh_postgresql() as url, psycopg.connect(url) as connection:
+            [tables] = connection.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchone()
+            assert tables == 0
+            monkeypatch.setenv("BENCHMARK_POSTGRES", url)
+            monkeypatch.setenv("BENCHMARK_TENANT", "tenant")
+            assert databases.configured()["postgresql"]["NAME"] == connection.info.dbname
+        with pytest.raises(psycopg.OperationalError, match="does not exist"):
+            psycopg.connect(url)
+
+    def test_without_a_server_there_is_sqlite_alone(self, monkeypatch, capsys, free_port):
+        monkeypatch.setattr(databases, "SERVER", f"postgresql://postgres@127.0.0.1:{free_port()}/postgres")
+        monkeypatch.setenv("BENCHMARK_TENANT", "tenant")
+        with databases.fresh_postgresql() as url:
+            monkeypatch.setenv("BENCHMARK_POSTGRES", url)
+            assert set(databases.configured()) == {"default"}
+        assert "left out: PostgreSQL" in capsys.readouterr().out
+
+    def test_a_router_sends_everything_to_one_database(self):
+        assert databases.routers("default") == []
+        [router] = databases.routers("postgresql")
+        assert router.db_for_read(object) == router.db_for_write(object) == "postgresql"
 
 
 class TestTenant:

@@ -49,6 +49,7 @@ MARKS = [
     "def user_of",
     "# scopes from Auth0",
     "# Keycloak in Docker",
+    "# scopes from Keycloak",
     '"ISSUERS": [',
     "# settings.py",
     "# views.py",
@@ -60,6 +61,7 @@ MARKS = [
     "async def latest",
     "class Orders",
     "FakeIssuer",
+    "force_authenticate",
     "LOGGING",
     "MIDDLEWARE",
     "AccessTokenBearer",
@@ -129,6 +131,15 @@ def test_keycloak_in_docker_is_for_development(debug):
         assert config.policies[0].key_source.jwks_uri.startswith("http://keycloak:8080/")
 
 
+def test_the_scopes_from_keycloaks_roles_are_read():
+    settings = run("# scopes from Keycloak")["RESOURCE_SERVER"]
+    issuer = FakeIssuer(settings["ISSUER"], settings["AUDIENCE"])
+    token = issuer.token(header={"typ": "JWT"}, typ="Bearer", realm_access={"roles": ["clerk"]})
+
+    with issuer.serving(), override_settings(RESOURCE_SERVER=settings):
+        assert verify(token).scopes == {"clerk"}
+
+
 def test_the_settings_are_valid():
     config, problems = conf.parse(run("# settings.py")["RESOURCE_SERVER"], debug=False)
 
@@ -177,6 +188,16 @@ def test_the_test_without_a_tenant():
 
     with override_settings(ROOT_URLCONF=urls):
         assert run("FakeIssuer")["response"].status_code == 200
+
+
+def test_a_forced_token_passes_as_the_page_says(issuer):
+    urls = ModuleType("readme_forced_urls")
+    urls.urlpatterns = [path("orders", run("# views.py")["orders"])]
+    names = {"issuer": issuer, "override_settings": override_settings, "user": User(username="ada")}
+
+    with override_settings(ROOT_URLCONF=urls):
+        response = run("force_authenticate", **names)["response"]
+    assert response.json() == {"subject": "auth0|ada", "scopes": ["read:orders"]}
 
 
 @pytest.mark.django_db
@@ -288,7 +309,7 @@ def test_an_issuer_without_a_provider_may_have_other_conventions():
 def test_the_logging_of_the_page_shows_refusals(issuer, capsys):
     settings_of_the_page = run("LOGGING")["LOGGING"]
     logger, summary = logging.getLogger("resource_server"), logging.getLogger("resource_server.refusal_summary")
-    level, handlers, summary_level = logger.level, logger.handlers, summary.level
+    level, handlers, summary_level = logger.level, list(logger.handlers), summary.level
     try:
         logging.config.dictConfig(settings_of_the_page)
         with pytest.raises(AuthorizationError):

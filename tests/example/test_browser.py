@@ -98,6 +98,26 @@ def test_from_the_page_to_an_answer(browser: BrowserContext, example: str, issue
     assert SCREENSHOT.exists()
 
 
+def test_authorize_opens_at_the_development_issuer(browser: BrowserContext, example: str, issuer: str) -> None:
+    page = browser.new_page()
+    page.goto(f"{example}/docs/")
+    page.get_by_role("button", name="Authorize").first.click()
+    dialog = page.locator(".modal-ux-content")
+    expect(dialog.get_by_role("heading", level=4).first).to_have_text(
+        "accessToken (OAuth2, authorizationCode with PKCE)"
+    )
+    address = dialog.get_by_text(f"{issuer}/authorize")
+    # Not scrolled away, to the field of another scheme that takes the focus when the dialog opens.
+    page.wait_for_timeout(300)
+    expect(address).to_be_in_viewport(ratio=1)
+    assert dialog.evaluate("element => element.scrollTop") == 0
+    # And never again: what the reader types stays where it is.
+    cookie = dialog.get_by_label("Value:")
+    cookie.fill("a")
+    assert dialog.evaluate("element => element.scrollTop") > 0
+    expect(cookie).to_be_focused()
+
+
 def test_without_the_scope(browser: BrowserContext, example: str, issuer: str) -> None:
     page = browser.new_page()
     page.goto(f"{example}/docs/")

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -189,6 +190,53 @@ def test_it_serves_until_it_is_stopped(example_copy: Path, ports: dict[str, str]
         assert demo.wait(timeout=30) == 0
         assert not listening(ports["PORT"])
         assert not listening(ports["ISSUER_PORT"])
+
+
+def test_the_line_with_a_persons_token_is_a_command(example_copy: Path, ports: dict[str, str]) -> None:
+    if shutil.which("curl") is None:
+        pytest.skip("curl is not installed")
+    with serving(example_copy, **ports) as (_demo, printed):
+        [line] = re.findall(r"^curl .*person_token\.py.*$", printed, re.MULTILINE)
+        variables = environment(PATH=os.environ["PATH"])
+        done = subprocess.run(["/bin/sh", "-c", line], env=variables, capture_output=True, text=True, check=True)
+        assert done.stdout.startswith("HTTP/1.1 200 OK")
+
+
+USERS = "from django.contrib.auth import get_user_model as model; users = model().objects; "
+SHOW = "print([(u.username, u.check_password('of-the-owner'), u.is_active, u.is_staff, u.is_superuser) for u in users.all()])"
+
+
+@pytest.mark.parametrize("is_active", [True, False])
+def test_a_user_that_the_demo_did_not_make_stays_as_it_is(
+    example_copy: Path, ports: dict[str, str], is_active: bool
+) -> None:
+    def shell(code: str) -> str:
+        command = [sys.executable, str(example_copy / "manage.py"), "shell", "--no-imports", "-c", code]
+        done = subprocess.run(command, env=environment(DEBUG="1"), capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    command = [sys.executable, str(example_copy / "manage.py"), "migrate", "--verbosity", "0"]
+    subprocess.run(command, env=environment(DEBUG="1"), check=True)
+    shell(USERS + f"users.create_user('admin', password='of-the-owner', is_active={is_active})")
+    with serving(example_copy, **ports) as (_demo, printed):
+        assert "user admin, with its password of before; " in printed
+    assert shell(USERS + SHOW) == str([("admin", True, is_active, False, False)])
+
+
+def test_the_password_of_the_first_time_is_good_the_second_time(example_copy: Path, ports: dict[str, str]) -> None:
+    # A run that only checks the answers shows no password, so it makes no user.
+    assert run(example_copy, ONCE="1", **ports).returncode == 0
+    with serving(example_copy, **ports) as (_demo, printed):
+        found = re.search(r"user admin, password (\S+)", printed)
+        assert found is not None
+    with serving(example_copy, **ports) as (_demo, printed):
+        assert "with its password of before" in printed
+        address = f"http://127.0.0.1:{ports['PORT']}"
+        form = call(address, "/admin/login/?next=/admin/")
+        field = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', form.text)
+        assert field is not None
+        filled = {"csrfmiddlewaretoken": field[1], "username": "admin", "password": found[1]}
+        assert call(address, "/admin/login/?next=/admin/", form=filled, cookies=form.cookies).status == 302
 
 
 @pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGHUP, signal.SIGKILL])

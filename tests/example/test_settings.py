@@ -1,13 +1,19 @@
 """The example's settings: from the environment, without the network, and one line where one is wrong."""
 
+import ast
+import importlib.metadata
 import json
 import re
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
-from tests.processes import EXAMPLE, manage
+from packaging.requirements import Requirement
+from tests.processes import EXAMPLE, environment, manage
 
 READ = "import json; from django.conf import settings; print(json.dumps(settings.RESOURCE_SERVER))"
 
@@ -53,6 +59,64 @@ def test_every_variable_of_the_library() -> None:
         "TOKEN_TYPE": ["JWT"],
         "USERS": "provision",
     }
+
+
+def test_a_provider_knows_its_token_types() -> None:
+    variables = {"ISSUER": "https://login.test/realms/staff", "API_IDENTIFIER": "orders", "PROVIDER": "keycloak"}
+    trusted = {"ISSUER": "https://login.test/realms/staff", "AUDIENCE": "orders", "PROVIDER": "keycloak"}
+    assert resource_server(**variables) == trusted
+    assert resource_server(**variables, TOKEN_TYPE="at+jwt") == {**trusted, "TOKEN_TYPE": ["at+jwt"]}
+
+
+def test_a_copy_of_env_example_is_used_as_it_says(tmp_path: Path) -> None:
+    text = (EXAMPLE / ".env.example").read_text(encoding="utf-8")
+    [use] = re.findall(r"^# To use a copy named \.env:  (.*; )python manage\.py runserver$", text, re.MULTILINE)
+    (tmp_path / ".env").write_text(text.replace("PROVIDER=", "PROVIDER=auth0"), encoding="utf-8")
+    shown = subprocess.run(
+        ["/bin/sh", "-c", f'{use}"$0" "$1" shell --no-imports -c "$2"', sys.executable, EXAMPLE / "manage.py", READ],
+        env=environment(), cwd=tmp_path, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert json.loads(shown.stdout) == {
+        "ISSUER": "http://127.0.0.1:9000", "AUDIENCE": "https://api.example.test", "PROVIDER": "auth0",
+    }  # fmt: skip
+
+
+REQUIREMENTS = (EXAMPLE / "requirements.txt").read_text(encoding="utf-8")
+
+
+def test_the_requirements_are_what_the_example_imports() -> None:
+    imported = {
+        name.partition(".")[0]
+        for file in EXAMPLE.rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        for name in (
+            [alias.name for alias in node.names] if isinstance(node, ast.Import)
+            else [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+        )
+    }  # fmt: skip
+    own = {path.stem for path in EXAMPLE.iterdir()} | sys.stdlib_module_names
+    packages = {"rest_framework": "djangorestframework", "resource_server": "django-resource-server"}
+    distributions = {packages.get(name, name.replace("_", "-")) for name in imported - own}
+    installed = {Requirement(line).name for line in REQUIREMENTS.splitlines() if line and not line.startswith("#")}
+    # What the package brings by itself, and by the extras that the file names.
+    metadata = importlib.metadata.requires("django-resource-server") or []
+    [ours] = [Requirement(line) for line in REQUIREMENTS.splitlines() if line.startswith("django-resource-server")]
+    needed = [Requirement(line) for line in metadata]
+    brought = {
+        each.name
+        for each in needed
+        if each.marker is None or any(each.marker.evaluate({"extra": extra}) for extra in ours.extras)
+    }
+    assert distributions <= installed | brought
+    # Not imported by the example, and named in its settings.
+    assert {"whitenoise", "psycopg", "gunicorn", "authlib"} <= installed
+
+
+def test_the_requirements_are_satisfied_here() -> None:
+    for line in REQUIREMENTS.splitlines():
+        if line and not line.startswith("#"):
+            requirement = Requirement(line)
+            assert requirement.specifier.contains(importlib.metadata.version(requirement.name)), line
 
 
 WRONG = {

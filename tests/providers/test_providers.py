@@ -82,6 +82,34 @@ def test_the_recorded_token_passes_with_the_provider_and_nothing_else(serve, nam
     assert warnings() == []
 
 
+# Each says something about a token that has it, to some rule of some provider.
+OPTIONAL = (
+    *("scope", "scp", "roles", "client_id", "azp", "cid", "appid", "jti", "nonce", "at_hash", "events", "token_use"),
+    *(
+        "typ",
+        "gty",
+        "idtyp",
+        "uid",
+        "username",
+        "preferred_username",
+        "clientHost",
+        "clientAddress",
+        "email",
+        "picture",
+    ),
+    *("name", "hd", "oid", "amr", "auth_time", "sid", "repository", "project_path", "kubernetes.io"),
+)
+
+
+@pytest.mark.parametrize(("name", "token", "is_machine"), tokens("persons", "machines"))
+def test_the_recorded_token_passes_with_every_other_claim_null(serve, name, token, is_machine):
+    # Case 42.
+    header, claims, scopes, client_id = token
+    verified = verify(serve(name)(header, {**dict.fromkeys(OPTIONAL), **claims}))
+    assert (verified.subject, verified.is_machine) == (claims["sub"], is_machine)
+    assert (verified.scopes, verified.client_id) == (scopes, client_id)
+
+
 @pytest.mark.parametrize(
     ("name", "token"),
     [
@@ -90,10 +118,12 @@ def test_the_recorded_token_passes_with_the_provider_and_nothing_else(serve, nam
         for title, token in shape["others"].items()
     ],
 )
-def test_another_kind_of_token_is_refused(serve, name, token):
+# Cognito's audience is `client_id`, which is compulsory.
+@pytest.mark.parametrize("nulls", [(), {*OPTIONAL} - {"client_id"}], ids=["", "with every other claim null"])
+def test_another_kind_of_token_is_refused(serve, name, token, nulls):
     header, claims, reason = token
     with pytest.raises(InvalidToken) as refused:
-        verify(serve(name)(header, claims))
+        verify(serve(name)(header, {**dict.fromkeys(nulls), **claims}))
     assert refused.value.reason == reason
 
 
@@ -103,6 +133,19 @@ def test_a_setting_wins_over_the_provider(serve, name, token, is_machine):
     sign = serve(name, CLAIMS={"scope": "rights", "subject": "alias", "client_id": "program"})
     verified = verify(sign(header, {**claims, "rights": ["a"], "alias": "b", "program": "c"}))
     assert (verified.scopes, verified.subject, verified.client_id) == ({"a"}, "b", "c")
+
+
+@pytest.mark.parametrize("name", ["auth0", "keycloak", "entra", "okta", "cognito"])
+def test_without_the_provider_the_refusal_names_the_setting(serve, name):
+    # Case 45: these tokens have the type JWT or none.
+    shape = SHAPES[name]
+    header, claims, *_ = next(iter(shape["persons"].values()))
+    sign = serve(name, PROVIDER=None)
+    with pytest.raises(InvalidToken) as refused:
+        verify(sign(header, claims))
+    assert refused.value.reason == "typ_not_accepted"
+    assert "`PROVIDER`" in refused.value.reason.remedy
+    assert "`TOKEN_TYPE`" in refused.value.reason.remedy
 
 
 @pytest.mark.parametrize("name", [name for name, shape in SHAPES.items() if shape["persons"] or shape["machines"]])

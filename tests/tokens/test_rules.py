@@ -66,7 +66,6 @@ ROWS = {
     "audience": Row(reason=TokenReason.AUDIENCE_NOT_ACCEPTED, claims={"aud": "https://other.test/"}),
     "subject": Row(reason=TokenReason.SUB_MALFORMED, claims={"sub": ""}),
     "client": Row(reason=TokenReason.CLIENT_ID_MALFORMED, claims={"client_id": ""}),
-    "token identifier": Row(reason=TokenReason.JTI_MALFORMED, claims={"jti": 1}),
     "scope": Row(reason=TokenReason.SCOPE_MALFORMED, claims={"scope": ["read", 1]}),
     "kind of token": Row(
         reason=TokenReason.NOT_AN_ACCESS_TOKEN,

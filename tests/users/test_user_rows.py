@@ -13,6 +13,7 @@ from asgiref.sync import async_to_sync
 from django.contrib.auth import get_user_model
 from django.db import models, transaction
 from django.db.models import F
+from django.db.models.signals import post_init
 from django.http import JsonResponse
 from django.test import AsyncRequestFactory, Client, override_settings
 
@@ -59,6 +60,30 @@ class Careful(Person):
         instance = super().from_db(db, field_names, values, **options)
         instance.read_from = dict(zip(field_names, values, strict=True))
         return instance
+
+
+class Greeting:
+    """A mixin whose `__init__` Django's own calls."""
+
+    def __init__(self):
+        self.greeting = "Hello"
+
+
+class Greeted(Person, Greeting):
+    class Meta:
+        app_label = "resource_server_test_rows"
+        proxy = True
+
+
+class Shouting(Person):
+    """A model that changes what is set."""
+
+    class Meta:
+        app_label = "resource_server_test_rows"
+        proxy = True
+
+    def __setattr__(self, name, value):
+        super().__setattr__(name, value.upper() if name == "name" else value)
 
 
 @pytest.fixture
@@ -428,3 +453,29 @@ def test_a_forked_child_starts_with_none():
         env={**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings"},
     )
     assert (done.stdout.strip(), done.stderr) == ("done", "")
+
+
+@pytest.mark.parametrize("model", [Greeted, Shouting])
+def test_a_row_of_a_model_with_ways_of_its_own_becomes_what_django_makes(rows, model):
+    user = person(model)
+    again = kept(rows, user)
+    assert type(again) is model
+    assert {name: value for name, value in vars(again).items() if name != "_state"} == {
+        name: value for name, value in vars(user).items() if name != "_state"
+    }
+
+
+def test_receivers_see_each_instance_of_a_row(rows):
+    seen = []
+
+    def receive(sender, instance, **_):
+        seen.append(instance)
+
+    user = person()
+    post_init.connect(receive, sender=Person)
+    try:
+        again = kept(rows, user)
+    finally:
+        post_init.disconnect(receive, sender=Person)
+    assert again in seen
+    assert any(each is again for each in seen)

@@ -8,6 +8,8 @@ from django.contrib.auth import get_user_model
 from django.core.checks import run_checks
 from tests.users.views import employee
 
+from resource_server import server
+
 SUBJECTS = {
     "a bar, as Auth0 writes them": "auth0|5f7c8ec7c33c6c004bbafe82",
     "an at sign": "ada@example.com",
@@ -291,3 +293,15 @@ def test_provision_does_not_answer_a_user_whom_the_manager_hides(call, users_are
     people.update(first_name="deleted")
     for _ in range(2):
         refused(call(), "user_unknown")
+
+
+@pytest.mark.django_db
+def test_lookup_follows_a_test_that_changes_the_user_model(users_are, issuer, settings, call):
+    users_are("lookup")
+    get_user_model().objects.create_user("auth0|ada")
+    before = server.current().finders["lookup"]
+    assert call().status_code == 200
+    settings.AUTH_USER_MODEL = "auth.Group"
+    assert server.current().finders["lookup"] is not before
+    settings.AUTH_USER_MODEL = "auth.User"
+    assert call().status_code == 200

@@ -14,6 +14,7 @@ from django.contrib.auth import get_user_model
 from django.db import IntegrityError, connections, router, transaction
 
 from resource_server.accounts.models import Account
+from resource_server.compiled_query import matching
 from resource_server.signals import user_provisioned
 from resource_server.tokens.access_token import AccessToken
 
@@ -46,8 +47,8 @@ def provision(token: AccessToken) -> Any:
 
 def _find(identity: str, database: str) -> Any:
     """The user of an account, if the default manager of the users shows it: a softly deleted user is not found."""
-    users = get_user_model()._default_manager.using(database)
-    return users.filter(access_token_accounts__identity=identity).first()
+    users = matching(get_user_model(), "access_token_accounts__identity", identity, database)
+    return users[0] if users else None
 
 
 def _has_account(identity: str, database: str) -> bool:

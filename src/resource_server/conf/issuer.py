@@ -4,7 +4,8 @@ They are the whole of `RESOURCE_SERVER` if there is one issuer, an entry of `ISS
 of the project's function. A setting wins over its provider's habit, and that over the default in the dataclass.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -18,7 +19,7 @@ from resource_server.keys.key_set import KeySet
 from resource_server.keys.key_source import KeySource
 from resource_server.tokens.policy import ALGORITHMS, SYMMETRIC_ALGORITHMS, ClaimNames, Policy, media_type
 
-__all__ = ["POLICY_KEYS", "form_problem", "is_dotted_path", "parse_policy"]
+__all__ = ["POLICY_KEYS", "form_problem", "is_dotted_path", "parse_policy", "path_problems"]
 
 POLICY_KEYS: Final = (
     "ISSUER",
@@ -39,6 +40,9 @@ MAX_STALE_SECONDS: Final = 7 * 24 * 3600
 USERS: Final = ("token", "lookup", "provision")
 _ONE_CLAIM: Final = frozenset({"subject", "audience"})
 _SOME_CLAIMS: Final = frozenset({"scope", "client_id"})
+# A path as other software writes it: realm_access.roles, realm_access/roles or $.realm_access.roles. A name with a colon
+# is a URI, or Cognito's.
+_PATH: Final = re.compile(r"(?:\$\.)?(\w[\w-]*(?:[./]\w[\w-]*)+)")
 
 
 def parse_policy(
@@ -91,6 +95,19 @@ def form_problem(settings: Mapping[Any, Any], place: str) -> Problem | None:
         correction=fault.correction,
         documentation=provider.documentation,
     )
+
+
+def path_problems(settings: Mapping[Any, Any], place: str) -> Iterator[Problem]:
+    """The warnings about claim names that look like a path (W009), for settings that have no problem.
+
+    Only names of the project: a provider's are known to be whole.
+    """
+    for value in settings.get("CLAIMS", {}).values():
+        for name in strings(value) or ():
+            if (path := _PATH.fullmatch(name)) is not None:
+                pointer = f"/{re.sub('[.]', '/', path[1])}"
+                whole = f"/{name.replace('/', '~1')}"
+                yield problem("W009", place=place, name=name, pointer=pointer, whole=whole)
 
 
 def is_dotted_path(value: str) -> bool:
@@ -191,17 +208,24 @@ def _claim_names(reading: Reading, provider: Provider) -> ClaimNames:
     names: dict[Any, Any] = {"": None}
     if isinstance(claims, Mapping):
         names = {role: _one_or_some(role, value) for role, value in claims.items()}
-    if not set(names) <= _ONE_CLAIM | _SOME_CLAIMS or None in names.values():
-        reading.report("E018")
-        return provider.claim_names
-    return replace(provider.claim_names, **names)
+    reason = "It is not a dict of claim names"
+    if set(names) <= _ONE_CLAIM | _SOME_CLAIMS and None not in names.values():
+        subject = names.get("subject")
+        if isinstance(subject, tuple):
+            names |= {"subject": subject[0], "client_as_subject": subject[1:]}
+        try:
+            return replace(provider.claim_names, **names)
+        except ValueError as error:
+            reason = str(error)
+    reading.report("E018", reason=reason)
+    return provider.claim_names
 
 
 def _one_or_some(role: object, value: object) -> str | tuple[str, ...] | None:
     names = strings(value) if isinstance(value, str | list | tuple) else None
     if not names:
         return None
-    if role in _SOME_CLAIMS:
+    if role in _SOME_CLAIMS or (role == "subject" and len(names) > 1):
         return names
     return names[0] if len(names) == 1 else None
 

@@ -164,8 +164,8 @@ PROBLEMS: Final[Mapping[str, ProblemText]] = {
         key="CLAIMS",
         message="$place: CLAIMS does not name claims",
         hint=(
-            'A dict such as {"scope": "permissions"}; the keys are subject, audience, and (also with a list of claims) '
-            "scope, client_id."
+            '$reason. A dict such as {"scope": "permissions"}; the keys are subject, audience, and (also with a list of '
+            "claims) scope, client_id. After the first, a subject is a claim of the client."
         ),
     ),
     "E019": ProblemText(
@@ -352,6 +352,12 @@ PROBLEMS: Final[Mapping[str, ProblemText]] = {
             "Let the guard be the first decorator of the method, without method_decorator, or put it on the class, or add "
             "resource_server.middleware.AccessTokenMiddleware to MIDDLEWARE."
         ),
+    ),
+    "W009": ProblemText(
+        key="CLAIMS",
+        message="$place: CLAIMS names the claim $name, which looks like a path; a token has one claim of this whole name.",
+        meaning="a name in CLAIMS looks like a path into nested claims",
+        hint='For a nested claim write the JSON Pointer "$pointer". For one claim of this name write "$whole".',
     ),
     "W021": ProblemText(
         key="CACHE",

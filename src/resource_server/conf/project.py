@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from resource_server.conf.bound_tokens import client_certificate, dpop_nonce, report_lacking_settings
-from resource_server.conf.issuer import POLICY_KEYS, form_problem, is_dotted_path, parse_policy
+from resource_server.conf.issuer import POLICY_KEYS, form_problem, is_dotted_path, parse_policy, path_problems
 from resource_server.conf.networks import ca_file, http_hosts
 from resource_server.conf.problems import Problem, problem
 from resource_server.conf.reading import Reading, default_of
@@ -19,7 +19,7 @@ from resource_server.tokens.certificates import CertificateSource
 from resource_server.tokens.policy import Policy
 from resource_server.tokens.verifier import TOKEN_CACHE_SIZE
 
-__all__ = ["KEYS", "Config", "form_problems", "parse"]
+__all__ = ["KEYS", "Config", "claim_problems", "form_problems", "parse"]
 
 KEYS: Final = (
     *POLICY_KEYS,
@@ -112,6 +112,11 @@ def form_problems(settings: Mapping[Any, Any]) -> list[Problem]:
     """The warnings about listed issuers that do not have their provider's form, for settings that `parse` accepts."""
     found = (form_problem(entry, place) for place, entry in _entries(settings))
     return [each for each in found if each is not None]
+
+
+def claim_problems(settings: Mapping[Any, Any]) -> list[Problem]:
+    """The warnings about names in CLAIMS that look like a path, for settings that `parse` accepts."""
+    return [problem for place, entry in _entries(settings) for problem in path_problems(entry, place)]
 
 
 def _report_settings_of_one_issuer(reading: Reading) -> None:

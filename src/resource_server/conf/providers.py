@@ -223,8 +223,7 @@ _ALL: Final = (
         kind_claims=(("typ", "Bearer"),),
         bound_kinds=("DPoP",),
         access_token_claims=frozenset({"typ"}),
-        # Before version 25 an access token has the nonce too, and later by a mapper. An ID token has `typ` ID.
-        foreign_claims=FOREIGN_CLAIMS - {"nonce"},
+        # Before version 24 an access token can have the nonce too, and later by a mapper. An ID token has `typ` ID.
         is_machine=_is_keycloak_machine,
     ),
     Provider(

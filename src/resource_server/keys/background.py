@@ -9,10 +9,10 @@ import heapq
 import itertools
 import logging
 import threading
-import time
 from collections.abc import Callable
 from typing import TypeAlias
 
+from resource_server.clocks import steady
 from resource_server.forks import WeakMethod, on_fork, weak_method
 
 __all__ = ["Background", "Later", "background"]
@@ -44,7 +44,7 @@ class Background:
 
         Raises nothing. Does not promise the call: see above for forks and threads.
         """
-        entry = (time.monotonic() + seconds, next(self._numbers), weak_method(method))
+        entry = (steady() + seconds, next(self._numbers), weak_method(method))
         try:
             with self._changed:
                 heapq.heappush(self._calls, entry)
@@ -66,7 +66,7 @@ class Background:
         changed, calls, places = self._changed, self._calls, self._places
         while True:
             with changed:
-                while not calls or (pause := calls[0][0] - time.monotonic()) > 0:
+                while not calls or (pause := calls[0][0] - steady()) > 0:
                     changed.wait(pause if calls else None)
                 _due, number, method = heapq.heappop(calls)
             if method() is None:
@@ -80,7 +80,7 @@ class Background:
                 # No thread can be started now, as at the shutdown of the interpreter.
                 places.release()
                 with changed:
-                    heapq.heappush(calls, (time.monotonic() + AGAIN_SECONDS, number, method))
+                    heapq.heappush(calls, (steady() + AGAIN_SECONDS, number, method))
 
     def _call(self, method: WeakMethod, places: threading.BoundedSemaphore) -> None:
         try:

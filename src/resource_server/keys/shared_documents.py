@@ -17,6 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeGuard, TypeVar
 
+from resource_server.clocks import time_of_day
 from resource_server.errors import Unavailable
 from resource_server.forks import on_fork
 from resource_server.keys.deadline import within
@@ -78,7 +79,7 @@ class SharedDocuments:
     `secret` seals the entries: without it no entry can be made. `now` is in seconds since 1970.
     """
 
-    def __init__(self, fetch: Fetch, store: Store, *, secret: bytes, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, fetch: Fetch, store: Store, *, secret: bytes, now: Callable[[], float] = time_of_day) -> None:
         self._fetch = fetch
         self._store = store
         self._secret = secret

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, NoReturn, Self
 
-from resource_server.tokens.policy import ClaimNames, MachineRule, client_is_subject
+from resource_server.tokens.policy import ClaimNames, MachineRule, client_is_subject, without_nulls
 
 __all__ = ["AccessToken", "access_token"]
 
@@ -74,11 +74,13 @@ class AccessToken:
 
     @property
     def identity(self) -> str:
-        """64 hexadecimal digits that identify a person: a digest of (issuer, subject) (OpenID Connect Core section 5.7).
+        """64 hexadecimal digits that identify a person or a machine: a digest of (issuer, subject), another for each kind.
 
-        Short, without personal data, and distinct under any database collation.
+        A person whose subject is the name of a client is not that client (RFC 9068 section 5). Short, without personal
+        data, and distinct under any database collation.
         """
-        return hashlib.sha256(f"{len(self.issuer)}:{self.issuer}{self.subject}".encode()).hexdigest()
+        kind = "machine:" if self.is_machine else ""  # a person's starts with a digit
+        return hashlib.sha256(f"{kind}{len(self.issuer)}:{self.issuer}{self.subject}".encode()).hexdigest()
 
     def __repr__(self) -> str:
         return f"<AccessToken of {self.issuer}>"
@@ -105,29 +107,30 @@ def access_token(
 ) -> AccessToken:
     """The AccessToken of verified claims. It keeps the dict: the caller must not change it afterwards.
 
-    The claims must have passed `rules.judge` under the same names, and their signature `jws.verify_signature`.
+    The claims are those of the token itself. They must have passed `rules.judge` under the same names, and their signature `jws.verify_signature`.
     """
-    subject, audience = claims[claim_names.subject], claims[claim_names.audience]
-    scopes: str | list[str] = ""
+    named = claims if claim_names.are_plain else claim_names.resolve(claims)
+    subject, audience = named[claim_names.subject], named[claim_names.audience]
+    scopes: str | list[str] | None = None
     for name in claim_names.scope:
-        if name in claims:
-            scopes = claims[name]
+        if name in named and (scopes := named[name]) is not None:
             break
     client_id = None
     for name in claim_names.client_id:
-        if name in claims:
-            client_id = claims[name]
+        if name in named and (client_id := named[name]) is not None:
             break
+    present = without_nulls(claims) if None in claims.values() else claims
     return AccessToken(
         issuer=claims["iss"],
         subject=subject,
         audience=(audience,) if isinstance(audience, str) else tuple(audience),
-        scopes=_scopes(scopes),
+        scopes=_scopes(scopes or ""),
         client_id=client_id,
         issued_at=claims.get("iat"),
         expires_at=claims["exp"],
         claims=claims,
-        is_machine=is_machine(claims, subject, client_id),
+        is_machine=is_machine(present, subject, client_id)
+        or not (claim_names.are_plain or claim_names.has_subject(claims)),
     )
 
 

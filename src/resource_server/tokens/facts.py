@@ -53,6 +53,8 @@ def token_facts(
     if policy is not None:
         expected |= _expected(policy, issuer)
     header, claims = token.unverified_header, token.unverified_claims
+    if policy is not None:
+        claims = policy.claim_names.resolve(claims)
     named = (*((name, header) for name in MEMBERS[:3]), *((name, claims) for name in ("iss", audience, *_DATES)))
     return tuple(
         Fact(

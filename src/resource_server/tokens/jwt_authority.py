@@ -4,8 +4,7 @@ Cheap and pure checks come first, so that a hopeless token costs no fetch; the A
 else.
 """
 
-from collections.abc import Callable
-
+from resource_server.clocks import Clocks
 from resource_server.flow import Flow
 from resource_server.keys.key_set import VerificationKey
 from resource_server.stamp import Stamp
@@ -14,22 +13,18 @@ from resource_server.tokens.authority import Verdict
 from resource_server.tokens.credentials import Credentials
 from resource_server.tokens.issuers import Issuer, Issuers
 from resource_server.tokens.jws import UnverifiedToken, parse, verify_signature
-from resource_server.tokens.rules import claimed_issuer, judge, judge_claims
+from resource_server.tokens.rules import claimed_issuer, judge, judge_claims, named
 from resource_server.tokens.verified_tokens import MAX_AGE_SECONDS, entry_bytes
 
 __all__ = ["JWTAuthority"]
 
 
 class JWTAuthority:
-    """Verifies JWTs of the trusted issuers with the issuers' keys.
+    """Verifies JWTs of the trusted issuers with the issuers' keys."""
 
-    `now` is the time in seconds since 1970, `clock` a clock that never goes back.
-    """
-
-    def __init__(self, issuers: Issuers, *, now: Callable[[], float], clock: Callable[[], float]) -> None:
+    def __init__(self, issuers: Issuers, clocks: Clocks) -> None:
         self._issuers = issuers
-        self._now = now
-        self._clock = clock
+        self._clocks = clocks
 
     def known(self, credentials: Credentials, now: float) -> Verdict | None:
         """See `Authority.known`."""
@@ -45,13 +40,15 @@ class JWTAuthority:
         if verdict is not None:
             return verdict
         issuer = yield from self._issuers.find(claimed_issuer(token))
-        judge(token, issuer.policy, now)
+        policy = issuer.policy
+        judged = token if policy.claim_names.are_plain else named(token, policy)
+        judge(judged, policy, now)
         kid, algorithm = token.unverified_header.get("kid"), token.unverified_header["alg"]
         candidates = yield from issuer.keys.find(kid, algorithm)
         stamp = issuer.keys.stamp_of(candidates, kid, algorithm)
         # The fetch may have taken seconds, in which a token can expire.
-        now = self._now()
-        judge_claims(token, issuer.policy, now)
+        now = self._clocks.time()
+        judge_claims(judged, policy, now)
         return self._verdict(token, issuer, candidates, stamp, now)
 
     def _known(self, token: UnverifiedToken, now: float) -> Verdict | None:
@@ -59,11 +56,12 @@ class JWTAuthority:
         issuer = self._issuers.known(name) if isinstance(name, str) else None
         if issuer is None:
             return None
-        header, keys = token.unverified_header, issuer.keys
+        header, keys, policy = token.unverified_header, issuer.keys, issuer.policy
+        judged = token if policy.claim_names.are_plain else named(token, policy)
         if header is issuer.passed_header:
-            judge_claims(token, issuer.policy, now)
+            judge_claims(judged, policy, now)
         else:
-            judge(token, issuer.policy, now)
+            judge(judged, policy, now)
         # Read before the keys: if they are replaced from here on, the verdict's stamp is void.
         stamp = keys.stamp
         candidates = keys.known(header.get("kid"), header["alg"])
@@ -88,7 +86,7 @@ class JWTAuthority:
             policy=policy,
             not_before=now,
             expires_at=verified.expires_at + policy.clock_skew_seconds,
-            good_until=min(self._clock() + MAX_AGE_SECONDS, issuer.keys.ends_at, issuer.believed_until),
+            good_until=min(self._clocks.monotonic() + MAX_AGE_SECONDS, issuer.keys.ends_at, issuer.believed_until),
             stamp=stamp,
             is_bound="cnf" in claims or policy.dpop == "required",
             size=entry_bytes(token.payload, len(verified.scopes)),

@@ -2,9 +2,10 @@
 
 import base64
 import hmac
-import time
 from collections.abc import Callable
 from typing import Final
+
+from resource_server.clocks import time_of_day
 
 __all__ = ["NONCE_SECONDS", "Nonces"]
 
@@ -20,7 +21,7 @@ class Nonces:
     current one.
     """
 
-    def __init__(self, secret: bytes, *, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, secret: bytes, *, now: Callable[[], float] = time_of_day) -> None:
         self._secret = secret
         self._now = now
 

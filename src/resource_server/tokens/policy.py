@@ -1,10 +1,11 @@
 """The policy of one issuer: the settings that the rules judge its tokens by. Data only; `conf/issuer.py` makes it."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Final, TypeAlias
 
 from resource_server.keys.key_source import KeySource
+from resource_server.tokens.claim_paths import ClaimReader, claim_reader, is_pointer
 
 __all__ = [
     "ALGORITHMS",
@@ -15,6 +16,7 @@ __all__ = [
     "Policy",
     "client_is_subject",
     "media_type",
+    "without_nulls",
 ]
 
 # RFC 7518 section 3.1, RFC 8037, RFC 9864. Asymmetric only: a party that verifies with a shared secret can also sign.
@@ -39,7 +41,13 @@ SYMMETRIC_ALGORITHMS: Final = ("HS256", "HS384", "HS512")
 # event tokens (RFC 8417).
 FOREIGN_CLAIMS: Final = frozenset({"nonce", "at_hash", "c_hash", "s_hash", "events"})
 
-# Whether a token is a machine's, by its claims, its subject and its client.
+# Claims about a person and the person's sign-in: RFC 9068 section 2.2.1, OpenID Connect Core section 5.1, RFC 7662
+# section 2.2, and the names of Okta, Entra ID and AD FS. A client that gets a token for itself has none of them.
+_PERSON_CLAIMS: Final = frozenset(
+    {"auth_time", "amr", "nonce", "sid", "session_state", "email", "username", "uid", "upn"}
+)
+
+# Whether a token is a machine's, by its claims, its subject and its client. Claims that are null are left out.
 MachineRule: TypeAlias = Callable[[Mapping[str, Any], str, str | None], bool]
 
 
@@ -58,11 +66,18 @@ def media_type(typ: str) -> str:
     return name if "/" in short else short
 
 
+def without_nulls(claims: dict[str, Any]) -> dict[str, Any]:
+    """The claims that the token has: one that is null is absent."""
+    return {name: value for name, value in claims.items() if value is not None}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimNames:
     """The claims that hold subject, audience, scopes and client in an issuer's tokens (RFC 9068 section 2.2).
 
-    Of `scope` and `client_id` the first claim that the token has counts.
+    Each is a name or a JSON Pointer (`claim_paths.py`). Of `scope` and `client_id` the first claim that the token has
+    counts. `client_as_subject` are claims of the client: the first that the token has is the subject of a machine whose
+    token has no `subject`. Names that need no `resolve` are `are_plain`.
     """
 
     subject: str = "sub"
@@ -70,6 +85,46 @@ class ClaimNames:
     scope: tuple[str, ...] = ("scope", "scp")  # `scp` is Okta's and Entra ID's name for it
     # RFC 9068 section 2.2, OpenID Connect Core section 2, and the names of Okta and of Entra ID (version 1).
     client_id: tuple[str, ...] = ("client_id", "azp", "cid", "appid")
+    client_as_subject: tuple[str, ...] = ()
+    are_plain: bool = field(init=False)
+    _pointers: Mapping[str, ClaimReader] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # The subject of a person must never be read from a second claim: two people could have one identity.
+        if not set(self.client_as_subject) <= set(self.client_id):
+            raise ValueError(f"after the first, the subject is one of {', '.join(self.client_id) or 'no claims here'}")
+        values = (getattr(self, each.name) for each in fields(self) if each.init)
+        names = {name for value in values for name in ((value,) if isinstance(value, str) else value)}
+        pointers = {name: claim_reader(name) for name in names if is_pointer(name)}
+        object.__setattr__(self, "_pointers", pointers)
+        object.__setattr__(self, "are_plain", not pointers and not self.client_as_subject)
+
+    def resolve(self, claims: Mapping[str, Any]) -> dict[str, Any]:
+        """The claims with each value that a pointer leads to under the pointer as its name, and with a machine's subject.
+
+        Reads unverified claims too, and judges none.
+        """
+        resolved = {name: value for name, value in claims.items() if name not in self._pointers}
+        found = {name: read(claims) for name, read in self._pointers.items()}
+        resolved |= {name: value for name, value in found.items() if value is not None}
+        if self.client_as_subject and not self.has_subject(claims):
+            resolved.pop(self.subject, None)
+            client = _client_alone(without_nulls(resolved), self.client_as_subject)
+            if client is not None:
+                resolved[self.subject] = client
+        return resolved
+
+    def has_subject(self, claims: Mapping[str, Any]) -> bool:
+        """Whether the token has the claim `subject` itself."""
+        read = self._pointers.get(self.subject)
+        return (claims.get(self.subject) if read is None else read(claims)) is not None
+
+
+def _client_alone(claims: dict[str, Any], names: tuple[str, ...]) -> Any:
+    """The client of a token that names no person, else None."""
+    client = next((claims[name] for name in names if name in claims), None)
+    # The token of a person that lacks only the subject must not pass for one of its client.
+    return client if claims.get("sub", client) == client and _PERSON_CLAIMS.isdisjoint(claims) else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,11 +3,11 @@
 A bound token is worth nothing without its proof, so the proof is verified on each request, for a remembered token too.
 """
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
+from resource_server.clocks import time_of_day
 from resource_server.errors import InvalidToken, NonceNeeded, Unavailable
 from resource_server.flow import Blocking, Flow
 from resource_server.reasons import NonceReason, TokenReason, UnavailableReason
@@ -52,7 +52,7 @@ class ProofVerifier:
         used: UsedProofs | None = None,
         nonces: Nonces | None = None,
         needs_nonce: bool = False,
-        now: Callable[[], float] = time.time,
+        now: Callable[[], float] = time_of_day,
     ) -> None:
         self._used = used
         self._nonces = nonces

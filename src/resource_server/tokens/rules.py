@@ -2,20 +2,21 @@
 
 `RULES` is the one list: the rules of the header, then those of the claims. `judge` runs it until a rule refuses;
 `explain.py` runs all of it. A rule reads unverified values and only ever refuses, so the rules come before the key is
-looked for. A reason names a claim as the RFC does, whatever the policy calls it.
+looked for. A reason names a claim as the RFC does, whatever the policy calls it. An optional claim that is null is
+absent, and a claim that no rule needs is not judged.
 """
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 
 from resource_server.errors import InvalidToken
 from resource_server.reasons import TokenReason
 from resource_server.tokens.jws import UnverifiedToken
-from resource_server.tokens.policy import Policy, media_type
+from resource_server.tokens.policy import Policy, media_type, without_nulls
 
-__all__ = ["RULES", "Rule", "claimed_issuer", "judge", "judge_claims"]
+__all__ = ["RULES", "Rule", "claimed_issuer", "judge", "judge_claims", "named"]
 
 MAX_KID_CHARACTERS = 512
 # OpenID Connect Core section 2: a subject has at most 255 characters.
@@ -54,8 +55,8 @@ class Rule:
 def judge(token: UnverifiedToken, policy: Policy, now: float) -> None:
     """Refuse a token that the policy cannot accept, whatever its signature. `now` is in seconds since 1970.
 
-    Raises InvalidToken with the reason of the first rule that refuses. Does not verify the signature or a proof, and
-    does not judge scopes.
+    If the policy's claim names are not plain, the token is one that `named` returned. Raises InvalidToken with the
+    reason of the first rule that refuses. Does not verify the signature or a proof, and does not judge scopes.
     """
     for check in _HEADER_CHECKS:
         check(token, policy, now)
@@ -66,6 +67,11 @@ def judge_claims(token: UnverifiedToken, policy: Policy, now: float) -> None:
     """`judge` without the rules of the header, for a token whose header has passed under this policy."""
     for check in _CLAIM_CHECKS:
         check(token, policy, now)
+
+
+def named(token: UnverifiedToken, policy: Policy) -> UnverifiedToken:
+    """The token with each claim under the policy's name for it, as the rules read it."""
+    return replace(token, unverified_claims=policy.claim_names.resolve(token.unverified_claims))
 
 
 def claimed_issuer(token: UnverifiedToken) -> str:
@@ -127,6 +133,8 @@ def _not_before(token: UnverifiedToken, policy: Policy, now: float) -> None:
     if "nbf" not in claims:
         return
     starts_at = claims["nbf"]
+    if starts_at is None:
+        return
     if type(starts_at) not in _NUMBERS or not 0 <= starts_at <= MAX_DATE:
         raise InvalidToken(TokenReason.NBF_MALFORMED)
     if now < starts_at - policy.clock_skew_seconds:
@@ -138,6 +146,8 @@ def _issued_at(token: UnverifiedToken, policy: Policy, now: float) -> None:
     if "iat" not in claims:
         return
     issued_at = claims["iat"]
+    if issued_at is None:
+        return
     if type(issued_at) not in _NUMBERS or not 0 <= issued_at <= MAX_DATE:
         raise InvalidToken(TokenReason.IAT_MALFORMED)
     if now < issued_at - policy.clock_skew_seconds:
@@ -171,21 +181,19 @@ def _subject(token: UnverifiedToken, policy: Policy, now: float) -> None:
 def _client_id(token: UnverifiedToken, policy: Policy, now: float) -> None:
     claims = token.unverified_claims
     for name in policy.claim_names.client_id:
-        if name in claims and not _is_printable(claims[name]):
-            raise InvalidToken(TokenReason.CLIENT_ID_MALFORMED)
-
-
-def _token_id(token: UnverifiedToken, policy: Policy, now: float) -> None:
-    claims = token.unverified_claims
-    if "jti" in claims and not _is_printable(claims["jti"]):
-        raise InvalidToken(TokenReason.JTI_MALFORMED)
+        if name in claims and (client_id := claims[name]) is not None:
+            if not _is_printable(client_id):
+                raise InvalidToken(TokenReason.CLIENT_ID_MALFORMED)
+            return  # the others do not count
 
 
 def _scope(token: UnverifiedToken, policy: Policy, now: float) -> None:
     claims = token.unverified_claims
     for name in policy.claim_names.scope:
-        if name in claims and not (isinstance(claims[name], str) or _is_strings(claims[name])):
-            raise InvalidToken(TokenReason.SCOPE_MALFORMED)
+        if name in claims and (scopes := claims[name]) is not None:
+            if not (isinstance(scopes, str) or _is_strings(scopes)):
+                raise InvalidToken(TokenReason.SCOPE_MALFORMED)
+            return  # as above
 
 
 def _kind(token: UnverifiedToken, policy: Policy, now: float) -> None:
@@ -193,12 +201,14 @@ def _kind(token: UnverifiedToken, policy: Policy, now: float) -> None:
     if token.unverified_header.get("typ") == "at+jwt" or _media_type(token) != "jwt":
         return
     claims = token.unverified_claims
-    if not policy.foreign_claims.isdisjoint(claims):
+    if None in claims.values():
+        claims = without_nulls(claims)
+    if not policy.foreign_claims.isdisjoint(claims) and _is_foreign(claims, policy):
         raise InvalidToken(TokenReason.NOT_AN_ACCESS_TOKEN)
     if policy.access_token_claims and policy.access_token_claims.isdisjoint(claims):
         raise InvalidToken(TokenReason.NOT_AN_ACCESS_TOKEN)
     for name, kind in policy.kind_claims:
-        if claims.get(name, kind) != kind and not ("cnf" in claims and claims[name] in policy.bound_kinds):
+        if not _is_kind(claims, name, kind, policy):
             raise InvalidToken(TokenReason.NOT_AN_ACCESS_TOKEN)
     if policy.machines_only and not _is_machine(claims, policy):
         raise InvalidToken(TokenReason.NOT_AN_ACCESS_TOKEN)
@@ -236,7 +246,6 @@ RULES: Final = (
     Rule(name="audience", source="RFC 7519 section 4.1.3, RFC 9068 section 4", check=_audience),
     Rule(name="subject", source="RFC 9068 section 2.2", check=_subject),
     Rule(name="client", source="RFC 9068 section 2.2", check=_client_id),
-    Rule(name="token identifier", source="RFC 7519 section 4.1.7", check=_token_id),
     Rule(name="scope", source="RFC 9068 section 2.2.3", check=_scope),
     Rule(name="kind of token", source="RFC 8725 section 3.12", check=_kind),
     Rule(name="confirmation", source="RFC 7800 section 3", check=_confirmation),
@@ -249,6 +258,20 @@ def _media_type(token: UnverifiedToken) -> str:
     # RFC 7519 section 5.1: `typ` is optional.
     typ = token.unverified_header.get("typ", "jwt")
     return media_type(typ) if isinstance(typ, str) else ""
+
+
+def _is_kind(claims: dict[str, Any], name: str, kind: str | None, policy: Policy) -> bool:
+    found = claims.get(name, kind)
+    return found == kind or ("cnf" in claims and found in policy.bound_kinds)
+
+
+def _is_foreign(claims: dict[str, Any], policy: Policy) -> bool:
+    # An issuer that says in the token what it is may add the nonce to its access tokens, as Keycloak does.
+    names_its_kind = any(
+        kind is not None and name in claims and _is_kind(claims, name, kind, policy)
+        for name, kind in policy.kind_claims
+    )
+    return not names_its_kind or policy.foreign_claims.intersection(claims) != {"nonce"}
 
 
 def _is_machine(claims: dict[str, Any], policy: Policy) -> bool:

@@ -6,10 +6,10 @@ A store that gives no clear answer is a failure, never a yes.
 import hashlib
 import secrets
 import threading
-import time
 from collections.abc import Callable
 from typing import Final, Protocol
 
+from resource_server.clocks import steady
 from resource_server.errors import InvalidProof, Unavailable
 from resource_server.forks import on_fork
 from resource_server.reasons import ProofReason, UnavailableReason
@@ -40,7 +40,7 @@ class ProofStore(Protocol):
 class UsedProofs:
     """Accepts each proof once. `clock` is a clock that never goes back. Calls block, for as long as the store takes."""
 
-    def __init__(self, store: ProofStore, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, store: ProofStore, *, clock: Callable[[], float] = steady) -> None:
         self._store = store
         self._clock = clock
         self._lock = threading.Lock()

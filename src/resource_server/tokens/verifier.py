@@ -2,7 +2,9 @@
 
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
+from resource_server.clocks import Clocks, steady, time_of_day
 from resource_server.flow import Flow
 from resource_server.keys.background import Later, background
 from resource_server.keys.document import Fetch
@@ -27,14 +29,21 @@ def _ignore(_event: KeyEvent) -> None:
     return None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _GivenClocks:
+    time: Callable[[], float]
+    monotonic: Callable[[], float]
+
+
 class Verifier:
     """Verifies access tokens of the given issuers. Threads may share one; nothing is fetched when it is made.
 
     `policies` are always trusted, `policy_of` is asked for other issuers. `token_cache` is how many verified tokens
     are remembered, 0 for none; `remembers` says whether any are. `fetch` brings documents, `now` is the time in
-    seconds since 1970, `clock` a clock that never goes back, `later` makes calls in the background, and `on_event` is
-    called with what happens to keys, in the thread in which it happens. `opaque` finds the authority for a token that
-    is not a JWT. `proofs` verifies the proofs of bound tokens; by default it knows no store, and accepts no DPoP.
+    seconds since 1970, `clock` a clock that never goes back (None: those of `time`, as they are at the call), `later`
+    makes calls in the background, and `on_event` is called with what happens to keys, in the thread in which it
+    happens. `opaque` finds the authority for a token that is not a JWT. `proofs` verifies the proofs of bound tokens; by
+    default it knows no store, and accepts no DPoP.
     """
 
     def __init__(
@@ -44,44 +53,47 @@ class Verifier:
         policy_of: PolicyOf | None = None,
         token_cache: int = TOKEN_CACHE_SIZE,
         fetch: Fetch = fetch,
-        now: Callable[[], float] = time.time,
-        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] | None = None,
+        clock: Callable[[], float] | None = None,
         later: Later = background.later,
         on_event: Callable[[KeyEvent], None] = _ignore,
         opaque: OpaqueAuthority | None = None,
         proofs: ProofVerifier | None = None,
     ) -> None:
-        self._now = now
-        self._clock = clock
-        self._seen = VerifiedTokens(token_cache) if token_cache else None
-        self.remembers = self._seen is not None
+        # The module itself costs no call of ours.
+        clocks: Clocks = time
+        if now is not None or clock is not None:
+            clocks = _GivenClocks(time=now or time_of_day, monotonic=clock or steady)
+        self._clocks = clocks
+        self._seen = VerifiedTokens(token_cache or 1)  # not used unless `remembers`
+        self.remembers = token_cache > 0
         self._issuers = Issuers(
             policies,
             policy_of=policy_of,
             keys_of=lambda policy: IssuerKeys(
-                policy.key_source, fetch=fetch, clock=clock, later=later, on_event=on_event
+                policy.key_source, fetch=fetch, clock=clock or steady, later=later, on_event=on_event
             ),
-            clock=clock,
+            clock=clock or steady,
         )
-        self._jwt = JWTAuthority(self._issuers, now=now, clock=clock)
+        self._jwt = JWTAuthority(self._issuers, clocks)
         self._opaque = opaque
-        self._proofs = proofs or ProofVerifier(now=now)
+        self._proofs = proofs or ProofVerifier(now=now or time_of_day)
 
     def recall(self, key: bytes) -> Verdict | None:
         """The verdict on the token with this digest, if it passed less than a minute ago and would pass now; else None.
 
         A bound token (`is_bound`) needs its proof besides: give the verdict to `verify`.
         """
-        return None if self._seen is None else self._seen.get(key, self._now(), self._clock())
+        return self._seen.get(key, self._clocks.time(), self._clocks.monotonic())
 
     def known(self, credentials: Credentials, key: bytes = b"") -> Verdict | None:
         """The result of `verify` for a token that is not remembered, if it needs no I/O, else None.
 
         A bound token (`is_bound`) needs its proof besides, as in `recall`. Raises what `verify` raises.
         """
-        verdict = self._authority(credentials).known(credentials, self._now())
-        if verdict is not None and not verdict.is_bound and self._seen is not None:
-            self._seen.add(key or digest(credentials.unverified_token), verdict, self._clock())
+        verdict = self._authority(credentials).known(credentials, self._clocks.time())
+        if verdict is not None and self.remembers and not verdict.is_bound:
+            self._seen.add(key or digest(credentials.unverified_token), verdict, self._clocks.monotonic())
         return verdict
 
     def verify(
@@ -97,18 +109,18 @@ class Verifier:
         `facts` are what a proof of the token is verified against. Raises InvalidToken, InvalidProof, NonceNeeded, or
         Unavailable if no verdict was reached. Does not judge scopes.
         """
-        if self._seen is not None and not key:
+        if self.remembers and not key:
             key = digest(credentials.unverified_token)
             verdict = self.recall(key)
         is_new = verdict is None
         if verdict is None:
-            verdict = yield from self._authority(credentials).verify(credentials, self._now())
+            verdict = yield from self._authority(credentials).verify(credentials, self._clocks.time())
         if verdict.is_bound or credentials.is_dpop:
             yield from self._proofs.verify(verdict, credentials, facts)
             # A verdict of `known` on a bound token is kept only now.
             is_new = is_new or self.recall(key) is None
-        if is_new and self._seen is not None:
-            self._seen.add(key, verdict, self._clock())
+        if is_new and self.remembers:
+            self._seen.add(key, verdict, self._clocks.monotonic())
         return verdict
 
     def _authority(self, credentials: Credentials) -> Authority:

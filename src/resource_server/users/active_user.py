@@ -42,7 +42,8 @@ class UserFinder:
         fails. Other errors of `find` are raised as they are.
         """
         try:
-            user = self._find(token)
+            find, rows = self.find, self.rows
+            user = find(token) if rows is None else rows.read(token.issuer, token.subject, lambda: find(token))
             if user is None:
                 raise InvalidToken(TokenReason.USER_UNKNOWN)
             # Inside this block: a lazy object or a deferred field is read from the database now.
@@ -55,11 +56,6 @@ class UserFinder:
             _discard_failed_connections()
             raise Unavailable(UnavailableReason.USER_LOOKUP_FAILED) from None
         return user
-
-    def _find(self, token: AccessToken) -> Any:
-        if self.rows is None:
-            return self.find(token)
-        return self.rows.read(token.issuer, token.subject, lambda: self.find(token))
 
 
 def remembered_user(token: AccessToken, finder: UserFinder | None) -> Any:

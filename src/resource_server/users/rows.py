@@ -19,9 +19,9 @@ from uuid import UUID
 
 from django.db import connections
 from django.db.models import Model
-from django.db.models.base import ModelState
 
 from resource_server.forks import on_fork
+from resource_server.instances import instance, is_plain
 
 __all__ = ["MAX_ROWS", "UserRows"]
 
@@ -39,19 +39,12 @@ class _Row:
     database: str
     values: Mapping[str, Any]
     is_changeable: bool
-    is_plain: bool  # the model leaves `__init__` and `from_db` to Django
+    is_plain: bool
     until: float
 
     def instance(self) -> Any:
         values = copy.deepcopy(self.values) if self.is_changeable else self.values
-        if not self.is_plain:
-            return self.model.from_db(self.database, tuple(values), tuple(values.values()))
-        # Without `__init__`, which takes four times as long. Django does so when it loads a pickle.
-        user = self.model.__new__(self.model)
-        user.__dict__.update(values)
-        state = user._state = ModelState()
-        state.adding, state.db = False, self.database
-        return user
+        return instance(self.model, self.is_plain, self.database, values)
 
 
 class UserRows:
@@ -115,7 +108,7 @@ def _row(user: object, until: float) -> _Row | None:
             database=user._state.db,
             values=copy.deepcopy(values) if is_changeable else values,
             is_changeable=is_changeable,
-            is_plain=_is_plain(type(user)),
+            is_plain=is_plain(type(user)),
             until=until,
         )
         again = row.instance()
@@ -123,7 +116,3 @@ def _row(user: object, until: float) -> _Row | None:
         return None
     # Attributes that the manager added, such as an annotation, are not in the row.
     return row if user.__dict__.keys() <= again.__dict__.keys() else None
-
-
-def _is_plain(model: Any) -> bool:
-    return model.__init__ is Model.__init__ and model.from_db.__func__ is Model.from_db.__func__  # type: ignore[attr-defined] # a class method's

@@ -1,0 +1,57 @@
+"""The name of a claim, or its place in nested claims as a JSON Pointer (RFC 6901) -> the claim's value.
+
+A name that starts with a slash is a pointer: `/realm_access/roles` is the member `roles` of the claim `realm_access`.
+Any other name is one claim, taken whole, also with slashes or dots in it: `https://example.com/roles`.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, Final, TypeAlias
+
+__all__ = ["ClaimReader", "claim_reader", "is_pointer"]
+
+# The value of one claim; None if the token does not have it, or has null there.
+ClaimReader: TypeAlias = Callable[[Mapping[str, Any]], Any]
+
+# RFC 6901 section 3: a tilde stands before 0 or 1 alone.
+_POINTER: Final = re.compile(r"(?:/(?:[^/~]|~[01])*)+")
+# RFC 6901 section 4: no leading zeros. No list of a token has more members than seven digits can count.
+_INDEX: Final = re.compile(r"0|[1-9][0-9]{0,6}")
+
+
+def is_pointer(name: str) -> bool:
+    """Whether the name of a claim is a JSON Pointer."""
+    return name.startswith("/")
+
+
+def claim_reader(name: str) -> ClaimReader:
+    """The function that reads a claim: by its name, or by a JSON Pointer, which is compiled here once.
+
+    The function returns None for a claim that is absent or null, and for a pointer that leads through a value that is
+    neither an object nor a list. It raises nothing and judges no value. Raises ValueError for a name that starts with a
+    slash and is not a JSON Pointer.
+    """
+    if not is_pointer(name):
+        return partial(_member, name)
+    if _POINTER.fullmatch(name) is None:
+        raise ValueError("a name that starts with a slash is a JSON Pointer, in which ~ stands as ~0 and / as ~1")
+    # RFC 6901 section 4: ~1 before ~0, or ~01 would become a slash.
+    steps = (step.replace("~1", "/").replace("~0", "~") for step in name[1:].split("/"))
+    return partial(_at, tuple(steps))
+
+
+def _member(name: str, claims: Mapping[str, Any]) -> Any:
+    return claims.get(name)
+
+
+def _at(steps: tuple[str, ...], claims: Mapping[str, Any]) -> Any:
+    value: Any = claims
+    for step in steps:
+        if isinstance(value, Mapping):
+            value = value.get(step)
+        elif isinstance(value, list | tuple) and _INDEX.fullmatch(step) and int(step) < len(value):
+            value = value[int(step)]
+        else:
+            return None
+    return value
