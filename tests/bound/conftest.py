@@ -60,7 +60,7 @@ class Api:
 
     def get(self, headers, *, remote="127.0.0.1"):
         if isinstance(self.client, AsyncClient):
-            self.client.defaults["client"] = (remote, 1)
+            self.client.remote = remote
             return async_to_sync(self.client.get)(self.path, headers=headers)
         return self.client.get(self.path, headers=headers, REMOTE_ADDR=remote)
 
@@ -70,9 +70,18 @@ class Api:
         return self.get(self.headers(token, **claims))
 
 
+class RemoteClient(AsyncClient):
+    """Under ASGI, from the address `remote`."""
+
+    remote = "127.0.0.1"
+
+    def _base_scope(self, **request):
+        return {**super()._base_scope(**request), "client": [self.remote, 1]}
+
+
 @pytest.fixture(params=["WSGI", "ASGI"])
 def client(request):
-    return (Client if request.param == "WSGI" else AsyncClient)(raise_request_exception=False)
+    return (Client if request.param == "WSGI" else RemoteClient)(raise_request_exception=False)
 
 
 @pytest.fixture(params=EDGES)
