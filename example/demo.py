@@ -341,7 +341,7 @@ def run(stop: threading.Event, servers: list[Server]) -> None:
     say("A call with the token of a person, who signs in at the issuer first:")
     say(f'curl -i http://{HOST}:{port}/api/private-scoped -H "Authorization: Bearer {person}"')
     say()
-    # The last step: a password that nobody reads would be lost.
+    # The last step: a password that is not shown would be lost.
     password = new_admin()
     known = f"password {password}" if password else "with its password of before; manage.py changepassword sets another"
     say(f"The page     http://{HOST}:{port}/")

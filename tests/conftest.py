@@ -8,14 +8,17 @@ import sys
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import psycopg
+import pymysql
 import pytest
 import redis
 from psycopg import sql
 from tests.lacking import lacking
 
 POSTGRES_URL = os.environ.get("POSTGRES_URL", "postgresql://postgres@127.0.0.1:5432/postgres")
+MARIADB_URL = os.environ.get("MARIADB_URL", "mysql://root@127.0.0.1:3306")
 REDIS_URL = os.environ.get("REDIS_URL", "redis://127.0.0.1:6379")
 
 _refused_connections: list[str] = []
@@ -81,6 +84,26 @@ def postgres_url() -> Iterator[str]:
             yield f"{POSTGRES_URL.rpartition('/')[0]}/{name}"
         finally:
             server.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture(scope="module")
+def mariadb_url() -> Iterator[str]:
+    """URL of a fresh MariaDB database, dropped after the module. Django's backend for MySQL finds PyMySQL."""
+    pymysql.install_as_MySQLdb()
+    url = urlsplit(MARIADB_URL)
+    try:
+        server = pymysql.connect(
+            host=url.hostname, port=url.port or 3306, user=url.username, password=url.password or "", connect_timeout=5
+        )
+    except pymysql.err.MySQLError:
+        lacking("no MariaDB answers at MARIADB_URL (default: 127.0.0.1:3306, user root, no password)")
+    name = f"resource_server_test_{uuid.uuid4().hex}"
+    with server, server.cursor() as cursor:
+        cursor.execute(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
+        try:
+            yield f"{MARIADB_URL.rstrip('/')}/{name}"
+        finally:
+            cursor.execute(f"DROP DATABASE {name}")
 
 
 @pytest.fixture(scope="module")

@@ -239,10 +239,10 @@ def test_settings_at_the_top_are_those_of_every_issuer_that_has_no_other(views):
     }  # fmt: skip
     first, second = (issuer.policy for issuer in server.current().verifier.issuers)
     assert (first.audience, first.algorithms, first.token_types) == (("https://api.test/",), ("ES256",), ("jwt",))
-    assert (first.clock_skew_seconds, first.key_source.stale_seconds, first.users) == (5, 60, f"{HERE}.employee")
+    assert (first.clock_skew_seconds, first.key_source.stale_seconds, first.users.find) == (5, 60, f"{HERE}.employee")
     assert first.claim_names.scope == ("permissions",)
     assert (second.audience, second.algorithms, second.token_types) == (("other",), ("HS256",), ("at+jwt",))
-    assert (second.clock_skew_seconds, second.key_source.stale_seconds, second.users) == (0, 0, "token")
+    assert (second.clock_skew_seconds, second.key_source.stale_seconds, second.users.find) == (0, 0, "token")
     assert second.claim_names.scope == ("scope", "scp")
 
 

@@ -1,4 +1,4 @@
-"""System checks of the settings: the errors E001 to E033, and the warnings W002 to W004 and W009.
+"""System checks of the settings: the errors E001 to E035, and the warnings W002 to W004, W009 and W010.
 
 Importing this module registers them, and with them the checks of views and middleware in `view_checks.py`. Their texts
 are in `conf/problems.py`. Nothing is fetched: the result does not depend on whether an issuer is up.
@@ -9,17 +9,23 @@ from typing import Any
 
 from django.apps import AppConfig
 from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.core import checks
 
 import resource_server.view_checks  # noqa: F401 - registers by being imported
 from resource_server.conf.problems import problem
 from resource_server.conf.project import claim_problems, form_problems
+from resource_server.conf.reading import Reading
+from resource_server.conf.users import users_of
 from resource_server.server import configure
+from resource_server.tokens.user_source import UserSource
+from resource_server.users.unfilled_fields import unfilled_fields
 
 __all__ = [
     "check_claim_paths",
     "check_issuer_form",
     "check_lookup_of_several_issuers",
+    "check_provisioned_fields",
     "check_settings",
     "check_shared_cache",
 ]
@@ -27,7 +33,7 @@ __all__ = [
 
 @checks.register()
 def check_settings(app_configs: Sequence[AppConfig] | None = None, **_: Any) -> list[checks.CheckMessage]:
-    """E001 to E033: RESOURCE_SERVER, each problem by itself."""
+    """E001 to E035: RESOURCE_SERVER, each problem by itself."""
     _server, problems = configure()
     return [each.check_message() for each in problems]
 
@@ -67,7 +73,27 @@ def check_lookup_of_several_issuers(
     issuers = resource_server.get("ISSUERS") if isinstance(resource_server, Mapping) else None
     common = resource_server.get("USERS") if isinstance(resource_server, Mapping) else None
     entries = issuers if isinstance(issuers, list | tuple) else ()
-    by_lookup = [entry for entry in entries if isinstance(entry, Mapping) and entry.get("USERS", common) == "lookup"]
-    if len(by_lookup) < 2 and not (isinstance(issuers, str) and common == "lookup"):
+    sources = [_source(entry.get("USERS", common)) for entry in entries if isinstance(entry, Mapping)]
+    # Two issuers may find users in two fields.
+    fields = [source.field for source in sources if source.find == "lookup"]
+    if len(set(fields)) == len(fields) and not (isinstance(issuers, str) and _source(common).find == "lookup"):
         return []
     return [problem("W004").check_message()]
+
+
+@checks.register()
+def check_provisioned_fields(app_configs: Sequence[AppConfig] | None = None, **_: Any) -> list[checks.CheckMessage]:
+    """W010: USERS is provision, and the user model has a required or unique field that nothing fills."""
+    server, _problems = configure()
+    if server is None:
+        return []
+    filled_fields = [source.field for source in server.finders if source.find == "provision" and source.create is None]
+    unfilled = sorted({name for field in filled_fields for name in unfilled_fields(get_user_model(), field)})
+    if not unfilled:
+        return []
+    model = get_user_model()._meta.label
+    return [problem("W010", model=model, fields=", ".join(unfilled)).check_message()]
+
+
+def _source(users: object) -> UserSource:
+    return UserSource() if users is None else users_of(Reading(settings={"USERS": users}))

@@ -164,13 +164,14 @@ def _verify_signature(steps: _Steps, issuer: Issuer, unverified: UnverifiedToken
 def _find_user(server: ResourceServer, verdict: Verdict) -> Any:
     policy, token = verdict.policy, verdict.token
     finder = server.finders[policy.users]
-    if finder is not None and policy.users == "provision":
-        finder = UserFinder(find=partial(_provisioned, finder))
+    if finder is not None:
+        look = partial(_provisioned, finder.look) if policy.users.find == "provision" else finder.look
+        finder = UserFinder(find=look, look=look)
     return run(find_user(token, finder))
 
 
-def _provisioned(finder: UserFinder, token: AccessToken) -> Any:
+def _provisioned(look: Callable[[AccessToken], Any], token: AccessToken) -> Any:
     # An explanation must not make the user, as the first request does. A TokenUser stands for the user to come.
     from resource_server.accounts.models import Account  # a model, so not before the apps are ready
 
-    return finder.find(token) if Account.objects.filter(identity=token.identity).exists() else TokenUser(token)
+    return look(token) if Account.objects.filter(identity=token.identity).exists() else TokenUser(token)

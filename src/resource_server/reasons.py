@@ -277,6 +277,15 @@ class TokenReason(Reason):
         "`USERS` found no user for `sub`. With `lookup`, a user's username must equal `sub`.",
     )
     USER_INACTIVE = ("user_inactive", "user is inactive", "The user was deactivated in this project.")
+    USER_NOT_STORABLE = (
+        "user_not_storable",
+        "user cannot be stored with the values of this token",
+        (
+            "The database or the user model refuses a value that comes from the token: a `sub` that the column's character set "
+            "cannot hold, an address that another user has, a field without a value. The log names the cause. `CREATE` and "
+            "`UPDATE` in `USERS` choose the values."
+        ),
+    )
 
 
 class ProofReason(Reason):

@@ -19,7 +19,8 @@ from resource_server.conf import project as conf
 from resource_server.conf.issuers_function import invalid, issuers_function
 from resource_server.conf.networks import is_development
 from resource_server.conf.problems import Problem, problem
-from resource_server.conf.reading import default_of
+from resource_server.conf.reading import Reading, default_of
+from resource_server.conf.users import users_of
 from resource_server.errors import Unavailable
 from resource_server.forks import on_fork
 from resource_server.key_events import report
@@ -28,9 +29,9 @@ from resource_server.keys.http import fetch
 from resource_server.request_facts import RequestReader
 from resource_server.shared_cache import RequestCache, shared_documents
 from resource_server.tokens.nonces import Nonces
-from resource_server.tokens.policy import Policy
 from resource_server.tokens.proofs import ProofVerifier
 from resource_server.tokens.used_proofs import UsedProofs
+from resource_server.tokens.user_source import UserSource
 from resource_server.tokens.verifier import Verifier
 from resource_server.users.active_user import UserFinder
 from resource_server.users.finders import UserFinders
@@ -43,7 +44,7 @@ class ResourceServer:
     """The parts that the settings describe. `finders` has one finder for each value of USERS, None for `token`."""
 
     verifier: Verifier
-    finders: Mapping[str, UserFinder | None]
+    finders: Mapping[UserSource, UserFinder | None]
     reader: RequestReader
     realm: str
 
@@ -72,7 +73,9 @@ def configure() -> tuple[ResourceServer | None, list[Problem]]:
         problems += finders.add(policy.users)
     policy_of = None
     if config.issuers_function is not None:
-        problems += finders.add(str(config.common.get("USERS", default_of(Policy, "users"))))
+        common = Reading(settings=config.common)
+        source = users_of(common)
+        problems += common.problems or finders.add(source)
         policy_of, found = issuers_function(
             config.issuers_function, config.common, finders.add, debug=debug, http_hosts=config.http_hosts
         )

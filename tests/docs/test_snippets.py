@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pytest
 from django.conf import settings
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 from django.core.exceptions import ObjectDoesNotExist, PermissionDenied
 from django.db.models import F
 from django.http import HttpResponse
@@ -47,6 +47,7 @@ def request_with(issuer):
 MARKS = [
     "def settings_of",
     "def user_of",
+    "def new_fields",
     "# scopes from Auth0",
     "# Keycloak in Docker",
     "# scopes from Keycloak",
@@ -111,6 +112,22 @@ def test_the_function_for_users_finds_users(request_with, issuer, monkeypatch):
         with pytest.raises(AuthorizationError) as refused:
             authenticate(request_with(sub="auth0|eve"))
         assert refused.value.reason == "user_unknown"
+
+
+@pytest.mark.django_db
+def test_the_fields_and_groups_of_users_come_from_the_token(request_with, issuer, monkeypatch):
+    names = run("def new_fields")
+    people = ModuleType("mysite.people")
+    people.new_fields, people.current_fields = names["new_fields"], names["current_fields"]
+    monkeypatch.setitem(sys.modules, "mysite", ModuleType("mysite"))
+    monkeypatch.setitem(sys.modules, "mysite.people", people)
+    Group.objects.create(name="Editors")
+
+    with override_settings(RESOURCE_SERVER=issuer.settings(USERS=names["RESOURCE_SERVER"]["USERS"])):
+        request = request_with(email="ada@example.com", given_name="Ada", realm_access={"roles": ["editor"]})
+        user, _token = authenticate(request)
+    assert (user.email, user.first_name) == ("ada@example.com", "Ada")
+    assert [group.name for group in user.groups.all()] == ["Editors"]
 
 
 def test_the_scopes_from_permissions_are_read():

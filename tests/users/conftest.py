@@ -23,6 +23,16 @@ from resource_server.testing import FakeIssuer
 Request: TypeAlias = Callable[..., HttpResponse]
 Receiver: TypeAlias = Callable[..., object]
 
+# Engine of Django -> the fixture of a fresh database, the usual port, and what empties the database.
+SERVERS = {
+    "postgresql": ("postgres_url", 5432, ["DROP SCHEMA public CASCADE", "CREATE SCHEMA public"]),
+    "mysql": (
+        "mariadb_url",
+        3306,
+        ["DROP DATABASE {name}", "CREATE DATABASE {name} CHARACTER SET utf8mb4", "USE {name}"],
+    ),
+}
+
 
 @pytest.fixture
 def issuer(settings: Settings) -> Iterator[FakeIssuer]:
@@ -35,10 +45,10 @@ def issuer(settings: Settings) -> Iterator[FakeIssuer]:
 
 
 @pytest.fixture
-def users_are(issuer: FakeIssuer, settings: Settings) -> Callable[[str], None]:
+def users_are(issuer: FakeIssuer, settings: Settings) -> Callable[[str | dict[str, Any]], None]:
     """Sets USERS."""
 
-    def change(users: str) -> None:
+    def change(users: str | dict[str, Any]) -> None:
         settings.RESOURCE_SERVER = issuer.settings(USERS=users)
 
     return change
@@ -87,7 +97,7 @@ def on_provisioned() -> Iterator[Callable[[Receiver], None]]:
 def add_database(
     request: pytest.FixtureRequest, tmp_path: Path, django_db_blocker: DjangoDbBlocker
 ) -> Iterator[Callable[..., str]]:
-    """Adds a real database under an alias, with the tables of users and accounts: a file of SQLite, or PostgreSQL.
+    """Adds a real database under an alias, with the tables of users and accounts: SQLite, PostgreSQL or MariaDB.
 
     Nothing is undone between statements: transactions are committed.
     """
@@ -95,16 +105,18 @@ def add_database(
 
     def add(alias: str, engine: str = "sqlite3", **options: Any) -> str:
         database = {"ENGINE": f"django.db.backends.{engine}", "NAME": tmp_path / f"{alias}.sqlite3", **options}
-        if engine == "postgresql":
-            url = urlsplit(request.getfixturevalue("postgres_url"))
+        if engine in SERVERS:
+            fixture, port, _sql = SERVERS[engine]
+            url = urlsplit(request.getfixturevalue(fixture))
             database |= {"NAME": url.path[1:], "USER": url.username or "", "PASSWORD": url.password or ""}
-            database |= {"HOST": url.hostname or "", "PORT": str(url.port or 5432)}
+            database |= {"HOST": url.hostname or "", "PORT": str(url.port or port)}
         connections.settings[alias] = connections.configure_settings({"default": {}, alias: database})[alias]
         added.append(alias)
         connection = connections[alias]
-        if engine == "postgresql":
+        if engine in SERVERS:
             with connection.cursor() as cursor:
-                cursor.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+                for statement in SERVERS[engine][2]:
+                    cursor.execute(statement.format(name=database["NAME"]))
         with connection.schema_editor() as editor:
             for model in (ContentType, Permission, Group, User, LogEntry, Account):
                 editor.create_model(model)

@@ -15,8 +15,9 @@ from django.utils import timezone
 from tests.users import people
 from tests.users.people import COMPILED, Office
 
-from resource_server import authentication, compiled_query, flow
-from resource_server.compiled_query import MOST, matching
+from resource_server import authentication, flow
+from resource_server.database import compiled_query
+from resource_server.database.compiled_query import MOST, matching
 from resource_server.users.lookup import find_by_field, find_by_natural_key
 
 ADA, BOB = uuid.UUID(int=0xADA), uuid.UUID(int=0xB0B)

@@ -56,7 +56,7 @@ def numbers(alias):
     return get_user_model().objects.using(alias).count(), Account.objects.using(alias).count()
 
 
-@pytest.fixture(params=["sqlite3", "postgresql"])
+@pytest.fixture(params=["sqlite3", "postgresql", "mysql"])
 def people(request, add_database, users_are):
     users_are("provision")
     return add_database("people", request.param)

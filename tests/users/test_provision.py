@@ -5,7 +5,6 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -108,74 +107,6 @@ def in_another_process(script, directory, **environment):
     return finished.stdout.split()
 
 
-RACE = """
-    import os, threading
-    import django
-    from django.conf import settings
-    settings.configure(
-        DATABASES={"default": {
-            "ENGINE": "django.db.backends.postgresql", "NAME": os.environ["NAME"], "USER": os.environ["ROLE"],
-            "PASSWORD": os.environ["PASSWORD"], "HOST": os.environ["HOST"], "PORT": os.environ["PORT"]}},
-        INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes", "resource_server.accounts"],
-        DEFAULT_AUTO_FIELD="django.db.models.BigAutoField", USE_TZ=True,
-    )
-    django.setup()
-    from django.contrib.auth import get_user_model
-    from django.core.management import call_command
-    from django.db import connection
-    from resource_server.accounts.models import Account
-    from resource_server.accounts.provision import provision
-    from resource_server.signals import user_provisioned
-    from resource_server.tokens.access_token import access_token
-
-    call_command("migrate", verbosity=0)
-    token = access_token({"iss": "https://issuer.test/", "sub": "auth0|ada", "aud": "api", "exp": 2_000_000_000})
-    barrier, answered, sent = threading.Barrier(12, timeout=60), [], []
-    user_provisioned.connect(lambda sender, user, **_: sent.append(user.pk), weak=False)
-
-    def first_request():
-        asked = []
-
-        def wait_after_the_first_look(execute, sql, *rest):
-            result = execute(sql, *rest)
-            if not asked:
-                asked.append(sql)
-                barrier.wait()  # now all have found nobody
-            return result
-
-        try:
-            with connection.execute_wrapper(wait_after_the_first_look):
-                answered.append(provision(token).pk)
-        except Exception as error:
-            answered.append(repr(error).replace(" ", "_"))
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=first_request) for _ in range(12)]
-    for thread in threads: thread.start()
-    for thread in threads: thread.join()
-    users = list(get_user_model().objects.values_list("pk", flat=True))
-    accounts = list(Account.objects.values_list("user_id", flat=True))
-    connection.close()
-    assert len(answered) == 12 and set(answered) == set(users) == set(accounts), (answered, users, accounts)
-    print(len(users), len(accounts))
-"""
-
-
-def test_twelve_first_requests_at_once_make_one_user(postgres_url, tmp_path):
-    url = urlsplit(postgres_url)
-    printed = in_another_process(
-        RACE,
-        tmp_path,
-        NAME=url.path.lstrip("/"),
-        ROLE=url.username or "",
-        PASSWORD=url.password or "",
-        HOST=url.hostname or "",
-        PORT=str(url.port or 5432),
-    )
-    assert printed == ["1", "1"]
-
-
 MODEL = """
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.db import models
@@ -201,12 +132,13 @@ BY_ADDRESS = """
     from people.models import Person
     from resource_server.accounts.provision import provision
     from resource_server.tokens.access_token import access_token
+    from resource_server.tokens.user_source import UserSource
     from resource_server.users.finders import user_finder
 
     call_command("migrate", run_syncdb=True, verbosity=0)
     claims = {"iss": "https://issuer.test/", "sub": "ada@example.com", "aud": "api", "exp": 2_000_000_000}
     token = access_token(claims)
-    lookup, problems = user_finder("lookup", None)
+    lookup, problems = user_finder(UserSource(find="lookup"), None)
     assert lookup.find(token) is None and not problems
     ada = Person.objects.create(email="ada@example.com")
     assert lookup.find(token) == ada
@@ -232,9 +164,11 @@ def test_an_account_that_is_made_between_two_queries_is_found(call, users_are, d
     assert call().status_code == 200
     made = get_user_model().objects.get()
     answers = [None] * queries
-    find, has_account = provision._find, provision._has_account
+    find, has_account = provision.known_user, provision._has_account
     # What this request sees: nobody at first, and then what the other request has committed.
-    monkeypatch.setattr(provision, "_find", lambda *where: answers.pop() if len(answers) == queries else find(*where))
+    monkeypatch.setattr(
+        provision, "known_user", lambda *where: answers.pop() if len(answers) == queries else find(*where)
+    )
     if queries == 2:
         seen = [False]
         monkeypatch.setattr(provision, "_has_account", lambda *where: seen.pop() if seen else has_account(*where))

@@ -20,6 +20,7 @@ from django.test import AsyncRequestFactory, Client, override_settings
 from resource_server import flow, requires_scope
 from resource_server.accounts.models import Account
 from resource_server.signals import user_provisioned
+from resource_server.tokens.user_source import UserSource
 from resource_server.users import rows as user_rows
 from resource_server.users.rows import UserRows
 
@@ -386,8 +387,9 @@ def test_two_ways_to_find_users_share_no_rows(ada, issuer, settings, clock):
 
     settings.RESOURCE_SERVER = issuer.settings(USERS="lookup", USER_CACHE_SECONDS=30)
     finders = server.current().finders
-    finders.add("provision")
-    assert finders["lookup"].rows is not finders["provision"].rows
+    lookup, provision = UserSource(find="lookup"), UserSource(find="provision")
+    finders.add(provision)
+    assert finders[lookup].rows is not finders[provision].rows
 
 
 def test_other_settings_forget_the_rows(ada, issuer, ask):

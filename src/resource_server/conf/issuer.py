@@ -14,12 +14,13 @@ from resource_server.conf.problems import Problem, problem
 from resource_server.conf.providers import GENERIC, PROVIDERS, Provider
 from resource_server.conf.reading import Reading, closest, default_of, strings
 from resource_server.conf.static_keys import KEY_SOURCES, static_key_set
+from resource_server.conf.users import users_of
 from resource_server.keys.addresses import address_problem, issuer_problem, name_problem
 from resource_server.keys.key_set import KeySet
 from resource_server.keys.key_source import KeySource
 from resource_server.tokens.policy import ALGORITHMS, SYMMETRIC_ALGORITHMS, ClaimNames, Policy, media_type
 
-__all__ = ["POLICY_KEYS", "form_problem", "is_dotted_path", "parse_policy", "path_problems"]
+__all__ = ["POLICY_KEYS", "form_problem", "parse_policy", "path_problems"]
 
 POLICY_KEYS: Final = (
     "ISSUER",
@@ -37,7 +38,6 @@ POLICY_KEYS: Final = (
 # A longer skew would keep tokens alive that the issuer meant to end.
 MAX_CLOCK_SKEW_SECONDS: Final = 300
 MAX_STALE_SECONDS: Final = 7 * 24 * 3600
-USERS: Final = ("token", "lookup", "provision")
 _ONE_CLAIM: Final = frozenset({"subject", "audience"})
 _SOME_CLAIMS: Final = frozenset({"scope", "client_id"})
 # A path as other software writes it: realm_access.roles, realm_access/roles or $.realm_access.roles. A name with a colon
@@ -76,7 +76,7 @@ def parse_policy(
         machines_only=provider.machines_only,
         is_machine=provider.is_machine,
         dpop=dpop(reading),
-        users=_users(reading),
+        users=users_of(reading),
     )
     return (None, reading.problems) if reading.problems else (policy, [])
 
@@ -108,12 +108,6 @@ def path_problems(settings: Mapping[Any, Any], place: str) -> Iterator[Problem]:
                 pointer = f"/{re.sub('[.]', '/', path[1])}"
                 whole = f"/{name.replace('/', '~1')}"
                 yield problem("W009", place=place, name=name, pointer=pointer, whole=whole)
-
-
-def is_dotted_path(value: str) -> bool:
-    """Whether a text can be the dotted path of something in a module."""
-    parts = value.split(".")
-    return len(parts) > 1 and all(part.isidentifier() for part in parts)
 
 
 def _provider(reading: Reading) -> Provider:
@@ -228,10 +222,3 @@ def _one_or_some(role: object, value: object) -> str | tuple[str, ...] | None:
     if role in _SOME_CLAIMS or (role == "subject" and len(names) > 1):
         return names
     return names[0] if len(names) == 1 else None
-
-
-def _users(reading: Reading) -> str:
-    users = reading.settings.get("USERS", default_of(Policy, "users"))
-    if not isinstance(users, str) or (users not in USERS and not is_dotted_path(users)):
-        reading.report("E014")
-    return str(users)

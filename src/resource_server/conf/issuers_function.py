@@ -15,13 +15,14 @@ from resource_server.errors import Unavailable
 from resource_server.reasons import UnavailableReason
 from resource_server.tokens.issuers import PolicyOf
 from resource_server.tokens.policy import Policy
+from resource_server.tokens.user_source import UserSource
 
 __all__ = ["invalid", "issuers_function"]
 
 logger = logging.getLogger("resource_server")
 
 # Finds what a value of USERS names; the problems, if that fails.
-AddUsers = Callable[[str], list[Problem]]
+AddUsers = Callable[[UserSource], list[Problem]]
 
 
 def invalid(problems: list[Problem]) -> Unavailable:

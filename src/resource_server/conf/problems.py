@@ -141,7 +141,8 @@ PROBLEMS: Final[Mapping[str, ProblemText]] = {
     ),
     "E014": ProblemText(
         key="USERS",
-        message="$place: USERS is not token, lookup, provision or a dotted path",
+        message="$place: $key is not token, lookup, provision or a dotted path",
+        meaning="USERS, or FIND in its dict, is not token, lookup, provision or a dotted path",
         hint="token needs no database; see docs/settings.md.",
     ),
     "E015": ProblemText(
@@ -151,8 +152,8 @@ PROBLEMS: Final[Mapping[str, ProblemText]] = {
     ),
     "E016": ProblemText(
         key="USERS",
-        message="$place: USERS is a dotted path $fault",
-        meaning="USERS is a dotted path that cannot be imported, or to something that is not a function",
+        message="$place: $key is a dotted path $fault",
+        meaning="USERS, or CREATE or UPDATE in its dict, is a dotted path that cannot be imported, or to something that is not a function",
         hint="$reason",
     ),
     "E017": ProblemText(
@@ -226,10 +227,9 @@ PROBLEMS: Final[Mapping[str, ProblemText]] = {
     ),
     "E029": ProblemText(
         key="USERS",
-        message="$place: USERS is a dotted path to an async function",
-        hint=(
-            "Write a plain function: it is called in a thread, where it may block. asgiref's async_to_sync calls async code."
-        ),
+        message="$place: $key is a dotted path to a generator",
+        meaning="USERS, or CREATE or UPDATE in its dict, is a dotted path to a generator, sync or async",
+        hint="Return the result instead of yielding it. A plain function and an async function both work.",
     ),
     "E030": ProblemText(
         key="CACHE",
@@ -241,20 +241,6 @@ PROBLEMS: Final[Mapping[str, ProblemText]] = {
         message="$place: PROVIDER $provider is not known",
         meaning="PROVIDER is not known",
         hint="$suggestion",
-    ),
-    "E032": ProblemText(
-        key="DEVELOPMENT_HTTP",
-        message="$place: DEVELOPMENT_HTTP $fault",
-        meaning="DEVELOPMENT_HTTP is not a list of host names, or is set in production",
-        hint=(
-            'For development: names without scheme and port, such as ["keycloak", "host.docker.internal"], set if DEBUG is on. '
-            "In production keys come over https, or anyone on the way can replace them."
-        ),
-    ),
-    "E033": ProblemText(
-        key="CA_FILE",
-        message="$place: CA_FILE is not a file with certificates in PEM",
-        hint="$reason.",
     ),
     "E061": ProblemText(
         key="DPOP",
@@ -283,6 +269,35 @@ PROBLEMS: Final[Mapping[str, ProblemText]] = {
             "PUBLIC_ORIGIN is the scheme and host that clients use, such as https://api.example.com: the URL of a proof is "
             "compared with it. CACHE knows the used proofs."
         ),
+    ),
+    "E032": ProblemText(
+        key="DEVELOPMENT_HTTP",
+        message="$place: DEVELOPMENT_HTTP $fault",
+        meaning="DEVELOPMENT_HTTP is not a list of host names, or is set in production",
+        hint=(
+            'For development: names without scheme and port, such as ["keycloak", "host.docker.internal"], set if DEBUG is on. '
+            "In production keys come over https, or anyone on the way can replace them."
+        ),
+    ),
+    "E033": ProblemText(
+        key="CA_FILE",
+        message="$place: CA_FILE is not a file with certificates in PEM",
+        hint="$reason.",
+    ),
+    "E034": ProblemText(
+        key="USERS",
+        message="$place: USERS: FIELD $field $fault",
+        meaning="FIELD of USERS is not a unique field of the user model, or holds an e-mail address",
+        hint=(
+            "Name the unique field that holds the sub claim, such as external_id. An address is not an identity: it can be "
+            "given to another person."
+        ),
+    ),
+    "E035": ProblemText(
+        key="USERS",
+        message="$place: USERS: $key $fault",
+        meaning="a key of the dict USERS cannot be used",
+        hint="$correction",
     ),
     "W001": ProblemText(
         key="DEFAULT_AUTHENTICATION_CLASSES",
@@ -315,6 +330,12 @@ PROBLEMS: Final[Mapping[str, ProblemText]] = {
             "can name the users of the others."
         ),
         hint="Use provision, which tells people apart by issuer and subject, or a function of your own.",
+    ),
+    "W021": ProblemText(
+        key="CACHE",
+        message="$place: DPOP is on, and CACHE $alias is a $backend, $fault.",
+        meaning="DPOP is on, and CACHE does not keep a proof from being used twice",
+        hint="Name a cache whose add is atomic for all processes: Redis, Valkey or Memcached.",
     ),
     "W005": ProblemText(
         key="DEFAULT_AUTHENTICATION_CLASSES",
@@ -359,11 +380,14 @@ PROBLEMS: Final[Mapping[str, ProblemText]] = {
         meaning="a name in CLAIMS looks like a path into nested claims",
         hint='For a nested claim write the JSON Pointer "$pointer". For one claim of this name write "$whole".',
     ),
-    "W021": ProblemText(
-        key="CACHE",
-        message="$place: DPOP is on, and CACHE $alias is a $backend, $fault.",
-        meaning="DPOP is on, and CACHE does not keep a proof from being used twice",
-        hint="Name a cache whose add is atomic for all processes: Redis, Valkey or Memcached.",
+    "W010": ProblemText(
+        key="USERS",
+        message="$place: USERS is provision, and nothing fills these fields of $model: $fields.",
+        meaning="USERS is provision, and the user model has a required or unique field that nothing fills",
+        hint=(
+            'A person\'s first request can fail. Name a function that fills them: "USERS": {"FIND": "provision", "CREATE": '
+            "...}."
+        ),
     ),
     "resource_server_accounts.W001": ProblemText(
         key="DATABASE_ROUTERS",

@@ -10,11 +10,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from resource_server.conf.bound_tokens import client_certificate, dpop_nonce, report_lacking_settings
-from resource_server.conf.issuer import POLICY_KEYS, form_problem, is_dotted_path, parse_policy, path_problems
+from resource_server.conf.issuer import POLICY_KEYS, form_problem, parse_policy, path_problems
 from resource_server.conf.networks import ca_file, http_hosts
 from resource_server.conf.problems import Problem, problem
 from resource_server.conf.reading import Reading, default_of
 from resource_server.conf.static_keys import KEY_SOURCES
+from resource_server.conf.users import is_dotted_path
 from resource_server.tokens.certificates import CertificateSource
 from resource_server.tokens.policy import Policy
 from resource_server.tokens.verifier import TOKEN_CACHE_SIZE

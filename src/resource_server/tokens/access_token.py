@@ -107,7 +107,8 @@ def access_token(
 ) -> AccessToken:
     """The AccessToken of verified claims. It keeps the dict: the caller must not change it afterwards.
 
-    The claims are those of the token itself. They must have passed `rules.judge` under the same names, and their signature `jws.verify_signature`.
+    The claims are those of the token itself. They must have passed `rules.judge` under the same names, and their
+    signature `jws.verify_signature`.
     """
     named = claims if claim_names.are_plain else claim_names.resolve(claims)
     subject, audience = named[claim_names.subject], named[claim_names.audience]

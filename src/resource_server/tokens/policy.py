@@ -6,6 +6,7 @@ from typing import Any, Final, TypeAlias
 
 from resource_server.keys.key_source import KeySource
 from resource_server.tokens.claim_paths import ClaimReader, claim_reader, is_pointer
+from resource_server.tokens.user_source import UserSource
 
 __all__ = [
     "ALGORITHMS",
@@ -153,7 +154,7 @@ class Policy:
     is_machine: MachineRule = client_is_subject
     machines_only: bool = False
     dpop: str = "off"
-    users: str = "token"
+    users: UserSource = field(default_factory=UserSource)
     issuer: str = field(init=False)
 
     def __post_init__(self) -> None:

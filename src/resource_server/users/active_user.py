@@ -12,6 +12,8 @@ from typing import Any
 
 from django.db import DataError, Error, IntegrityError, NotSupportedError, connections
 
+from resource_server.database.transactions import is_conflict
+from resource_server.database.unstorable import lacks_characters
 from resource_server.errors import InvalidToken, Unavailable
 from resource_server.flow import Blocking, Flow
 from resource_server.reasons import TokenReason, UnavailableReason
@@ -28,18 +30,20 @@ logger = logging.getLogger("resource_server")
 class UserFinder:
     """How the user of a person's token is found.
 
-    `find` returns the user, or None for an unknown person, and may block. `rows` are the rows that it read lately; None
-    if no row is kept.
+    `find` returns the user, or None for an unknown person, and may block; it makes and changes the user as the settings
+    say. `look` returns a user that exists, and writes nothing. `rows` are the rows that `find` read lately; None if no
+    row is kept.
     """
 
     find: Callable[[AccessToken], Any]
+    look: Callable[[AccessToken], Any]
     rows: UserRows | None = None
 
     def read(self, token: AccessToken) -> Any:
         """The active user that `find` returns; its row is kept. Blocks.
 
-        Raises InvalidToken (`user_unknown`, `user_inactive`), and Unavailable (`user_lookup_failed`) if the database
-        fails. Other errors of `find` are raised as they are.
+        Raises InvalidToken (`user_unknown`, `user_inactive`, `user_not_storable`), and Unavailable
+        (`user_lookup_failed`) if the database fails. Other errors of `find` are raised as they are.
         """
         try:
             find, rows = self.find, self.rows
@@ -49,11 +53,13 @@ class UserFinder:
             # Inside this block: a lazy object or a deferred field is read from the database now.
             if not getattr(user, "is_active", False):
                 raise InvalidToken(TokenReason.USER_INACTIVE)
-        except (DataError, IntegrityError, NotSupportedError):
-            raise  # the database works and refuses the query
-        except Error:
+        except Error as error:
+            if lacks_characters(error):  # so no row has this subject
+                raise InvalidToken(TokenReason.USER_UNKNOWN) from None
+            if isinstance(error, DataError | IntegrityError | NotSupportedError):
+                raise  # the database works and refuses the query
             logger.exception("the database failed to find a user; if a table is missing, run manage.py migrate")
-            _discard_failed_connections()
+            _discard_failed_connections(error)
             raise Unavailable(UnavailableReason.USER_LOOKUP_FAILED) from None
         return user
 
@@ -73,13 +79,13 @@ def find_user(token: AccessToken, finder: UserFinder | None) -> Flow[Any]:
     return user
 
 
-def _discard_failed_connections() -> None:
+def _discard_failed_connections(error: Error) -> None:
     """Let the next query connect anew. Outside of requests Django does not look after connections."""
     for connection in connections.all(initialized_only=True):
         if not connection.errors_occurred:
             continue
         if not connection.in_atomic_block:
             connection.close_if_unusable_or_obsolete()
-        elif connection.connection is not None and not connection.is_usable():
+        elif connection.connection is not None and (is_conflict(error) or not connection.is_usable()):
             # The refusal is a response, after which ATOMIC_REQUESTS would commit, and fail.
             connection.needs_rollback = True

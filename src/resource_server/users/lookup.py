@@ -4,10 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 from django.core.exceptions import MultipleObjectsReturned, ObjectDoesNotExist, ValidationError
-from django.db import DataError, Error
+from django.db import Error
 from django.db.models import Manager, QuerySet
 
-from resource_server.compiled_query import matching
+from resource_server.database.compiled_query import matching
+from resource_server.database.unstorable import is_unstorable
 
 __all__ = ["find_by_field", "find_by_natural_key"]
 
@@ -53,18 +54,12 @@ def _by_natural_key(model: Any, field: str, subject: str, using: None) -> list[A
 def _find(read: Callable[..., list[Any]], model: Any, field: str, value: str, using: str | None) -> Any:
     try:
         users = read(model, field, value, using)
-    except (ValidationError, ValueError, DataError):
+    except (ObjectDoesNotExist, ValidationError, ValueError, OverflowError):
         return None
     except Error as error:
-        if _says_illegal_mix(error):
+        if is_unstorable(error):  # so no user has this subject
             return None
         raise
     # A database that ignores case or accents would give one user to two people.
     exact = [user for user in users if user is not None and str(getattr(user, field)) == value]
     return exact[0] if len(exact) == 1 or (exact and all(user == exact[0] for user in exact)) else None
-
-
-def _says_illegal_mix(error: Error) -> bool:
-    """Whether MySQL or MariaDB refuses to compare a column with a value of characters that the column cannot hold."""
-    cause = error.__cause__
-    return cause is not None and cause.args[:1] == (1267,)

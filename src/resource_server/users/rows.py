@@ -20,8 +20,8 @@ from uuid import UUID
 from django.db import connections
 from django.db.models import Model
 
+from resource_server.database.instances import instance, is_plain
 from resource_server.forks import on_fork
-from resource_server.instances import instance, is_plain
 
 __all__ = ["MAX_ROWS", "UserRows"]
 

@@ -22,7 +22,7 @@ from django.db.models.query import ModelIterable
 from django.db.models.sql import Query
 from django.dispatch import receiver
 
-from resource_server.instances import instance, is_plain
+from resource_server.database.instances import instance, is_plain
 
 __all__ = ["MOST", "matching"]
 
