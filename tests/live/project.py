@@ -3,6 +3,7 @@
 BRISK shortens the minutes of the product's constants, so that a test sees many lives of a key set.
 """
 
+import json
 import os
 import threading
 import time
@@ -40,6 +41,7 @@ settings.configure(
         "ISSUER": env("ISSUER"),
         "AUDIENCE": AUDIENCE,
         **({"CACHE": "default"} if env("REDIS_URL") else {}),
+        **json.loads(env("MORE_SETTINGS", "{}")),
     },
     LOGGING={
         "version": 1,
