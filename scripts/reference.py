@@ -13,6 +13,7 @@ from resource_server.reasons import (
     Reason,
     RequestReason,
     ScopeReason,
+    StepUpReason,
     TokenReason,
     UnavailableReason,
 )
@@ -22,6 +23,7 @@ DOCS = Path(__file__).parents[1] / "docs"
 REASONS = (
     ("400 invalid_request", "", (RequestReason,)),
     ("401", "", (CredentialsReason, TokenReason)),
+    ("401 insufficient_user_authentication", "", (StepUpReason,)),
     ("403 insufficient_scope", "", (ScopeReason,)),
     (
         "503 temporarily_unavailable",

@@ -6,7 +6,7 @@ The steps of a request, and the file of each::
     token                   tokens/verifier.py        jws.py parses it, rules.py judges it, keys/ holds the keys
     verified token          tokens/access_token.py    -> AccessToken = request.auth
     person or machine       users/                    -> request.user
-    right                   requirements.py           scopes
+    right                   requirements/             scopes, roles, claims, owners, composed
     answer                  challenge.py              status, WWW-Authenticate, body
 
 `authentication.py` is the one door to all of it. `drf.py`, `decorators.py` and `middleware.py` are the edges, which
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from resource_server.authentication import aauthenticate, authenticate, averify, verify
     from resource_server.conf.providers import auth0_issuer
-    from resource_server.decorators import requires_any_scope, requires_scope, requires_token
+    from resource_server.decorators import requires, requires_any_scope, requires_scope, requires_token
     from resource_server.errors import AuthorizationError
     from resource_server.responses import error_response
     from resource_server.tokens.access_token import AccessToken
@@ -34,6 +34,7 @@ __all__ = [
     "authenticate",
     "averify",
     "error_response",
+    "requires",
     "requires_any_scope",
     "requires_scope",
     "requires_token",
@@ -49,6 +50,7 @@ _MODULES = {
     "authenticate": "authentication",
     "averify": "authentication",
     "error_response": "responses",
+    "requires": "decorators",
     "requires_any_scope": "decorators",
     "requires_scope": "decorators",
     "requires_token": "decorators",

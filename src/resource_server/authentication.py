@@ -16,11 +16,11 @@ from django.http import HttpRequest
 
 from resource_server import signals
 from resource_server.admission import ADMITTED, Authenticated, admit, admitted, remember
-from resource_server.errors import AuthorizationError, InsufficientScope, InvalidToken, NoCredentials, Unavailable
+from resource_server.errors import AuthorizationError, InvalidToken, NoCredentials, Rejected, Unavailable
 from resource_server.flow import Blocking, Flow, arun, run
 from resource_server.reasons import CredentialsReason, TokenReason
 from resource_server.refusal_log import add_hint, log_refusal
-from resource_server.requirements import Requirement
+from resource_server.requirements import Operation, Requirement
 from resource_server.server import ResourceServer, current
 from resource_server.tokens.access_token import AccessToken
 from resource_server.tokens.authority import Verdict
@@ -82,35 +82,46 @@ async def aauthenticate(request: HttpRequest, *, leave_foreign: bool = False) ->
 
 
 def authorize(
-    request: HttpRequest, requirement: Requirement, *, credential: object = UNREAD, admits: bool = True
+    request: HttpRequest,
+    requirement: Requirement,
+    *,
+    credential: object = UNREAD,
+    admits: bool = True,
+    operation: Operation | None = None,
 ) -> AccessToken:
     """The verified token of a request that meets the requirement. Sets `user`, `auser` and `auth` on the request.
 
-    Raises AuthorizationError: those of `authenticate`, NoCredentials without a token, InsufficientScope if the token
-    does not meet the requirement. A framework that authenticates by itself gives its `credential`: the AccessToken,
-    another object for another kind of credential, None for none; then the request is not read. `admits` is False in
-    front of a framework that sets the user by itself.
+    Raises AuthorizationError: those of `authenticate`, NoCredentials without a token, InsufficientScope or
+    InsufficientUserAuthentication if the token does not meet the requirement. A framework that authenticates by itself
+    gives its `credential`: the AccessToken, another object for another kind of credential, None for none; then the
+    request is not read. `admits` is False in front of a framework that sets the user by itself. `operation` holds the
+    facts of the request that a framework knows better than the request; they replace those that are read from it.
     """
     known = _credential(request, credential, admits=admits)
     if isinstance(known, AccessToken):
         try:
             return requirement.check(known)
-        except InsufficientScope:
-            pass  # judged again below, where receivers of the signal may block
-    return _run(_authorize(request, requirement, known, admits=admits))
+        except Rejected:
+            pass  # judged again below, with the facts of the request, and where receivers of the signal may block
+    return _run(_authorize(request, requirement, known, operation, admits=admits))
 
 
 async def aauthorize(
-    request: HttpRequest, requirement: Requirement, *, credential: object = UNREAD, admits: bool = True
+    request: HttpRequest,
+    requirement: Requirement,
+    *,
+    credential: object = UNREAD,
+    admits: bool = True,
+    operation: Operation | None = None,
 ) -> AccessToken:
     """`authorize` for async callers."""
     known = _credential(request, credential, admits=admits)
     if isinstance(known, AccessToken):
         try:
             return requirement.check(known)
-        except InsufficientScope:
+        except Rejected:
             pass  # as above
-    return await arun(_authorize(request, requirement, known, admits=admits))
+    return await arun(_authorize(request, requirement, known, operation, admits=admits))
 
 
 def verify(token: str) -> AccessToken:
@@ -285,7 +296,7 @@ def _found(request: HttpRequest, authenticated: Authenticated, *, admits: bool) 
 
 
 def _authorize(
-    request: HttpRequest, requirement: Requirement, credential: object, *, admits: bool
+    request: HttpRequest, requirement: Requirement, credential: object, operation: Operation | None, *, admits: bool
 ) -> Flow[AccessToken]:
     if isinstance(credential, _Lookup):
         authenticated = yield from _authenticate(request, credential, leave_foreign=False)
@@ -293,10 +304,25 @@ def _authorize(
     try:
         if credential is None:
             raise NoCredentials(CredentialsReason.CREDENTIALS_MISSING)
-        return requirement.check(credential)
+        try:
+            return requirement.check(credential)
+        except Rejected:
+            # Most requirements read the token alone, and more facts never take away a right.
+            return requirement.check(credential, operation or _operation(request))
     except AuthorizationError as error:
         yield from _report(request, error)
         raise
+
+
+def _operation(request: HttpRequest) -> Operation:
+    """The facts of a request that requirements read, as Django's resolver knows them."""
+    match = request.resolver_match
+    method = str(request.method)
+    # The view of a ViewSet has the action of each method; HEAD is answered by GET.
+    actions = getattr(getattr(match, "func", None), "actions", None) or {}
+    action = actions.get(method.lower(), actions.get("get") if method == "HEAD" else None)
+    arguments = match.kwargs if match is not None else {}
+    return Operation(method=method, action=action, arguments=arguments, user=getattr(request, "user", None))
 
 
 def _report(request: HttpRequest, error: AuthorizationError) -> Flow[None]:

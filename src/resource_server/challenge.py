@@ -1,6 +1,12 @@
 """An error -> headers and body of the answer (RFC 6750 section 3, RFC 9110 section 11.6.1). Quotes header values."""
 
-from resource_server.errors import AuthorizationError, InsufficientScope, Rejected, Unavailable
+from resource_server.errors import (
+    AuthorizationError,
+    InsufficientScope,
+    InsufficientUserAuthentication,
+    Rejected,
+    Unavailable,
+)
 
 __all__ = ["body", "challenge", "headers"]
 
@@ -15,6 +21,11 @@ def challenge(realm: str, error: Rejected | None = None) -> str:
         parameters += [("error", error.code), ("error_description", str(error))]
         if isinstance(error, InsufficientScope) and error.scopes:
             parameters.append(("scope", " ".join(error.scopes)))
+        if isinstance(error, InsufficientUserAuthentication):
+            if error.acr_values:
+                parameters.append(("acr_values", " ".join(error.acr_values)))
+            if error.max_age is not None:
+                parameters.append(("max_age", str(error.max_age)))
     return "Bearer " + ", ".join(f'{name}="{_quotable(value)}"' for name, value in parameters)
 
 

@@ -1,21 +1,32 @@
-"""Guards for views of every kind: `requires_scope`, `requires_any_scope` and `requires_token`.
+"""Guards for views of every kind: `requires`, `requires_scope`, `requires_any_scope` and `requires_token`.
 
 A guard wraps the function or the class that it is given, and runs where it stands among the other decorators. On a
 plain Django view it verifies the token and sets `request.user` and `request.auth`. Inside Django REST Framework it
 reads what the authentication class verified, and refuses if no class reads tokens.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, cast, overload
 
 from resource_server.guarded_classes import guard_class
 from resource_server.guarded_functions import guard_function
 from resource_server.guarded_methods import GuardedMethod, is_http_method
-from resource_server.requirements import AnyScope, AnyToken, Requirement, Scopes
+from resource_server.requirements import AnyScope, AnyToken, Requirement, Scopes, requirement_of
 
-__all__ = ["requires_any_scope", "requires_scope", "requires_token"]
+__all__ = ["requires", "requires_any_scope", "requires_scope", "requires_token"]
 
 View = TypeVar("View", bound=Callable[..., Any])
+
+
+def requires(declared: Requirement | str | Mapping[str, Requirement | str]) -> Callable[[View], View]:
+    """Admit only requests whose verified access token meets the requirement; see `requires_scope` for the answers.
+
+    `declared` is a Requirement, scopes in one text with spaces, or a dict with one of these for each HTTP method
+    (`{"GET": "read", "POST": "write"}`) or for each action of a ViewSet. A method that is not named is refused.
+    """
+    if callable(declared):
+        raise TypeError("@requires needs its requirement, for any token write @requires_token")
+    return _decorator(requirement_of(declared))
 
 
 def requires_scope(*scopes: str) -> Callable[[View], View]:

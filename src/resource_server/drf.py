@@ -3,23 +3,24 @@
 The authentication class verifies the token; everything else reads `request.auth`.
 """
 
-from typing import TYPE_CHECKING, Any, NoReturn
+from collections.abc import Mapping
+from typing import Any
 
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
-from resource_server.errors import InsufficientScope
-from resource_server.requirements import AnyScope, Requirement, Scopes
+from resource_server.owned_objects import owned_objects
+from resource_server.requirements import AnyScope, AnyToken, Requirement, Scopes, requirement_of, requirement_of_scopes
 from resource_server.rest_authentication import AccessTokenAuthentication, AuthorizationFailed
-from resource_server.rest_authorization import arequire, auth, reads_tokens_first, require
-
-if TYPE_CHECKING:
-    # REST framework imports this module while it defines APIView, if its settings name our class.
-    from rest_framework.views import APIView
+from resource_server.rest_authorization import arequire, auth, operation_of, reads_tokens_first, require
+from resource_server.rest_permissions import permission_class
+from resource_server.tokens.access_token import AccessToken
 
 __all__ = [
     "AccessTokenAuthentication",
     "AuthorizationFailed",
+    "RequirementMixin",
+    "Requires",
     "RequiresAnyScope",
     "RequiresScope",
     "arequire",
@@ -28,73 +29,73 @@ __all__ = [
 ]
 
 
-def RequiresScope(*scopes: str) -> type[BasePermission]:  # noqa: N802 - makes a class, and stands where one is named
-    """A permission class: the token has all of the scopes.
+def Requires(declared: Requirement | str | Mapping[str, Requirement | str]) -> type[BasePermission]:  # noqa: N802 - makes a class
+    """A permission class: the token meets the requirement, scopes in one text, or one of these per method or action.
 
-    Composes with `&`, `|` and `~`; `~` also admits callers without a token.
+    Composes with `&`, `|` and `~` of REST framework, whose `~` also admits callers without a token; compose the
+    requirements instead to demand one. An `Owner` is judged for each object that the view gets. So a request is admitted
+    to a view that gets one object, by `get_object`, or that filters its queryset, by `RequirementMixin`.
     """
-    return _permission(Scopes(scopes))
+    return permission_class(requirement_of(declared))
+
+
+def RequiresScope(*scopes: str) -> type[BasePermission]:  # noqa: N802 - as above
+    """A permission class: the token has all of the scopes; see `Requires`."""
+    return permission_class(Scopes(scopes))
 
 
 def RequiresAnyScope(*scopes: str) -> type[BasePermission]:  # noqa: N802 - as above
-    """A permission class: the token has at least one of the scopes."""
-    return _permission(AnyScope(scopes))
+    """A permission class: the token has at least one of the scopes; see `Requires`."""
+    return permission_class(AnyScope(scopes))
 
 
-def _permission(requirement: Requirement) -> type[BasePermission]:
-    class ScopePermission(BasePermission):
-        requirements = (requirement,)  # for the API's description
+# A view or ViewSet with one `requirement`, for all actions or per action: `{"list": "read:orders", ...}`.
+#
+# Stands before the class of REST framework. Checked beside `permission_classes`, whatever `get_permissions` returns.
+# With an `Owner`, the queryset is reduced to what the caller owns. Without a requirement the view refuses; but
+# `required_scopes` and `required_alternate_scopes` are understood as in django-oauth-toolkit.
+# A comment, because drf-spectacular gives the docstring of a base class to the views that have none.
+class RequirementMixin:
+    requirement: Any = ~AnyToken()
+    filters_queryset = True
+    _permission: type[BasePermission]
 
-        def has_permission(self, request: Request, view: "APIView") -> bool:
-            try:
-                requirement.check(request.auth)
-            except InsufficientScope:
-                if request.auth is None and auth(request) is not None:
-                    return self.has_permission(request, view)
-                _explain(view, requirement)
-                return False
-            return True
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        names = ("required_scopes", "required_alternate_scopes")
+        if "requirement" not in vars(cls) and not vars(cls).keys().isdisjoint(names):
+            cls.requirement = requirement_of_scopes(*(getattr(cls, name, None) for name in names))
+        cls.requirement = requirement_of(cls.requirement)
+        cls._permission = permission_class(cls.requirement)
+        for base in cls.__mro__:
+            if base is RequirementMixin:
+                break
+            if base.__module__.startswith(("rest_framework.", "adrf.")):
+                raise TypeError(f"{cls.__name__}: RequirementMixin stands before {base.__name__}")
 
-        # REST framework's `~` negates this one too, so BasePermission's True would refuse every object.
-        def has_object_permission(self, request: Request, view: "APIView", obj: Any) -> bool:
-            return self.has_permission(request, view)
+    def check_permissions(self: Any, request: Request) -> None:
+        super().check_permissions(request)  # type: ignore[misc] # of the view beside it
+        if not self._permission_of_view().has_permission(request, self):
+            self.permission_denied(request)
 
-    return ScopePermission
+    def check_object_permissions(self: Any, request: Request, obj: Any) -> None:
+        super().check_object_permissions(request, obj)  # type: ignore[misc] # as above
+        if not self._permission_of_view().has_object_permission(request, self, obj):
+            self.permission_denied(request)
 
+    def _permission_of_view(self: Any) -> BasePermission:
+        if self.requirement is type(self).requirement:
+            return self._permission()  # type: ignore[no-any-return] # made with the class
+        return Requires(self.requirement)()  # of `as_view(requirement=...)`
 
-def _explain(view: "APIView", requirement: Requirement) -> None:
-    # A permission returns True or False, and only the view learns whether `|` found another way. So this view object,
-    # which serves this request alone, gets the answer for the case that it refuses.
-    denied: Any = view.permission_denied
-    if isinstance(denied, _Denial):
-        denied.requirement = requirement
-    else:
-        view.permission_denied = _Denial(view, requirement)  # type: ignore[method-assign]
+    def filter_queryset(self: Any, queryset: Any) -> Any:
+        return self._filter_owned(super().filter_queryset(queryset))  # type: ignore[misc] # as above
 
+    async def afilter_queryset(self: Any, queryset: Any) -> Any:
+        return self._filter_owned(await super().afilter_queryset(queryset))  # type: ignore[misc] # of adrf
 
-class _Denial:
-    """The `permission_denied` of a view whose requirement was not met."""
-
-    def __init__(self, view: "APIView", requirement: Requirement) -> None:
-        self.requirement = requirement
-        self._view = view
-        self._views_own = view.permission_denied
-
-    def __call__(self, request: Request, message: str | None = None, code: str | None = None) -> NoReturn:
-        if message is None and code is None and _answers(self._view, request):
-            require(request, self.requirement)
-        self._views_own(request, message=message, code=code)
-        raise AssertionError("permission_denied raises")
-
-
-def _answers(view: "APIView", request: Request) -> bool:
-    """Whether a refusal by the view is the answer to the request.
-
-    A schema asks views that do not serve the request, and `OPTIONS` and the browsable API ask about other methods.
-    These requests are answered whatever the permissions say, so nothing is refused.
-    """
-    return (
-        request.parser_context.get("view") is view
-        and request.method == request._request.method
-        and not getattr(view, "swagger_fake_view", False)  # drf-spectacular makes a request for each view
-    )
+    def _filter_owned(self: Any, queryset: Any) -> Any:
+        token = auth(self.request)
+        if not isinstance(token, AccessToken):
+            return queryset.none()
+        return owned_objects(queryset, requirement_of(self.requirement), token, operation_of(self.request))

@@ -9,7 +9,8 @@
     │   ├── InvalidToken         401  invalid_token
     │   ├── InvalidProof         401  invalid_dpop_proof
     │   ├── NonceNeeded          401  use_dpop_nonce
-    │   └── InsufficientScope    403  insufficient_scope
+    │   ├── InsufficientScope    403  insufficient_scope
+    │   └── InsufficientUserAuthentication   401  insufficient_user_authentication (RFC 9470)
     └── Unavailable              503  no verdict was reached; the caller is not at fault
 
 Imports nothing of Django. A leaf has a `code` (the RFC's), a `status` (HTTP) and its own enum of reasons
@@ -25,6 +26,7 @@ from resource_server.reasons import (
     Reason,
     RequestReason,
     ScopeReason,
+    StepUpReason,
     TokenReason,
     UnavailableReason,
 )
@@ -32,6 +34,7 @@ from resource_server.reasons import (
 __all__ = [
     "AuthorizationError",
     "InsufficientScope",
+    "InsufficientUserAuthentication",
     "InvalidProof",
     "InvalidRequest",
     "InvalidToken",
@@ -133,7 +136,8 @@ def _nonce_needed(reason: NonceReason, nonce: str) -> NonceNeeded:
 class InsufficientScope(Rejected):
     """The access token is valid but does not give the required right (RFC 6750 section 3.1, `insufficient_scope`).
 
-    `scopes` are those that the resource needs, in the order in which the view names them.
+    `scopes` are those that the resource needs, in the order in which the view names them; none if more scopes would not
+    help. `missing` are the scopes that lack, or other rights in words.
     """
 
     code = "insufficient_scope"
@@ -142,7 +146,7 @@ class InsufficientScope(Rejected):
 
     def __init__(self, reason: ScopeReason, *, scopes: tuple[str, ...], missing: tuple[str, ...] = ()) -> None:
         super().__init__(reason)
-        self.message += " ".join(missing)
+        self.message += (", " if self.reason == ScopeReason.RIGHT_MISSING else " ").join(missing)
         self.scopes = scopes
         self.missing = missing
 
@@ -152,6 +156,32 @@ class InsufficientScope(Rejected):
 
 def _insufficient_scope(reason: ScopeReason, scopes: tuple[str, ...], missing: tuple[str, ...]) -> InsufficientScope:
     return InsufficientScope(reason, scopes=scopes, missing=missing)
+
+
+class InsufficientUserAuthentication(Rejected):
+    """The person must sign in anew, or in another way (RFC 9470 section 3, `insufficient_user_authentication`).
+
+    `acr_values` are the accepted authentication contexts, the preferred one first; `max_age` is the most seconds since
+    the sign-in, or None.
+    """
+
+    code = "insufficient_user_authentication"
+    status = 401
+    reasons = StepUpReason
+
+    def __init__(self, reason: StepUpReason, *, acr_values: tuple[str, ...] = (), max_age: int | None = None) -> None:
+        super().__init__(reason)
+        self.acr_values = acr_values
+        self.max_age = max_age
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _insufficient_user_authentication, (self.reason, self.acr_values, self.max_age)
+
+
+def _insufficient_user_authentication(
+    reason: StepUpReason, acr_values: tuple[str, ...], max_age: int | None
+) -> InsufficientUserAuthentication:
+    return InsufficientUserAuthentication(reason, acr_values=acr_values, max_age=max_age)
 
 
 class Unavailable(AuthorizationError):
@@ -181,6 +211,7 @@ def reasons() -> dict[Reason, type[AuthorizationError]]:
         InvalidProof,
         NonceNeeded,
         InsufficientScope,
+        InsufficientUserAuthentication,
         Unavailable,
     )
     return {reason: leaf for leaf in leaves for reason in leaf.reasons}

@@ -9,13 +9,19 @@ from typing import Any
 
 from resource_server.requirements import Requirement
 
-__all__ = ["noted", "noted_on_class", "noted_on_function"]
+__all__ = ["declared", "noted", "noted_on_class", "noted_on_function"]
 
 
 def noted(marked: object) -> tuple[Requirement, ...]:
     """The requirements noted on one object itself: a guarded function, or a permission class."""
     found = getattr(marked, "requirements", ())
     return tuple(item for item in found if isinstance(item, Requirement)) if isinstance(found, list | tuple) else ()
+
+
+def declared(view: object) -> tuple[Requirement, ...]:
+    """The requirement that `drf.RequirementMixin` enforces on a view or a class of views."""
+    requirement = getattr(view, "requirement", None)
+    return (requirement,) if hasattr(view, "filters_queryset") and isinstance(requirement, Requirement) else ()
 
 
 def noted_on_function(view: object) -> tuple[Requirement, ...]:

@@ -15,6 +15,7 @@ __all__ = [
     "Reason",
     "RequestReason",
     "ScopeReason",
+    "StepUpReason",
     "TokenReason",
     "UnavailableReason",
 ]
@@ -380,7 +381,7 @@ class NonceReason(Reason):
 
 
 class ScopeReason(Reason):
-    """Reasons of `InsufficientScope` (403). The names of the missing scopes follow the message."""
+    """Reasons of `InsufficientScope` (403). The names of the missing scopes or rights follow the message."""
 
     SCOPE_MISSING = (
         "scope_missing",
@@ -395,10 +396,33 @@ class ScopeReason(Reason):
         "access token has none of the scopes: ",
         "Ask the issuer for one of the scopes in the challenge; for Auth0, see `scope_missing`.",
     )
+    RIGHT_MISSING = (
+        "right_missing",
+        "access token lacks a right: ",
+        (
+            "No other scope helps: the token lacks a role, a claim or another right that the view requires. A claim that "
+            "is absent or malformed gives no right, also under `~`; `CLAIMS` says where roles, groups and permissions are."
+        ),
+    )
     TOKEN_MISSING = (
         "token_missing",
         "an access token is needed here: another credential has no scopes",
         "The request is signed in by a session or a password, which have no scopes. Send an access token.",
+    )
+
+
+class StepUpReason(Reason):
+    """Reasons of `InsufficientUserAuthentication` (401)."""
+
+    AUTHENTICATION_CONTEXT_MISSING = (
+        "authentication_context_missing",
+        "sign-in of the person was not in a required authentication context",
+        "Let the person sign in again, with the `acr_values` of the challenge. The issuer must send `acr`.",
+    )
+    AUTHENTICATION_TOO_OLD = (
+        "authentication_too_old",
+        "sign-in of the person is too old",
+        "Let the person sign in again, with the `max_age` of the challenge. The issuer must send `auth_time`.",
     )
 
 
@@ -458,6 +482,11 @@ class UnavailableReason(Reason):
             "The users' database gave no answer, to `USERS` or to a function that it names; the log has the whole error. The "
             "database is down, locked or read-only, or a table is missing: run `manage.py migrate`."
         ),
+    )
+    THROTTLE_FAILED = (
+        "throttle_failed",
+        "requests cannot be counted now",
+        "The cache of REST framework's throttles failed or answered nonsense; the log has the whole error.",
     )
     ISSUER_LOOKUP_FAILED = (
         "issuer_lookup_failed",

@@ -47,6 +47,7 @@ class ResourceServer:
     finders: Mapping[UserSource, UserFinder | None]
     reader: RequestReader
     realm: str
+    throttle_rates: Mapping[str, str]
 
 
 _current: ResourceServer | None = None
@@ -97,7 +98,13 @@ def configure() -> tuple[ResourceServer | None, list[Problem]]:
         proofs=_proofs(config),
     )
     reader = RequestReader(origin=config.public_origin, certificates=config.client_certificate)
-    return ResourceServer(verifier=verifier, finders=finders, reader=reader, realm=config.realm), []
+    return ResourceServer(
+        verifier=verifier,
+        finders=finders,
+        reader=reader,
+        realm=config.realm,
+        throttle_rates=config.throttle_rates,
+    ), []
 
 
 def _proofs(config: conf.Config) -> ProofVerifier:

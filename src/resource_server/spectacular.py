@@ -11,9 +11,10 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
 
 import resource_server.described_views  # noqa: F401 - registers by being imported
+from resource_server.access import Access, Credentials
 from resource_server.rest_authentication import AccessTokenAuthentication
 from resource_server.security_scheme import lists_scopes, security_scheme
-from resource_server.view_access import Access, Credentials, access_of
+from resource_server.view_access import access_of
 
 __all__ = ["AccessTokenScheme", "describe_access"]
 

@@ -16,7 +16,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils.module_loading import import_string
 
 from resource_server.conf.problems import problem
-from resource_server.marks import noted, noted_on_class, noted_on_function
+from resource_server.marks import declared, noted, noted_on_class, noted_on_function
 
 __all__ = [
     "check_authentication_order",
@@ -119,7 +119,7 @@ def _guarded_unsafe_methods(view: type[Any]) -> list[str]:
 def _demands_authentication(cls: type[Any], permission_classes: Sequence[Any], handlers: Iterable[str]) -> bool:
     return (
         any(map(_permits_the_authenticated_alone, permission_classes))
-        or bool(noted_on_class(cls, "initial"))
+        or bool(declared(cls) or noted_on_class(cls, "initial"))
         or any(noted_on_function(getattr(cls, name, None)) for name in handlers)
     )
 

@@ -10,7 +10,7 @@ import pytest
 from django.utils.module_loading import import_string
 
 import resource_server
-from resource_server import drf, errors, middleware, signals, testing
+from resource_server import channels, drf, errors, middleware, ninja, requirements, signals, testing, throttles
 from resource_server.conf import project as conf
 from resource_server.conf.problems import PROBLEMS
 from resource_server.errors import reasons
@@ -62,7 +62,18 @@ def test_every_setting_is_documented_and_no_other():
     "name",
     [
         f"{module.__name__}.{name}"
-        for module in (resource_server, drf, errors, middleware, signals, testing)
+        for module in (
+            resource_server,
+            channels,
+            drf,
+            errors,
+            middleware,
+            ninja,
+            requirements,
+            signals,
+            testing,
+            throttles,
+        )
         for name in module.__all__
     ],
 )

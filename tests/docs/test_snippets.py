@@ -65,7 +65,14 @@ MARKS = [
     "force_authenticate",
     "LOGGING",
     "MIDDLEWARE",
-    "AccessTokenBearer",
+    "# the rights of one endpoint",
+    '@requires({"GET"',
+    "class Documents",
+    "AccessTokenAPI(",
+    "# routing.py",
+    "# graphql.py",
+    "# rates by the token",
+    "# permissions of Django by the token",
     "MigratingAuthentication",
 ]
 
@@ -228,28 +235,6 @@ def test_the_middleware_of_the_readme(issuer):
         assert client.post("/who", headers=bearer).text == "auth0|ada"
         assert client.post("/who").status_code == 403
         assert client.get("/who", headers={"Authorization": "Bearer x"}).status_code == 401
-
-
-def test_the_bearer_class_of_django_ninja(issuer):
-    api = run("AccessTokenBearer")["api"]
-
-    @api.get("/who")
-    def who(request):
-        return {"subject": request.auth.subject}
-
-    urls = ModuleType("readme_ninja_urls")
-    urls.urlpatterns = [path("", api.urls)]
-    with override_settings(ROOT_URLCONF=urls):
-        assert Client().get("/who", headers={"Authorization": f"Bearer {issuer.token()}"}).json() == {
-            "subject": "auth0|ada"
-        }
-        refused = Client().get("/who", headers={"Authorization": "Bearer x"})
-        assert (refused.status_code, refused.json()["error"]) == (401, "invalid_token")
-        assert Client().get("/who")["WWW-Authenticate"] == 'Bearer realm="api"'
-        assert api.get_openapi_schema()["components"]["securitySchemes"]["AccessTokenBearer"] == {
-            "type": "http",
-            "scheme": "bearer",
-        }
 
 
 @pytest.mark.django_db

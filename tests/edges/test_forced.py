@@ -154,7 +154,7 @@ def test_a_forced_token_with_the_scope_passes_and_nothing_is_logged(token, call,
 @pytest.mark.parametrize("name", VIEWS)
 def test_a_forced_token_without_the_scope_is_refused_and_is_logged_as_any(token, call, user_of, name, caplog):
     forced = token(scope="write")
-    with caplog.at_level(logging.DEBUG, logger="resource_server"):
+    with caplog.at_level(logging.INFO, logger="resource_server"):
         response = call(user_of(forced), forced, name)
     assert response.status_code == 403
     assert 'error="insufficient_scope", ' in response["WWW-Authenticate"]
@@ -165,7 +165,7 @@ def test_a_forced_token_without_the_scope_is_refused_and_is_logged_as_any(token,
 def test_a_user_who_is_forced_without_a_token_has_no_scope_and_no_setting_is_blamed(token, call, name, caplog):
     user = get_user_model()(username="ada")
     token()
-    with caplog.at_level(logging.DEBUG, logger="resource_server"):
+    with caplog.at_level(logging.INFO, logger="resource_server"):
         response = call(user, None, name)
     assert response.status_code == 403
     assert [record.levelname for record in ours(caplog)] == ["INFO"]

@@ -13,6 +13,7 @@ from resource_server.conf.bound_tokens import dpop
 from resource_server.conf.problems import Problem, problem
 from resource_server.conf.providers import GENERIC, PROVIDERS, Provider
 from resource_server.conf.reading import Reading, closest, default_of, strings
+from resource_server.conf.rights import RIGHTS, right_claims, right_names
 from resource_server.conf.static_keys import KEY_SOURCES, static_key_set
 from resource_server.conf.users import users_of
 from resource_server.keys.addresses import address_problem, issuer_problem, name_problem
@@ -30,6 +31,8 @@ POLICY_KEYS: Final = (
     "TOKEN_TYPE",
     *KEY_SOURCES,
     "CLAIMS",
+    "SCOPE_HIERARCHY",
+    "DJANGO_PERMISSIONS",
     "CLOCK_SKEW_SECONDS",
     "STALE_SECONDS",
     "DPOP",
@@ -77,6 +80,7 @@ def parse_policy(
         is_machine=provider.is_machine,
         dpop=dpop(reading),
         users=users_of(reading),
+        rights=right_claims(reading, provider.rights),
     )
     return (None, reading.problems) if reading.problems else (policy, [])
 
@@ -201,13 +205,14 @@ def _claim_names(reading: Reading, provider: Provider) -> ClaimNames:
     claims = reading.settings.get("CLAIMS", {})
     names: dict[Any, Any] = {"": None}
     if isinstance(claims, Mapping):
-        names = {role: _one_or_some(role, value) for role, value in claims.items()}
+        names = {role: _one_or_some(role, value) for role, value in claims.items() if role not in RIGHTS}
     reason = "It is not a dict of claim names"
     if set(names) <= _ONE_CLAIM | _SOME_CLAIMS and None not in names.values():
         subject = names.get("subject")
         if isinstance(subject, tuple):
             names |= {"subject": subject[0], "client_as_subject": subject[1:]}
         try:
+            right_names(claims)
             return replace(provider.claim_names, **names)
         except ValueError as error:
             reason = str(error)

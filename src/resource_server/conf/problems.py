@@ -166,7 +166,8 @@ PROBLEMS: Final[Mapping[str, ProblemText]] = {
         message="$place: CLAIMS does not name claims",
         hint=(
             '$reason. A dict such as {"scope": "permissions"}; the keys are subject, audience, and (also with a list of '
-            "claims) scope, client_id. After the first, a subject is a claim of the client."
+            "claims) scope, client_id; and permissions, roles, groups, organisation. After the first, a subject is a claim "
+            "of the client."
         ),
     ),
     "E019": ProblemText(
@@ -298,6 +299,23 @@ PROBLEMS: Final[Mapping[str, ProblemText]] = {
         message="$place: USERS: $key $fault",
         meaning="a key of the dict USERS cannot be used",
         hint="$correction",
+    ),
+    "E036": ProblemText(
+        key="SCOPE_HIERARCHY",
+        message="$place: SCOPE_HIERARCHY does not name scopes",
+        hint='A dict such as {"admin": ["read", "write"]}: a token with the scope on the left has those on the right too.',
+    ),
+    "E037": ProblemText(
+        key="DJANGO_PERMISSIONS",
+        message="$place: DJANGO_PERMISSIONS has a fault: $fault",
+        meaning="DJANGO_PERMISSIONS has a fault",
+        hint='A dict such as {"blog.change_post": "posts:write"}: scopes in one text, or a Requirement without a lambda.',
+    ),
+    "E038": ProblemText(
+        key="THROTTLE_RATES",
+        message="RESOURCE_SERVER: THROTTLE_RATES has a fault: $fault",
+        meaning="THROTTLE_RATES has a fault",
+        hint='A dict such as {"subject": "100/min", "client": "1000/hour", "client:mobile": "10/s", "scope:bulk": "5000/day"}.',
     ),
     "W001": ProblemText(
         key="DEFAULT_AUTHENTICATION_CLASSES",

@@ -15,6 +15,7 @@ from resource_server.conf.networks import ca_file, http_hosts
 from resource_server.conf.problems import Problem, problem
 from resource_server.conf.reading import Reading, default_of
 from resource_server.conf.static_keys import KEY_SOURCES
+from resource_server.conf.throttle_rates import throttle_rates
 from resource_server.conf.users import is_dotted_path
 from resource_server.tokens.certificates import CertificateSource
 from resource_server.tokens.policy import Policy
@@ -28,6 +29,7 @@ KEYS: Final = (
     "CACHE",
     "TOKEN_CACHE",
     "USER_CACHE_SECONDS",
+    "THROTTLE_RATES",
     "REALM",
     "CA_FILE",
     "DEVELOPMENT_HTTP",
@@ -59,6 +61,7 @@ class Config:
     cache: str | None = None
     token_cache: int = TOKEN_CACHE_SIZE
     user_cache_seconds: int = 0
+    throttle_rates: Mapping[str, str] = field(default_factory=dict)
     realm: str = "api"
     ca_file: str | None = None
     http_hosts: frozenset[str] = frozenset()
@@ -96,6 +99,7 @@ def parse(
         user_cache_seconds=reading.whole_number(
             "E028", "USER_CACHE_SECONDS", default_of(Config, "user_cache_seconds"), MAX_USER_CACHE_SECONDS
         ),
+        throttle_rates=throttle_rates(reading),
         realm=_realm(reading),
         ca_file=ca_file(reading),
         http_hosts=reading.http_hosts,

@@ -13,7 +13,14 @@ from typing import Any, Final
 from resource_server.conf.issuer_form import IssuerForm, IssuerProblem
 from resource_server.conf.reading import default_of
 from resource_server.keys.addresses import address_problem
-from resource_server.tokens.policy import FOREIGN_CLAIMS, ClaimNames, MachineRule, Policy, client_is_subject
+from resource_server.tokens.policy import (
+    FOREIGN_CLAIMS,
+    ClaimNames,
+    MachineRule,
+    Policy,
+    RightClaims,
+    client_is_subject,
+)
 
 __all__ = ["GENERIC", "PROVIDERS", "Provider", "auth0_issuer"]
 
@@ -43,6 +50,7 @@ class Provider:
     is_machine: MachineRule
     token_types: tuple[str, ...] = default_of(Policy, "token_types")
     claim_names: ClaimNames = field(default_factory=ClaimNames)
+    rights: RightClaims = field(default_factory=RightClaims)
     kind_claims: tuple[tuple[str, str | None], ...] = ()
     bound_kinds: tuple[str, ...] = ()
     access_token_claims: frozenset[str] = frozenset()
@@ -205,6 +213,7 @@ _ALL: Final = (
         ),
         token_types=("jwt",),
         claim_names=ClaimNames(scope=("scp", "roles"), client_id=("azp", "appid")),
+        rights=RightClaims(organisation="tid"),
         # The audience of an ID token can be the same application, but an ID token names no client.
         access_token_claims=frozenset({"azp", "appid"}),
         is_machine=_is_entra_machine,
@@ -220,6 +229,8 @@ _ALL: Final = (
             pattern=r"https?://[^/]+(?:/[^/]+)*/realms/[^/]+",
         ),
         token_types=_EITHER_TYPE,
+        # The roles of the realm. Those of a client: `CLAIMS` with `{"roles": "/resource_access/CLIENT/roles"}`.
+        rights=RightClaims(roles="/realm_access/roles"),
         kind_claims=(("typ", "Bearer"),),
         bound_kinds=("DPoP",),
         access_token_claims=frozenset({"typ"}),
@@ -240,6 +251,7 @@ _ALL: Final = (
         ),
         token_types=("jwt",),
         claim_names=ClaimNames(audience="client_id", client_id=("client_id",)),
+        rights=RightClaims(groups="cognito:groups"),
         kind_claims=(("token_use", "access"),),
         access_token_claims=frozenset({"token_use"}),
         is_machine=_is_cognito_machine,
@@ -310,6 +322,7 @@ _ALL: Final = (
         ),
         token_types=("jwt",),
         claim_names=ClaimNames(scope=("scp",), client_id=("appid",)),
+        rights=RightClaims(roles="role", groups="group"),
         access_token_claims=frozenset({"appid"}),
         jwks_uri=_adfs_key_set,
         is_machine=client_is_subject,

@@ -1,15 +1,19 @@
 """The verified access token: what `request.auth` is, and all that a permission may read (RFC 9068 section 2.2)."""
 
 import hashlib
-from collections.abc import Mapping
+import time
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from typing import Any, NoReturn, Self
 
-from resource_server.tokens.policy import ClaimNames, MachineRule, client_is_subject, without_nulls
+from resource_server.tokens.claim_paths import ClaimReader, claim_reader
+from resource_server.tokens.policy import ClaimNames, MachineRule, RightClaims, client_is_subject, without_nulls
 
-__all__ = ["AccessToken", "access_token"]
+__all__ = ["AccessToken", "access_token", "django_permissions_of", "named_values", "organisation_of"]
 
 _STANDARD_NAMES = ClaimNames()
+_STANDARD_RIGHTS = RightClaims()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False, init=False)
@@ -31,6 +35,7 @@ class AccessToken:
     expires_at: float
     is_machine: bool
     _claims: Mapping[str, Any]
+    _rights: RightClaims
 
     def __init__(
         self,
@@ -44,6 +49,7 @@ class AccessToken:
         expires_at: float,
         claims: Mapping[str, Any],
         is_machine: bool = False,
+        rights: RightClaims = _STANDARD_RIGHTS,
     ) -> None:
         _set_issuer(self, issuer)
         _set_subject(self, subject)
@@ -54,6 +60,7 @@ class AccessToken:
         _set_expires_at(self, expires_at)
         _set_is_machine(self, is_machine)
         _set_claims(self, claims)
+        _set_rights(self, rights)
 
     @property
     def claims(self) -> Mapping[str, Any]:
@@ -82,6 +89,47 @@ class AccessToken:
         kind = "machine:" if self.is_machine else ""  # a person's starts with a digit
         return hashlib.sha256(f"{kind}{len(self.issuer)}:{self.issuer}{self.subject}".encode()).hexdigest()
 
+    @property
+    def permissions(self) -> frozenset[str]:
+        """The permissions, from the claim that the provider or CLAIMS names; empty without them."""
+        return named_values(self, "permissions") or frozenset()
+
+    @property
+    def roles(self) -> frozenset[str]:
+        """The roles, as `permissions`."""
+        return named_values(self, "roles") or frozenset()
+
+    @property
+    def groups(self) -> frozenset[str]:
+        """The groups, as `permissions`."""
+        return named_values(self, "groups") or frozenset()
+
+    @property
+    def organisation(self) -> str | None:
+        """The organisation, from the claim that the provider or CLAIMS names."""
+        return organisation_of(self)
+
+    # The names that the permission classes of django-oauth-toolkit read of a token.
+
+    @property
+    def scope(self) -> str:
+        """The scopes in one text, as django-oauth-toolkit's tokens have them."""
+        return " ".join(sorted(self.scopes))
+
+    def is_valid(self, scopes: Iterable[str] | None = None) -> bool:
+        """Whether the token has not expired and has all of the scopes, for django-oauth-toolkit's permission classes."""
+        return not self.is_expired() and self.allow_scopes(scopes)
+
+    def is_expired(self) -> bool:
+        """Whether the time of `exp` has come, for django-oauth-toolkit's permission classes."""
+        return time.time() >= self.expires_at
+
+    def allow_scopes(self, scopes: Iterable[str] | None) -> bool:
+        """Whether the token has all of the scopes, for django-oauth-toolkit's permission classes; True without any."""
+        if isinstance(scopes, str):
+            raise TypeError("scopes is a list")  # its letters would be read as scopes
+        return self.scopes.issuperset(scopes or ())
+
     def __repr__(self) -> str:
         return f"<AccessToken of {self.issuer}>"
 
@@ -97,6 +145,7 @@ class AccessToken:
     _set_expires_at,
     _set_is_machine,
     _set_claims,
+    _set_rights,
 ) = (vars(AccessToken)[field.name].__set__ for field in fields(AccessToken))
 
 
@@ -104,6 +153,7 @@ def access_token(
     claims: dict[str, Any],
     claim_names: ClaimNames = _STANDARD_NAMES,
     is_machine: MachineRule = client_is_subject,
+    rights: RightClaims = _STANDARD_RIGHTS,
 ) -> AccessToken:
     """The AccessToken of verified claims. It keeps the dict: the caller must not change it afterwards.
 
@@ -125,20 +175,61 @@ def access_token(
         issuer=claims["iss"],
         subject=subject,
         audience=(audience,) if isinstance(audience, str) else tuple(audience),
-        scopes=_scopes(scopes or ""),
+        scopes=_with_implied(_scopes(scopes or ""), rights.implied_scopes)
+        if rights.implied_scopes
+        else _scopes(scopes or ""),
         client_id=client_id,
         issued_at=claims.get("iat"),
         expires_at=claims["exp"],
         claims=claims,
         is_machine=is_machine(present, subject, client_id)
         or not (claim_names.are_plain or claim_names.has_subject(claims)),
+        rights=rights,
     )
+
+
+def named_values(token: AccessToken, role: str) -> frozenset[str] | None:
+    """The values of `permissions`, `roles` or `groups`: those of a list of texts, or one text as one value.
+
+    None without the claim, or if it is anything else, so that a requirement can tell this from an empty list.
+    """
+    value = _read(token, role)
+    if isinstance(value, str):
+        return frozenset({value}) if value else frozenset()
+    if isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
+        return frozenset(value)
+    return None
+
+
+def django_permissions_of(token: AccessToken) -> Mapping[str, Any]:
+    """For each permission of Django that the settings map, its Requirement."""
+    return token._rights.django_permissions  # noqa: SLF001 - of the class above
+
+
+def organisation_of(token: AccessToken) -> str | None:
+    """The organisation of a token; a number in its text form. None without it, or if the claim is anything else."""
+    value = _read(token, "organisation")
+    # Python counts with True, so the type is compared.
+    return str(value) if type(value) in (str, int) and value != "" else None
+
+
+def _read(token: AccessToken, role: str) -> Any:
+    return _reader(getattr(token._rights, role))(token._claims)  # noqa: SLF001 - of the class above
+
+
+@lru_cache(maxsize=1024)
+def _reader(name: str) -> ClaimReader:
+    return claim_reader(name)
 
 
 def _scopes(value: str | list[str]) -> frozenset[str]:
     # RFC 6749 section 3.3: a space separates scopes, and nothing else does. The members of a list are whole scopes.
     scopes = frozenset(value.split(" ") if isinstance(value, str) else value)
     return scopes - {""} if "" in scopes else scopes
+
+
+def _with_implied(scopes: frozenset[str], implied: Mapping[str, frozenset[str]]) -> frozenset[str]:
+    return scopes.union(*(implied[scope] for scope in scopes if scope in implied))
 
 
 class _ReadOnlyDict(dict[str, Any]):

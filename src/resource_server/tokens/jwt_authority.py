@@ -80,7 +80,7 @@ class JWTAuthority:
         if not issuer.is_listed and not self._issuers.verified(issuer):
             stamp = Stamp.void()
         policy, claims = issuer.policy, token.unverified_claims
-        verified = access_token(claims, policy.claim_names, policy.is_machine)
+        verified = access_token(claims, policy.claim_names, policy.is_machine, policy.rights)
         return Verdict(
             token=verified,
             policy=policy,

@@ -15,6 +15,7 @@ __all__ = [
     "ClaimNames",
     "MachineRule",
     "Policy",
+    "RightClaims",
     "client_is_subject",
     "media_type",
     "without_nulls",
@@ -129,6 +130,22 @@ def _client_alone(claims: dict[str, Any], names: tuple[str, ...]) -> Any:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RightClaims:
+    """Where the rights of an issuer's tokens are: names of claims or JSON Pointers, which requirements alone read.
+
+    `implied_scopes` has, for a scope, all other scopes that it includes. `django_permissions` has, for a permission of
+    Django, the Requirement that gives it to a `TokenUser`.
+    """
+
+    permissions: str = "permissions"
+    roles: str = "roles"  # RFC 9068 section 2.2.3.1, as `groups`
+    groups: str = "groups"
+    organisation: str = "org_id"
+    implied_scopes: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    django_permissions: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """The rules for the tokens of one issuer.
 
@@ -155,6 +172,7 @@ class Policy:
     machines_only: bool = False
     dpop: str = "off"
     users: UserSource = field(default_factory=UserSource)
+    rights: RightClaims = field(default_factory=RightClaims)
     issuer: str = field(init=False)
 
     def __post_init__(self) -> None:

@@ -6,7 +6,8 @@ from typing import Any, NoReturn
 
 from django.apps import apps
 
-from resource_server.tokens.access_token import AccessToken
+from resource_server.requirements.requirement import NOWHERE
+from resource_server.tokens.access_token import AccessToken, django_permissions_of
 
 __all__ = ["TokenUser"]
 
@@ -15,8 +16,8 @@ class TokenUser:
     """The person or machine of a token, without a database row.
 
     Has the interface that Django and REST framework use of a user: `is_authenticated`, a `pk` that throttles can count
-    by, `has_perm` (always False: rights come from scopes) and the other methods of permissions, sync and async. It has
-    no password. It cannot be saved or be the value of a foreign key.
+    by, `has_perm` and the other methods of permissions, sync and async. It has the permissions that DJANGO_PERMISSIONS
+    maps, for models and not for single objects, as with Django's own backend. It has no password. It cannot be saved or be the value of a foreign key.
     """
 
     is_active = True
@@ -57,10 +58,10 @@ class TokenUser:
         return (self.username,)
 
     def get_user_permissions(self, obj: object = None) -> set[str]:
-        return set()
+        return {perm for perm in django_permissions_of(self.token) if self.has_perm(perm, obj)}
 
     async def aget_user_permissions(self, obj: object = None) -> set[str]:
-        return set()
+        return self.get_user_permissions(obj)
 
     def get_group_permissions(self, obj: object = None) -> set[str]:
         return set()
@@ -69,28 +70,31 @@ class TokenUser:
         return set()
 
     def get_all_permissions(self, obj: object = None) -> set[str]:
-        return set()
+        return self.get_user_permissions(obj)
 
     async def aget_all_permissions(self, obj: object = None) -> set[str]:
-        return set()
+        return self.get_user_permissions(obj)
 
     def has_perm(self, perm: str, obj: object = None) -> bool:
-        return False
+        requirement = django_permissions_of(self.token).get(perm) if obj is None else None
+        return requirement is not None and requirement.holds(self.token, NOWHERE) is True
 
     async def ahas_perm(self, perm: str, obj: object = None) -> bool:
-        return False
+        return self.has_perm(perm, obj)
 
     def has_perms(self, perm_list: Iterable[str], obj: object = None) -> bool:
-        return False
+        if isinstance(perm_list, str):
+            raise ValueError("perm_list is an iterable of permissions")  # noqa: TRY004 - the error of Django's users
+        return all(self.has_perm(perm, obj) for perm in perm_list)
 
     async def ahas_perms(self, perm_list: Iterable[str], obj: object = None) -> bool:
-        return False
+        return self.has_perms(perm_list, obj)
 
     def has_module_perms(self, module: str) -> bool:
-        return False
+        return any(perm.partition(".")[0] == module for perm in self.get_user_permissions())
 
     async def ahas_module_perms(self, module: str) -> bool:
-        return False
+        return self.has_module_perms(module)
 
     def has_usable_password(self) -> bool:
         return False

@@ -1,0 +1,147 @@
+"""WebSockets of Channels and of any other ASGI application: a middleware that verifies the token of a connection.
+
+The token stands in the `Authorization` header, or, because browsers cannot set it, in a subprotocol `bearer.<token>`. It
+is never read from the query, which logs keep.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import Any, Final, TypeAlias
+
+from django.http import HttpRequest
+
+from resource_server.authentication import aauthorize
+from resource_server.errors import AuthorizationError
+from resource_server.requirements import AnyToken, Operation, Requirement, requirement_of
+from resource_server.responses import error_response
+
+__all__ = ["AccessTokenWebSocketMiddleware"]
+
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+Application: TypeAlias = Callable[[Any, Receive, Send], Awaitable[Any]]
+
+_BEARER: Final = "bearer"
+_PREFIX: Final = f"{_BEARER}."
+_ENDED: Final = 4401
+
+
+class AccessTokenWebSocketMiddleware:
+    """Admits WebSockets whose verified access token meets the requirement; sets `user` and `auth` in the scope.
+
+    Takes what `requires` takes; without it any verified token is admitted. A refusal is the HTTP answer of the other
+    edges if the server can send one, else a close with 4000 and the status. When the token ends, the connection is
+    closed with 4401. A client that must name its subprotocols offers `bearer` beside `bearer.<token>`; the answer never
+    has the token. The application sees neither. Other kinds of connections pass unchanged. A user that is deactivated
+    later stays connected until the token ends.
+    """
+
+    def __init__(
+        self, application: Application, declared: Requirement | str | Mapping[str, Requirement | str] | None = None
+    ) -> None:
+        self.application = application
+        self.requirement = AnyToken() if declared is None else requirement_of(declared)
+
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> Any:
+        if scope["type"] != "websocket":
+            return await self.application(scope, receive, send)
+        request = _request(scope)
+        operation = Operation(method="GET", arguments=scope.get("url_route", {}).get("kwargs", {}))
+        try:
+            token = await aauthorize(request, self.requirement, operation=operation)
+        except AuthorizationError as error:
+            return await _refuse(error, scope, receive, send)
+        offered = scope.get("subprotocols") or []
+        others = [name for name in offered if not name.startswith(_PREFIX) and name != _BEARER]
+        inner = {
+            **scope,
+            "user": request.user,
+            "auth": token,
+            "subprotocols": others,
+            "headers": [*_other_headers(scope), *([(_PROTOCOLS, ", ".join(others).encode())] if others else [])],
+        }
+        connection = _Connection(receive, send, token.expires_at, _BEARER if _BEARER in offered else None)
+        closing = asyncio.create_task(connection.close_at_end())
+        try:
+            return await self.application(inner, connection.receive, connection.send)
+        except _TokenEndedError:
+            return None  # the application has not seen the end, and sent on
+        finally:
+            closing.cancel()
+
+
+_PROTOCOLS: Final = b"sec-websocket-protocol"
+
+
+def _other_headers(scope: Any) -> list[tuple[bytes, bytes]]:
+    return [(name, value) for name, value in scope["headers"] if name.lower() != _PROTOCOLS]
+
+
+def _request(scope: Any) -> HttpRequest:
+    """The handshake as a request of Django, so that logs and signals see what they see of any request."""
+    request = HttpRequest()
+    request.method, request.path = "GET", str(scope.get("path", ""))
+    for name, value in _other_headers(scope):
+        key = f"HTTP_{name.decode('latin-1').upper().replace('-', '_')}"
+        text = value.decode("latin-1")
+        request.META[key] = f"{request.META[key]},{text}" if key in request.META else text
+    tokens = [name.removeprefix(_PREFIX) for name in scope.get("subprotocols") or [] if name.startswith(_PREFIX)]
+    sent = request.META.get("HTTP_AUTHORIZATION")
+    # Two credentials in one handshake are refused, as a repeated header is.
+    credentials = [*([] if sent is None else [sent]), *(f"Bearer {token}" for token in tokens)]
+    if credentials:
+        request.META["HTTP_AUTHORIZATION"] = ",".join(credentials)
+    return request
+
+
+async def _refuse(error: AuthorizationError, scope: Any, receive: Receive, send: Send) -> None:
+    await receive()  # the event of the handshake
+    response = error_response(error)
+    if "websocket.http.response" not in (scope.get("extensions") or {}):
+        await send({"type": "websocket.close", "code": 4000 + error.status, "reason": str(error)[:120]})
+        return
+    headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in response.items()]
+    await send({"type": "websocket.http.response.start", "status": error.status, "headers": headers})
+    await send({"type": "websocket.http.response.body", "body": response.content})
+
+
+class _TokenEndedError(OSError):
+    """The application sends after the connection has ended with its token."""
+
+
+class _Connection:
+    """The two ends of an accepted connection, which end with the token."""
+
+    def __init__(self, receive: Receive, send: Send, expires_at: float, subprotocol: str | None) -> None:
+        self._receive, self._send = receive, send
+        self._subprotocol = subprotocol
+        self._ends = asyncio.get_running_loop().time() + max(0.0, expires_at - time.time())
+        self._is_open = True
+        self._has_ended = False
+
+    async def receive(self) -> Message:
+        try:
+            async with asyncio.timeout_at(self._ends):
+                message = await self._receive()
+        except TimeoutError:
+            return {"type": "websocket.disconnect", "code": _ENDED, "reason": "access token has expired"}
+        if message["type"] == "websocket.disconnect":
+            self._is_open = False
+        return message
+
+    async def send(self, message: Message) -> None:
+        if self._has_ended:
+            raise _TokenEndedError  # as ASGI demands: an application that only sends would never stop
+        if message["type"] == "websocket.accept" and not message.get("subprotocol") and self._subprotocol:
+            message = {**message, "subprotocol": self._subprotocol}
+        if message["type"] == "websocket.close":
+            self._is_open = False
+        await self._send(message)
+
+    async def close_at_end(self) -> None:
+        await asyncio.sleep(self._ends - asyncio.get_running_loop().time())
+        if self._is_open:
+            await self.send({"type": "websocket.close", "code": _ENDED, "reason": "access token has expired"})
+        self._has_ended = True

@@ -1,0 +1,133 @@
+"""django-ninja: `auth=AccessToken(...)` for an API, a router or an operation, and an API that answers refusals in full."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from ninja import NinjaAPI
+from ninja.errors import AuthenticationError, HttpError
+from ninja.openapi.schema import OpenAPISchema
+from ninja.operation import Operation
+from ninja.security.base import AuthBase
+
+from resource_server import requirements as rights
+from resource_server.access import of_requirement
+from resource_server.authentication import aauthenticate, aauthorize, authenticate, authorize
+from resource_server.errors import AuthorizationError
+from resource_server.requirements import AnyToken, Requirement, requirement_of
+from resource_server.responses import error_response, vary_by_token
+from resource_server.tokens.access_token import AccessToken as Token
+
+__all__ = ["AccessRefused", "AccessToken", "AccessTokenAPI"]
+
+_REQUIRED = "_resource_server_required"
+_ANSWERS = {
+    401: "No access token, or none that is accepted.",
+    403: "The access token lacks a right.",
+    503: "The keys of the access token's issuer cannot be had at the moment.",
+}
+
+
+class AccessRefused(HttpError):
+    """One of our errors as django-ninja's. `error` is the AuthorizationError."""
+
+    def __init__(self, error: AuthorizationError) -> None:
+        super().__init__(error.status, str(error))
+        self.error = error
+
+
+class AccessToken(AuthBase):
+    """Admits requests whose verified access token meets the requirement; sets `request.auth` to it, and `request.user`.
+
+    Takes what `requires` takes; without it any verified token is admitted. In a list of `auth`, a request without a
+    bearer token is left to the other entries; a token that fails is refused at once. In an AccessTokenAPI the answer
+    has its challenge; in another API, only the status and a `detail`.
+    """
+
+    openapi_type = "http"
+    openapi_scheme = "bearer"
+    openapi_bearerFormat = "JWT"  # noqa: N815 - OpenAPI's name
+
+    def __init__(self, declared: Requirement | str | Mapping[str, Requirement | str] | None = None) -> None:
+        super().__init__()
+        self.requirement = AnyToken() if declared is None else requirement_of(declared)
+        self.is_async = True  # for an async operation; a sync one also takes a value that is not awaitable
+
+    def __call__(self, request: HttpRequest) -> Any:
+        """The token, None without bearer credentials. Raises AccessRefused. Awaitable in an event loop."""
+        setattr(request, _REQUIRED, self.requirement)
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return self._admit(request)
+        return self._aadmit(request)
+
+    def _admit(self, request: HttpRequest) -> Token | None:
+        try:
+            return None if authenticate(request) is None else authorize(request, self.requirement)
+        except AuthorizationError as error:
+            raise AccessRefused(error) from error
+
+    async def _aadmit(self, request: HttpRequest) -> Token | None:
+        try:
+            return None if await aauthenticate(request) is None else await aauthorize(request, self.requirement)
+        except AuthorizationError as error:
+            raise AccessRefused(error) from error
+
+
+class AccessTokenAPI(NinjaAPI):
+    """A NinjaAPI that answers refusals as every other edge, and describes the rights of its operations."""
+
+    def set_default_exception_handlers(self) -> None:
+        super().set_default_exception_handlers()
+        self.add_exception_handler(AccessRefused, _refused)
+        self.add_exception_handler(AuthorizationError, _refused)
+        self.add_exception_handler(AuthenticationError, self._unauthenticated)
+
+    def create_response(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        response = super().create_response(request, *args, **kwargs)
+        if hasattr(request, _REQUIRED):
+            vary_by_token(response)
+        return response
+
+    def get_openapi_schema(
+        self, *, path_prefix: str | None = None, path_params: dict[str, Any] | None = None
+    ) -> OpenAPISchema:
+        prefix = self.get_root_path(path_params or {}) if path_prefix is None else path_prefix
+        return _Schema(self, prefix)
+
+    def _unauthenticated(self, request: HttpRequest, error: Any) -> HttpResponse:
+        requirement = getattr(request, _REQUIRED, None)
+        if requirement is not None:
+            try:
+                authorize(request, requirement)
+            except AuthorizationError as refusal:
+                return error_response(refusal)
+        return self.create_response(request, {"detail": str(error)}, status=error.status_code)
+
+
+def _refused(request: HttpRequest, error: Any) -> HttpResponse:
+    return error_response(error.error if isinstance(error, AccessRefused) else error)
+
+
+class _Schema(OpenAPISchema):
+    """Adds to each operation behind an AccessToken its scopes, its requirement in words, and its refusals."""
+
+    def operation_details(self, operation: Operation) -> dict[str, Any]:
+        details = super().operation_details(operation)
+        ours = [each for each in operation.auth_callbacks if isinstance(each, AccessToken)]
+        if not ours:
+            return details
+        method = operation.methods[0] if len(operation.methods) == 1 else None
+        access = [of_requirement(each.requirement, rights.Operation(method=method)) for each in ours]
+        words = " or ".join(each.text for each in access)
+        details["description"] = f"{details.get('description', '')}\n\nAccess: {words}.".lstrip()
+        listed = [{AccessToken.__name__: list(way.scopes)} for each in access for way in each.ways]
+        others = [entry for entry in details["security"] if AccessToken.__name__ not in entry]
+        details["security"] = [*listed, *others]
+        for status, description in _ANSWERS.items():
+            header = "Retry-After" if status == 503 else "WWW-Authenticate"
+            answer = {"description": description, "headers": {header: {"schema": {"type": "string"}}}}
+            details["responses"].setdefault(status, answer)
+        return details

@@ -1,0 +1,148 @@
+"""A requirement for each HTTP method, or for each action of a ViewSet, in one declaration."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from resource_server.requirements.requirement import Operation, Or, Requirement
+from resource_server.requirements.rights import Scopes
+from resource_server.requirements.shortfall import Shortfall
+from resource_server.tokens.access_token import AccessToken
+
+__all__ = ["PerAction", "PerMethod", "requirement_of", "requirement_of_scopes"]
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"})
+# The key of the requirement for every operation that is not named.
+_OTHERS = "*"
+
+
+def requirement_of(declared: object) -> Requirement:
+    """The requirement that is declared: itself, or scopes in a text, or one for each method or action in a dict.
+
+    A dict whose keys are HTTP methods, in upper case, is a PerMethod; another one is a PerAction. Raises TypeError or
+    ValueError for anything else.
+    """
+    if isinstance(declared, Requirement):
+        return declared
+    if isinstance(declared, str):
+        return Scopes(tuple(declared.split()))
+    if isinstance(declared, Mapping):
+        named = [key for key in declared if key != _OTHERS]
+        is_per_method = bool(named) and all(key in _METHODS for key in named)
+        return PerMethod(declared) if is_per_method else PerAction(declared)
+    raise TypeError(f"not a requirement: {declared!r}; write scopes in one text, a dict, or a Requirement")
+
+
+def requirement_of_scopes(scopes: object, alternates: object) -> Requirement:
+    """The requirement of a view's `required_scopes`, or of its `required_alternate_scopes`, as in django-oauth-toolkit.
+
+    `required_scopes` is a list, of which all are needed. `required_alternate_scopes` has for each HTTP method a list of
+    lists, of which one is needed, and wins. Raises TypeError or ValueError for anything else, and without scopes.
+    """
+    if alternates is not None:
+        if not isinstance(alternates, Mapping):
+            raise TypeError("required_alternate_scopes is a dict of lists of lists of scopes")
+        per_method = {}
+        for method, ways in alternates.items():
+            listed = [_all_of(way) for way in (ways if isinstance(ways, list | tuple) else [ways])]
+            per_method[method] = listed[0] if len(listed) == 1 else Or(tuple(listed))
+        return PerMethod(per_method)
+    return _all_of(scopes)
+
+
+def _all_of(scopes: object) -> Requirement:
+    if not isinstance(scopes, list | tuple):
+        raise TypeError(f"not a list of scopes: {scopes!r}")
+    return Scopes(tuple(scopes))
+
+
+@dataclass(frozen=True, slots=True, init=False, repr=False)
+class _PerOperation(Requirement):
+    """One requirement for each operation; scopes may stand as a text. `*` is for all that are not named.
+
+    An operation that is not named, and a request whose operation is not known, are refused. Raises ValueError for an
+    empty dict and for a key that cannot be one.
+    """
+
+    requirements: tuple[tuple[str, Requirement], ...]
+    noun: ClassVar[str]
+
+    def __init__(self, requirements: Mapping[str, Requirement | str]) -> None:
+        given: object = requirements
+        if not isinstance(given, Mapping) or not given:
+            raise ValueError(f"name the requirement of at least one {self.noun}, in a dict")
+        for key in requirements:
+            if key != _OTHERS and not self._is_key(key):
+                raise ValueError(f"not the name of a {self.noun}: {key!r}")
+        declared = tuple((key, requirement_of(value)) for key, value in requirements.items())
+        object.__setattr__(self, "requirements", declared)
+
+    @staticmethod
+    def _is_key(key: object) -> bool:
+        raise NotImplementedError
+
+    def _name(self, operation: Operation) -> str | None:
+        raise NotImplementedError
+
+    def chosen(self, operation: Operation) -> Requirement | None:
+        """The requirement of an operation, None if it is not declared."""
+        name, declared = self._name(operation), dict(self.requirements)
+        if name is None:
+            return None
+        if name == "HEAD" and name not in declared:
+            name = "GET"  # Django and REST framework answer HEAD by GET
+        return declared.get(name, declared.get(_OTHERS))
+
+    @property
+    def all_scopes(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(scope for _, each in self.requirements for scope in each.all_scopes))
+
+    @property
+    def words(self) -> str:
+        return ", ".join(f"{key}: {each.words}" for key, each in self.requirements)
+
+    @property
+    def parts(self) -> tuple[Requirement, ...]:
+        return tuple(each for _, each in self.requirements)
+
+    def holds(self, token: AccessToken, operation: Operation) -> bool | None:
+        chosen = self.chosen(operation)
+        return None if chosen is None else chosen.holds(token, operation)
+
+    def shortfall(self, token: AccessToken, operation: Operation) -> Shortfall:
+        chosen = self.chosen(operation)
+        if chosen is None:
+            return Shortfall(others=(f"a declared {self.noun}",))
+        return chosen.shortfall(token, operation)
+
+    def __repr__(self) -> str:
+        members = ", ".join(f"{key!r}: {each!r}" for key, each in self.requirements)
+        return f"{type(self).__name__}({{{members}}})"
+
+
+class PerMethod(_PerOperation):
+    """One requirement for each HTTP method. HEAD is judged as GET unless it is named."""
+
+    __slots__ = ()
+    noun = "method"
+
+    @staticmethod
+    def _is_key(key: object) -> bool:
+        return key in _METHODS
+
+    def _name(self, operation: Operation) -> str | None:
+        return operation.method
+
+
+class PerAction(_PerOperation):
+    """One requirement for each action of a ViewSet: `list`, `create`, `partial_update`, those of `@action`."""
+
+    __slots__ = ()
+    noun = "action"
+
+    @staticmethod
+    def _is_key(key: object) -> bool:
+        return isinstance(key, str) and key.isidentifier() and key not in _METHODS
+
+    def _name(self, operation: Operation) -> str | None:
+        return operation.action

@@ -1,0 +1,102 @@
+"""Throttles of REST framework that count by the token: its subject, its client, its issuer."""
+
+import hashlib
+import logging
+from typing import ClassVar
+
+from rest_framework.request import Request
+from rest_framework.throttling import SimpleRateThrottle
+from rest_framework.views import APIView
+
+from resource_server.errors import Unavailable
+from resource_server.reasons import UnavailableReason
+from resource_server.rest_authentication import AuthorizationFailed
+from resource_server.rest_authorization import auth
+from resource_server.server import current
+from resource_server.tokens.access_token import AccessToken
+
+__all__ = ["ClientThrottle", "IssuerThrottle", "SubjectThrottle"]
+
+logger = logging.getLogger("resource_server")
+
+
+class _TokenThrottle(SimpleRateThrottle):
+    """Counts the requests of one party of a token, at the rate that THROTTLE_RATES names for it.
+
+    A request without a token, and a party without a rate, are not counted. If the cache fails, the answer is 503. As
+    REST framework's throttles, it counts in Django's default cache, and requests at once may pass together.
+    """
+
+    name: ClassVar[str]
+
+    def __init__(self) -> None:
+        """Find no rate yet: it depends on the token."""
+
+    def allow_request(self, request: Request, view: APIView) -> bool:
+        token = auth(request)
+        party = self.party(token) if isinstance(token, AccessToken) else None
+        if not isinstance(token, AccessToken) or party is None:
+            return True
+        rate = self.rate_of(token)
+        if rate is None:
+            return True
+        self.num_requests, self.duration = self.parse_rate(rate)
+        self.rate = rate
+        self._party = hashlib.sha256(party.encode()).hexdigest()
+        try:
+            return super().allow_request(request, view)
+        except Exception as error:
+            # The cache is down, or has given anything but a list of times. No verdict is not a yes.
+            logger.exception("the cache of a throttle failed")
+            unavailable = Unavailable(UnavailableReason.THROTTLE_FAILED)
+            raise AuthorizationFailed(unavailable) from error
+
+    def get_cache_key(self, request: Request, view: APIView) -> str:
+        return f"resource_server.throttle.{self.name}.{self._party}"
+
+    def party(self, token: AccessToken) -> str | None:
+        """What is counted, in one text; None if the token does not have it."""
+        raise NotImplementedError
+
+    def rate_of(self, token: AccessToken) -> str | None:
+        """The rate, such as `100/min`; None for none."""
+        return current().throttle_rates.get(self.name)
+
+
+class SubjectThrottle(_TokenThrottle):
+    """Counts by person or machine (issuer and subject). Of the rates of its scopes, the highest wins over that of all."""
+
+    name = "subject"
+
+    def party(self, token: AccessToken) -> str:
+        return token.identity
+
+    def rate_of(self, token: AccessToken) -> str | None:
+        rates = current().throttle_rates
+        of_scopes = [rates[f"scope:{scope}"] for scope in token.scopes if f"scope:{scope}" in rates]
+        return max(of_scopes, key=self._per_second, default=None) or super().rate_of(token)
+
+    def _per_second(self, rate: str) -> float:
+        requests, seconds = self.parse_rate(rate)
+        return float(requests or 0) / float(seconds or 1)
+
+
+class ClientThrottle(_TokenThrottle):
+    """Counts by client of an issuer; the rate of one client wins over that of all."""
+
+    name = "client"
+
+    def party(self, token: AccessToken) -> str | None:
+        return None if token.client_id is None else f"{len(token.issuer)}:{token.issuer}{token.client_id}"
+
+    def rate_of(self, token: AccessToken) -> str | None:
+        return current().throttle_rates.get(f"client:{token.client_id}") or super().rate_of(token)
+
+
+class IssuerThrottle(_TokenThrottle):
+    """Counts by issuer."""
+
+    name = "issuer"
+
+    def party(self, token: AccessToken) -> str:
+        return token.issuer

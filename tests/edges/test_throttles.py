@@ -1,0 +1,163 @@
+"""Throttles that count by the token, with Django's caches in memory and in Redis, and with a cache that fails or lies."""
+
+import pytest
+from django.core.cache import cache
+from django.core.cache.backends.locmem import LocMemCache
+from django.test import RequestFactory
+from rest_framework.renderers import JSONRenderer
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from resource_server.conf import project as conf
+from resource_server.drf import AccessTokenAuthentication
+from resource_server.testing import FakeIssuer
+from resource_server.throttles import ClientThrottle, IssuerThrottle, SubjectThrottle
+
+
+class View(APIView):
+    authentication_classes = [AccessTokenAuthentication]
+    permission_classes = []
+    renderer_classes = [JSONRenderer]
+
+    def get(self, request):
+        return Response({})
+
+
+class Lying(LocMemCache):
+    """Answers each question with this."""
+
+    answer = None
+
+    def get(self, key, default=None, version=None):
+        return self.answer
+
+
+@pytest.fixture(params=["memory", "redis"])
+def caches(request, settings):
+    if request.param == "redis":
+        url = request.getfixturevalue("redis_url")
+        settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": url}}
+    else:
+        backend = "django.core.cache.backends.locmem.LocMemCache"
+        settings.CACHES = {"default": {"BACKEND": backend, "LOCATION": "throttles"}}
+    cache.clear()
+    yield
+    cache.clear()
+
+
+@pytest.fixture
+def issuers(settings):
+    issuers = [FakeIssuer(f"https://{name}.test/", algorithm="ES256") for name in ("one", "two")]
+
+    def rates(**parties):
+        settings.RESOURCE_SERVER = {
+            "AUDIENCE": issuers[0].audience,
+            "ISSUERS": [{"ISSUER": issuer.issuer} for issuer in issuers],
+            "THROTTLE_RATES": {name.replace("__", ":"): rate for name, rate in parties.items()},
+        }
+
+    with issuers[0].serving(issuers[1]):
+        yield issuers, rates
+
+
+def call(throttle, token=None):
+    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+    view = type("Throttled", (View,), {"throttle_classes": [throttle]})
+    return view.as_view()(RequestFactory().get("/", headers=headers)).render()
+
+
+def statuses(throttle, token, times=3):
+    return [call(throttle, token).status_code for _ in range(times)]
+
+
+@pytest.mark.usefixtures("caches")
+def test_each_subject_of_each_issuer_is_counted(issuers):
+    (one, two), rates = issuers
+    rates(subject="2/day")
+
+    assert statuses(SubjectThrottle, one.token(sub="a")) == [200, 200, 429]
+    assert statuses(SubjectThrottle, one.token(sub="b")) == [200, 200, 429]
+    assert statuses(SubjectThrottle, two.token(sub="a")) == [200, 200, 429]
+    assert int(call(SubjectThrottle, one.token(sub="a", jti="another"))["Retry-After"]) > 3600
+    assert statuses(ClientThrottle, one.token(), 4) == [200] * 4  # no rate for clients
+    assert statuses(SubjectThrottle, None, 4) == [200] * 4
+
+
+@pytest.mark.usefixtures("caches")
+def test_a_scope_has_a_rate_of_its_own(issuers):
+    (one, _two), rates = issuers
+    rates(subject="1/day", scope__bulk="3/day", scope__slow="1/day", scope__fast="1/s")
+
+    assert statuses(SubjectThrottle, one.token(sub="a", scope="other")) == [200, 429, 429]
+    assert statuses(SubjectThrottle, one.token(sub="b", scope="slow bulk"), 4) == [200, 200, 200, 429]
+    # The highest rate, whatever its period.
+    assert statuses(SubjectThrottle, one.token(sub="c", scope="bulk fast"), 2) in ([200, 429], [200, 200])
+
+
+@pytest.mark.usefixtures("caches")
+def test_a_client_may_have_a_rate_of_its_own(issuers):
+    (one, two), rates = issuers
+    rates(client="1/day", client__mobile="2/day")
+
+    assert statuses(ClientThrottle, one.token(sub="a", client_id="mobile"), 1) == [200]
+    assert statuses(ClientThrottle, one.token(sub="b", client_id="mobile"), 2) == [200, 429]
+    assert statuses(ClientThrottle, two.token(client_id="mobile"), 1) == [200]  # of another issuer
+    assert statuses(ClientThrottle, one.token(client_id="other"), 2) == [200, 429]
+    assert statuses(ClientThrottle, one.token(client_id=None), 3) == [200] * 3
+
+
+@pytest.mark.usefixtures("caches")
+def test_all_tokens_of_an_issuer_are_counted_together(issuers):
+    (one, two), rates = issuers
+    rates(issuer="2/day")
+
+    assert [call(IssuerThrottle, one.token(sub=name)).status_code for name in "abc"] == [200, 200, 429]
+    assert call(IssuerThrottle, two.token()).status_code == 200
+
+
+def test_a_cache_that_is_down_gives_no_verdict(issuers, settings, caplog):
+    (one, _two), rates = issuers
+    rates(subject="1/day")
+    backend = "django.core.cache.backends.redis.RedisCache"
+    settings.CACHES = {"default": {"BACKEND": backend, "LOCATION": "redis://127.0.0.1:1/0"}}
+    token = one.token()
+    response = call(SubjectThrottle, token)
+
+    assert (response.status_code, response.data["reason"]) == (503, "throttle_failed")
+    assert int(response["Retry-After"]) >= 1
+    assert "the cache of a throttle failed" in caplog.text
+    assert token not in caplog.text
+
+
+@pytest.mark.parametrize("answer", ["text", 5, [None], {"a": 1}, ["x", "y"], object()], ids=range(6))
+def test_a_cache_that_lies_is_no_500(issuers, settings, monkeypatch, answer):
+    (one, _two), rates = issuers
+    rates(subject="1/day")
+    monkeypatch.setattr(Lying, "answer", answer)
+    settings.CACHES = {"default": {"BACKEND": f"{__name__}.Lying", "LOCATION": "lies"}}
+
+    assert call(SubjectThrottle, one.token()).status_code == 503
+
+
+@pytest.mark.parametrize(
+    "rates",
+    [
+        [],
+        "100/min",
+        {"subjects": "1/s"},
+        {"client:": "1/s"},
+        {"scope": "1/s"},
+        {5: "1/s"},
+        {"subject": "1"},
+        {"subject": "0/s"},
+        {"subject": "1/week"},
+        {"subject": None},
+        {"subject": "1.5/s"},
+        {"subject": "1/s\n"},
+    ],
+    ids=str,
+)
+def test_rates_that_cannot_be_meant_are_reported(rates):
+    settings = {**FakeIssuer(algorithm="ES256").settings(), "THROTTLE_RATES": rates}
+
+    assert {each.id for each in conf.parse(settings, debug=False)[1]} == {"E038"}

@@ -1,0 +1,159 @@
+"""WebSockets by a real client, through uvicorn and Channels: header, subprotocol, refusals, and the end of the token."""
+
+import asyncio
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from asgiref.testing import ApplicationCommunicator
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
+
+from resource_server.channels import AccessTokenWebSocketMiddleware
+from resource_server.testing import FakeIssuer
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def issuer():
+    return FakeIssuer(algorithm="ES256")
+
+
+@pytest.fixture(scope="module")
+def address(issuer, tmp_path_factory):
+    """The address of the server, which has the issuer's keys in its settings."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    environment = {
+        **os.environ,
+        "ISSUER_SETTINGS": json.dumps(issuer.settings(JWKS=issuer.keys.jwks(), CLOCK_SKEW_SECONDS=0)),
+    }
+    environment.pop("DJANGO_SETTINGS_MODULE", None)
+    log = tmp_path_factory.mktemp("uvicorn") / "log"
+    command = [sys.executable, "-m", "uvicorn", "tests.edges.websocket_project:application"]
+    with log.open("wb") as output:
+        server = subprocess.Popen(
+            [*command, "--fd", str(listener.fileno()), "--lifespan", "off"],
+            cwd=ROOT,
+            env=environment,
+            pass_fds=[listener.fileno()],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        yield f"ws://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        server.terminate()
+        server.wait(10)
+        listener.close()
+    shown = log.read_text(encoding="utf-8")
+    assert "Traceback" not in shown, shown
+    # No log has a token, but the server's own where a client puts one into the query.
+    assert [line for line in shown.splitlines() if "eyJ" in line and "access_token=" not in line] == []
+
+
+def bearer(token):
+    return {"Authorization": f"Bearer {token}"}
+
+
+def refused(address, **options):
+    with pytest.raises(InvalidStatus) as raised, connect(f"{address}/echo", **options):
+        raise AssertionError("connected")
+    response = raised.value.response
+    return response.status_code, response.headers.get("WWW-Authenticate"), json.loads(response.body)["reason"]
+
+
+def test_the_token_in_the_header(address, issuer):
+    with connect(f"{address}/echo", additional_headers=bearer(issuer.token(scope="chat:read"))) as websocket:
+        seen = json.loads(websocket.recv(10))
+        websocket.send("hello")
+
+        assert seen == {"subject": "auth0|ada", "user": "auth0|ada", "subprotocols": [], "shows_token": False}
+        assert websocket.recv(10) == "hello"
+        assert websocket.subprotocol is None
+
+
+@pytest.mark.parametrize(
+    ("others", "answered"), [(["chat"], "chat"), (["bearer"], "bearer"), (["bearer", "chat"], "chat"), ([], None)]
+)
+def test_the_token_in_a_subprotocol_is_never_answered(address, issuer, others, answered):
+    token = issuer.token(scope="chat:read")
+    with connect(f"{address}/echo", subprotocols=[f"bearer.{token}", *others]) as websocket:
+        seen = json.loads(websocket.recv(10))
+
+        assert websocket.subprotocol == answered
+        assert seen["subprotocols"] == [name for name in others if name != "bearer"]
+        assert seen["shows_token"] is False
+        assert token not in str(websocket.response.headers)
+
+
+def test_refusals_are_those_of_http(address, issuer):
+    bare = 'Bearer realm="api"'
+    token, stranger = issuer.token(scope="chat:read"), FakeIssuer(algorithm="ES256")
+
+    assert refused(address) == (401, bare, "credentials_missing")
+    lacks = f'{bare}, error="insufficient_scope", error_description="access token lacks a scope: chat:read", scope="chat:read"'
+    assert refused(address, additional_headers=bearer(issuer.token())) == (403, lacks, "scope_missing")
+    assert refused(address, additional_headers=bearer(stranger.token()))[0] == 401
+    assert refused(address, subprotocols=["bearer.x"])[2] == "token_malformed"
+    assert refused(address, subprotocols=["bearer."])[0] == 401
+    twice = {"additional_headers": bearer(token), "subprotocols": [f"bearer.{token}"]}
+    assert refused(address, **twice) == (400, refused(address, **twice)[1], "credentials_repeated")
+    assert refused(address, subprotocols=[f"bearer.{token}", f"bearer.{issuer.token(scope='chat:read')}"])[0] == 400
+    with pytest.raises(InvalidStatus) as raised, connect(f"{address}/echo?access_token={token}"):
+        raise AssertionError("connected")
+    assert raised.value.response.status_code == 401
+
+
+@pytest.mark.parametrize("path", ["echo", "talkative"])
+def test_the_connection_ends_with_the_token(address, issuer, path):
+    ends = int(time.time()) + 2
+    token = issuer.token(scope="chat:read", exp=ends)
+    with connect(f"{address}/{path}", additional_headers=bearer(token)) as websocket:  # noqa: SIM117 - is open when it ends
+        with pytest.raises(ConnectionClosed) as raised:
+            [websocket.recv(10) for _ in range(1000)]
+
+    assert (raised.value.rcvd.code, raised.value.rcvd.reason) == (4401, "access token has expired")
+    assert -0.1 <= time.time() - ends < 2
+
+
+@pytest.mark.parametrize(("authorization", "code"), [(None, 4401), ("Bearer x", 4401), ("Bearer x,Bearer y", 4400)])
+def test_a_server_without_http_answers_closes_with_the_status(settings, issuer, authorization, code):
+    settings.RESOURCE_SERVER = issuer.settings(JWKS=issuer.keys.jwks())
+
+    async def refused():
+        headers = [] if authorization is None else [(b"authorization", authorization.encode())]
+        connection = ApplicationCommunicator(
+            AccessTokenWebSocketMiddleware(unreachable), {"type": "websocket", "path": "/", "headers": headers}
+        )
+        await connection.send_input({"type": "websocket.connect"})
+        return await connection.receive_output()
+
+    assert asyncio.run(refused())["code"] == code
+
+
+async def unreachable(scope, receive, send):
+    raise AssertionError("a refused connection reaches no application")
+
+
+def test_other_kinds_of_connections_pass_unchanged():
+    passed = []
+
+    async def application(scope, receive, send):
+        passed.append((scope, receive, send))
+
+    for kind in ("http", "lifespan"):
+        given = ({"type": kind}, object(), object())
+        asyncio.run(AccessTokenWebSocketMiddleware(application)(*given))
+        assert passed.pop() == given
+
+
+def test_a_client_may_leave_before(address, issuer):
+    with connect(f"{address}/echo", additional_headers=bearer(issuer.token(scope="chat:read"))) as websocket:
+        websocket.recv(10)
+    assert websocket.close_code == 1000
