@@ -8,11 +8,12 @@ UPGRADE = --upgrade
 LOCK = $(UV) pip compile --quiet $(UPGRADE) --universal --generate-hashes --no-strip-extras --no-emit-index-url --no-emit-find-links \
 	--custom-compile-command "make lock"
 
-.PHONY: help demo test lint bench lock clean venv
+.PHONY: help demo mcp test lint bench lock clean venv
 
 help:
 	@echo "make demo   run the issuer and the API, call its endpoints, keep serving"
 	@echo "            (ONCE=1 checks the answers and stops; PORT=8000 ISSUER_PORT=9000)"
+	@echo "make mcp    run the MCP example with the development issuer (PORT=8000 ISSUER_PORT=9000)"
 	@echo "make test   run the tests (ARGS='-k name' goes to pytest; JOBS=2 processes, 0 for none but pytest's own)"
 	@echo "make lint   check style, types and import contracts"
 	@echo "make bench  measure this package and its peers, write docs/performance.md (ARGS=--quick: a minute, writes nothing)"
@@ -24,6 +25,9 @@ venv:
 
 demo: venv
 	@.venv/bin/python example/demo.py
+
+mcp: venv
+	@.venv/bin/python examples/mcp/run.py
 
 test: venv
 	.venv/bin/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)

@@ -43,8 +43,9 @@ PUBLIC = {"message": "All good. You don't need to be authenticated to call this"
 PRIVATE = {"message": "All good. You only get this message if you're authenticated"}
 SCOPED = {"message": "All good. You're authenticated and the access token has the appropriate scope"}
 ANONYMOUS = {"detail": "Authentication credentials were not provided."}
-NO_TOKEN = 'Bearer realm="api"'
+NO_TOKEN = {"realm": "api"}
 NO_SCOPE = {"realm": "api", "error": "insufficient_scope", "scope": "example:scope"}
+WELL_KNOWN = "/.well-known/oauth-protected-resource"
 
 
 class Failure(Exception):
@@ -60,8 +61,8 @@ class Call:
     path: str
     token: str | None  # name of the shell variable
     status: int
-    body: Mapping[str, str]
-    challenge: str | Mapping[str, str] | None = None
+    body: Mapping[str, object]
+    challenge: Mapping[str, str] | None = None  # without error_description and resource_metadata
 
 
 CALLS = (
@@ -71,7 +72,13 @@ CALLS = (
     Call(path="/api/private", token=None, status=401, body=ANONYMOUS, challenge=NO_TOKEN),
     Call(path="/api/private", token="TOKEN", status=200, body=PRIVATE),
     Call(path="/api/private", token="SCOPED", status=200, body=PRIVATE),
-    Call(path="/api/private-scoped", token=None, status=401, body=ANONYMOUS, challenge=NO_TOKEN),
+    Call(
+        path="/api/private-scoped",
+        token=None,
+        status=401,
+        body=ANONYMOUS,
+        challenge={"realm": "api", "scope": "example:scope"},
+    ),
     Call(
         path="/api/private-scoped", token="TOKEN", status=403, body={"error": "insufficient_scope"}, challenge=NO_SCOPE
     ),
@@ -203,7 +210,7 @@ def check_free(variable: str, port: int) -> None:
             raise Failure(taken) from None
 
 
-def settings_environment(issuer_port: int) -> dict[str, str]:
+def settings_environment(port: int, issuer_port: int) -> dict[str, str]:
     """The environment of this shell without the variables of `.env.example`.
 
     The demo has its own settings. It must not migrate another database and must not call another issuer.
@@ -213,7 +220,8 @@ def settings_environment(issuer_port: int) -> dict[str, str]:
     if ignored:
         say(f"The demo has settings of its own; not used here: {', '.join(ignored)}.")
     kept = {name: value for name, value in os.environ.items() if name not in names}
-    return {**kept, "DJANGO_SETTINGS_MODULE": "mysite.settings", "DEBUG": "1", "ISSUER_PORT": str(issuer_port)}
+    own = {"DJANGO_SETTINGS_MODULE": "mysite.settings", "DEBUG": "1", "ISSUER_PORT": str(issuer_port)}
+    return {**kept, **own, "PUBLIC_ORIGIN": f"http://{HOST}:{port}"}
 
 
 def prepare_database(environment: Mapping[str, str]) -> None:
@@ -261,21 +269,20 @@ def get_token(port: int, scope: str) -> str:
     return body["access_token"]
 
 
-def faults(call: Call, answer: Answer) -> list[str]:
+def faults(call: Call, answer: Answer, metadata_url: str) -> list[str]:
     """The differences between the answer and the contract."""
     challenge = answer.headers.get("WWW-Authenticate")
+    expected = None if call.challenge is None else {**call.challenge, "resource_metadata": metadata_url}
+    parameters = None if challenge is None else dict(re.findall(r'(\w+)="([^"]*)"', challenge))
     found = []
     if answer.status != call.status:
         found.append(f"status is not {call.status}")
     if answer.headers.get("Content-Type") != "application/json":
         found.append("content type is not application/json")
-    if isinstance(call.challenge, Mapping):
-        parameters = dict(re.findall(r'(\w+)="([^"]*)"', challenge or ""))
+    if parameters is not None:
         parameters.pop("error_description", None)
-        if parameters != call.challenge:
-            found.append(f"challenge is not {call.challenge}")
-    elif challenge != call.challenge:
-        found.append(f"challenge is not {call.challenge}")
+    if parameters != expected:
+        found.append(f"challenge is not {expected}")
     body = answer.json()
     if not isinstance(body, dict):
         found.append("body is not a JSON object")
@@ -286,10 +293,21 @@ def faults(call: Call, answer: Answer) -> list[str]:
     return found
 
 
-def show_calls(port: int, tokens: Mapping[str, str]) -> int:
+def metadata_call(issuer_port: int) -> Call:
+    """The call that a client makes after a 401, to learn where it gets a token."""
+    body = {
+        "resource": AUDIENCE,
+        "authorization_servers": [f"http://{HOST}:{issuer_port}"],
+        "scopes_supported": ["example:scope"],
+        "bearer_methods_supported": ["header"],
+    }
+    return Call(path=WELL_KNOWN, token=None, status=200, body=body)
+
+
+def show_calls(port: int, calls: Sequence[Call], tokens: Mapping[str, str]) -> int:
     """Makes every call and prints it with its answer; returns how many answers were wrong."""
     wrong = 0
-    for number, call in enumerate(CALLS):
+    for number, call in enumerate(calls):
         headers = {"Authorization": f"Bearer {tokens[call.token]}"} if call.token else {}
         answer = request(port, call.path, headers=headers)
         if number % 3 == 0:  # the three calls of an endpoint
@@ -299,7 +317,7 @@ def show_calls(port: int, tokens: Mapping[str, str]) -> int:
         say(f"  {answer.status}  {answer.body.strip()}")
         if challenge := answer.headers.get("WWW-Authenticate"):
             say(f"       WWW-Authenticate: {challenge}")
-        found = faults(call, answer)
+        found = faults(call, answer, f"http://{HOST}:{port}{WELL_KNOWN}")
         for fault in found:
             say(f"       WRONG: {fault}")
         wrong += bool(found)
@@ -314,7 +332,7 @@ def run(stop: threading.Event, servers: list[Server]) -> None:
     check_free("PORT", port)
     check_free("ISSUER_PORT", issuer_port)
 
-    environment = settings_environment(issuer_port)
+    environment = settings_environment(port, issuer_port)
     say(f"Starting the development issuer on port {issuer_port} and the API on port {port} ...")
     issuer_arguments = ["resource_server.devissuer", "--port", str(issuer_port), "--audience", AUDIENCE]
     issuer = Server("issuer", issuer_port, "module", issuer_arguments, environment)
@@ -331,11 +349,12 @@ def run(stop: threading.Event, servers: list[Server]) -> None:
     say()
     for name, token in tokens.items():
         say(f"{name}={token}")
-    if wrong := show_calls(port, tokens):
+    calls = (*CALLS, metadata_call(issuer_port))
+    if wrong := show_calls(port, calls, tokens):
         raise Failure("1 answer is not as it must be" if wrong == 1 else f"{wrong} answers are not as they must be")
     say()
     if once:
-        say(f"All {len(CALLS)} answers are right.")
+        say(f"All {len(calls)} answers are right.")
         return
     person = f"$(ISSUER_PORT={issuer_port} {sys.executable} {HERE / 'person_token.py'} 'auth0|ada' example:scope)"
     say("A call with the token of a person, who signs in at the issuer first:")

@@ -35,6 +35,7 @@ VARIABLES = [
     "JWKS_URI",
     "ONCE",
     "PORT",
+    "PUBLIC_ORIGIN",
     "REDIS_URL",
     "SECRET_KEY",
     "TOKEN_TYPE",
@@ -68,6 +69,7 @@ def call(
     form: Mapping[str, str] | None = None,
     method: str | None = None,
     headers: Mapping[str, str] | None = None,
+    body: str | None = None,
 ) -> Answer:
     """The answer to one request. Adds no header and follows no redirect."""
     sent = dict(headers or {})
@@ -75,13 +77,13 @@ def call(
         sent["Authorization"] = authorization
     if cookies:
         sent["Cookie"] = "; ".join(f"{name}={value}" for name, value in cookies.items())
-    body = None
     if form is not None:
         sent["Content-Type"] = "application/x-www-form-urlencoded"
         body = urlencode(form)
     connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=30)
     try:
-        connection.request(method or ("GET" if form is None else "POST"), path, body=body, headers=sent)
+        content = body.encode() if body is not None else None
+        connection.request(method or ("GET" if form is None else "POST"), path, body=content, headers=sent)
         response = connection.getresponse()
         jar: http.cookies.SimpleCookie = http.cookies.SimpleCookie()
         for line in response.headers.get_all("Set-Cookie", []):

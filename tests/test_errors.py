@@ -4,7 +4,7 @@ import pickle
 
 import pytest
 
-from resource_server.errors import InsufficientScope, InvalidToken, Unavailable, reasons
+from resource_server.errors import InsufficientScope, InvalidToken, NoCredentials, Unavailable, reasons
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,14 @@ def test_an_error_survives_a_queue(error):
     again = pickle.loads(pickle.dumps(error))  # noqa: S301 - made one line above
 
     assert (type(again), again.reason, str(again)) == (type(error), error.reason, str(error))
+
+
+def test_the_scopes_of_an_error_survive_a_queue():
+    lacking = InsufficientScope("scope_missing", scopes=("a", "b"), missing=("b",))
+    lacking.granted = ("c",)
+    for error in (lacking, NoCredentials("credentials_missing", scopes=("a",))):
+        again = pickle.loads(pickle.dumps(error))  # noqa: S301 - made one line above
+        assert vars(again) == vars(error)
 
 
 def test_an_unlisted_reason_cannot_be_raised():

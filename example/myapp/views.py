@@ -12,7 +12,7 @@ from resource_server import requires_scope
 
 
 @extend_schema(responses=Message)
-@api_view(["GET"])
+@api_view(["GET", "HEAD"])
 @authentication_classes([])
 @permission_classes([AllowAny])
 def public(request: Request) -> Response:
@@ -20,13 +20,13 @@ def public(request: Request) -> Response:
 
 
 @extend_schema(responses=Message)
-@api_view(["GET"])
+@api_view(["GET", "HEAD"])
 def private(request: Request) -> Response:
     return Response({"message": "All good. You only get this message if you're authenticated"})
 
 
 @extend_schema(responses=Message)
-@api_view(["GET"])
+@api_view(["GET", "HEAD"])
 @requires_scope("example:scope")
 def private_scoped(request: Request) -> Response:
     return Response({"message": "All good. You're authenticated and the access token has the appropriate scope"})

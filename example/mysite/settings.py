@@ -54,6 +54,8 @@ _optional = {"ALGORITHMS": env_list("ALGORITHMS"), "JWKS_URI": env("JWKS_URI"), 
 # A provider knows the types of its vendor's tokens.
 _optional["PROVIDER"] = env("PROVIDER")
 _optional["TOKEN_TYPE"] = env_list("TOKEN_TYPE") or ([] if env("PROVIDER") else _token_types)
+# With PUBLIC_ORIGIN, clients find the issuer by themselves (RFC 9728).
+_optional["PUBLIC_ORIGIN"] = env("PUBLIC_ORIGIN")
 
 RESOURCE_SERVER = {
     "ISSUER": _issuer,

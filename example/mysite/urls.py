@@ -1,4 +1,4 @@
-"""The page, the documentation, the admin and the API."""
+"""The page, the documentation, the admin, the API and its metadata."""
 
 from django.contrib import admin
 from django.urls import include, path
@@ -8,6 +8,7 @@ from mysite import views
 
 urlpatterns = [
     path("", views.index, name="index"),
+    path("", include("resource_server.urls")),
     path("api/", include("myapp.urls")),
     path("admin/", admin.site.urls),
     path("docs/", SpectacularSwaggerView.as_view(template_name="swagger_ui.html"), name="docs"),

@@ -15,8 +15,16 @@ from django.dispatch import Signal
 from django.http import HttpRequest
 
 from resource_server import signals
+from resource_server.access import of_requirement
 from resource_server.admission import ADMITTED, Authenticated, admit, admitted, remember
-from resource_server.errors import AuthorizationError, InvalidToken, NoCredentials, Rejected, Unavailable
+from resource_server.errors import (
+    AuthorizationError,
+    InsufficientScope,
+    InvalidToken,
+    NoCredentials,
+    Rejected,
+    Unavailable,
+)
 from resource_server.flow import Blocking, Flow, arun, run
 from resource_server.reasons import CredentialsReason, TokenReason
 from resource_server.refusal_log import add_hint, log_refusal
@@ -303,15 +311,26 @@ def _authorize(
         credential = None if authenticated is None else _found(request, authenticated, admits=admits)
     try:
         if credential is None:
-            raise NoCredentials(CredentialsReason.CREDENTIALS_MISSING)
+            scopes = of_requirement(requirement, operation or _operation(request)).scopes
+            raise NoCredentials(CredentialsReason.CREDENTIALS_MISSING, scopes=scopes)
         try:
             return requirement.check(credential)
         except Rejected:
             # Most requirements read the token alone, and more facts never take away a right.
             return requirement.check(credential, operation or _operation(request))
     except AuthorizationError as error:
+        if isinstance(error, InsufficientScope) and isinstance(credential, AccessToken):
+            error.granted = _granted(credential)
         yield from _report(request, error)
         raise
+
+
+def _granted(token: AccessToken) -> tuple[str, ...]:
+    """The scopes of a token, where a client that asks for more of them must ask for these too."""
+    try:
+        return tuple(sorted(token.scopes)) if current().challenge_granted_scopes else ()
+    except Unavailable:
+        return ()
 
 
 def _operation(request: HttpRequest) -> Operation:
@@ -327,6 +346,7 @@ def _operation(request: HttpRequest) -> Operation:
 
 def _report(request: HttpRequest, error: AuthorizationError) -> Flow[None]:
     """Tell the log and the receivers of `token_rejected` why a request is refused."""
+    error.is_dpop = str(request.META.get("HTTP_AUTHORIZATION")).lstrip()[:5].lower() == "dpop "
     log_refusal(request, error)
     yield from _send(signals.token_rejected, request=request, error=error)
 

@@ -1,41 +1,78 @@
-"""An error -> headers and body of the answer (RFC 6750 section 3, RFC 9110 section 11.6.1). Quotes header values."""
+"""An error -> headers and body of the answer (RFC 6750 section 3, RFC 9470 section 3, RFC 9728 section 5.1)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
 
 from resource_server.errors import (
     AuthorizationError,
     InsufficientScope,
     InsufficientUserAuthentication,
+    NoCredentials,
+    NonceNeeded,
     Rejected,
     Unavailable,
 )
+from resource_server.protected_resource import ProtectedResource, resource_of
+from resource_server.requirements.rights import is_scope
+from resource_server.tokens.dpop import DPOP_ALGORITHMS
 
-__all__ = ["body", "challenge", "headers"]
+__all__ = ["PROBLEM_TYPE", "REFUSALS", "Answers", "body", "challenge", "headers", "problem_details"]
+
+# RFC 9110 section 15.5.6: a cache may store a 405 without being asked to.
+REFUSALS = frozenset({401, 403, 405, 503})
+PROBLEM_TYPE = "application/problem+json"
+# Proxies answer 502 for headers of 4 KiB and more.
+MAX_GRANTED_CHARACTERS = 2000
 
 
-def challenge(realm: str, error: Rejected | None = None) -> str:
-    """The WWW-Authenticate value: scheme and realm, and the error if credentials were sent.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answers:
+    """The settings of answers: the realm, the published resources, and whether bodies are problem details.
 
-    Raises nothing: characters that a quoted string cannot hold are left out.
+    `dpop` says which schemes a challenge offers: `off` Bearer, `allowed` both, `required` DPoP.
     """
-    parameters = [("realm", realm)]
-    if error is not None and error.code is not None:
-        parameters += [("error", error.code), ("error_description", str(error))]
-        if isinstance(error, InsufficientScope) and error.scopes:
-            parameters.append(("scope", " ".join(error.scopes)))
-        if isinstance(error, InsufficientUserAuthentication):
-            if error.acr_values:
-                parameters.append(("acr_values", " ".join(error.acr_values)))
-            if error.max_age is not None:
-                parameters.append(("max_age", str(error.max_age)))
-    return "Bearer " + ", ".join(f'{name}="{_quotable(value)}"' for name, value in parameters)
+
+    realm: str
+    resources: tuple[ProtectedResource, ...] = ()
+    problem_details: bool = False
+    dpop: str = "off"
 
 
-def headers(realm: str, error: AuthorizationError) -> dict[str, str]:
-    """The headers of an answer with this error."""
+def challenge(answers: Answers, error: Rejected, path: str = "") -> str:
+    """The WWW-Authenticate value for an error at a path of this server. Raises nothing.
+
+    Some clients search the value for `error=`, `scope=` or `resource_metadata=` without parsing it. So no value before
+    a parameter contains "=" as it is, and `scope`, whose values may, comes after the other two.
+    """
+    parameters = [("realm", _escaped(answers.realm))]
+    if error.code is not None:
+        parameters += [("error", error.code), ("error_description", _replaced(str(error)))]
+    resource = resource_of(answers.resources, path)
+    if resource is not None:
+        parameters.append(("resource_metadata", resource.metadata_url))
+    scopes = _scopes(error, is_published=resource is not None)
+    if scopes:
+        parameters.append(("scope", scopes))
+    if isinstance(error, InsufficientUserAuthentication):
+        if error.acr_values:
+            parameters.append(("acr_values", _escaped(" ".join(error.acr_values))))
+        if error.max_age is not None:
+            parameters.append(("max_age", str(error.max_age)))
+    return _schemes(parameters, error, answers.dpop)
+
+
+def headers(answers: Answers, error: AuthorizationError, path: str = "") -> dict[str, str]:
+    """The headers of an answer with this error, to a request for this path."""
+    found = {"Cache-Control": "no-store"}
     if isinstance(error, Unavailable):
-        return {"Retry-After": str(error.retry_after)}
+        found["Retry-After"] = str(error.retry_after)
     if isinstance(error, Rejected):
-        return {"WWW-Authenticate": challenge(realm, error)}
-    return {}
+        found["WWW-Authenticate"] = challenge(answers, error, path)
+    if isinstance(error, NonceNeeded):
+        found["DPoP-Nonce"] = error.nonce
+    return found
 
 
 def body(error: AuthorizationError) -> dict[str, str]:
@@ -51,6 +88,53 @@ def body(error: AuthorizationError) -> dict[str, str]:
     return members
 
 
-def _quotable(value: str) -> str:
+def problem_details(status: int, members: Mapping[str, Any]) -> dict[str, Any]:
+    """A body as problem details (RFC 9457 section 3.1), of the type `about:blank`."""
+    return {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, **members}
+
+
+def _schemes(parameters: Sequence[tuple[str, str]], error: Rejected, dpop: str) -> str:
+    """The challenge of each scheme that is offered; the one that the request used is first, and has the error."""
+    realm, algorithms = parameters[0], ("algs", " ".join(DPOP_ALGORITHMS))
+    if dpop == "off":
+        return _scheme("Bearer", *parameters)
+    if dpop == "required":
+        return _scheme("DPoP", *parameters, algorithms)
+    if error.is_dpop:
+        return f"{_scheme('DPoP', *parameters, algorithms)}, {_scheme('Bearer', realm)}"
+    return f"{_scheme('Bearer', *parameters)}, {_scheme('DPoP', realm, algorithms)}"
+
+
+def _scheme(name: str, *parameters: tuple[str, str]) -> str:
+    return f"{name} " + ", ".join(f'{each}="{value}"' for each, value in parameters)
+
+
+def _scopes(error: Rejected, *, is_published: bool) -> str:
+    if isinstance(error, InsufficientScope):
+        return _replaced(" ".join(dict.fromkeys((*error.scopes, *_named(error.granted)))), keep="=")
+    # Without the metadata a client cannot find out where to ask for these scopes.
+    if isinstance(error, NoCredentials) and is_published:
+        return _replaced(" ".join(error.scopes), keep="=")
+    return ""
+
+
+def _named(granted: tuple[str, ...]) -> tuple[str, ...]:
+    """The granted scopes that a client can ask for again; none if they are too long for a header."""
+    scopes = tuple(scope for scope in granted if is_scope(scope) and scope != "offline_access")
+    return scopes if len(" ".join(scopes)) <= MAX_GRANTED_CHARACTERS else ()
+
+
+def _replaced(text: str, keep: str = "") -> str:
     # RFC 6750 section 3: %x20-21 / %x23-5B / %x5D-7E, which is printable ASCII without the quote and the backslash.
-    return "".join(character for character in value if " " <= character <= "~" and character not in '"\\')
+    others = {'"': "'", "\\": "/", "=": ":"}
+    return "".join(
+        (character if character in keep else others.get(character, character)) if " " <= character <= "~" else "?"
+        for character in text
+    )
+
+
+def _escaped(text: str) -> str:
+    # RFC 9110 section 5.6.4: a quoted pair stands for its second character.
+    return "".join(
+        f"\\{character}" if character in '"\\=' else character if " " <= character <= "~" else "?" for character in text
+    )

@@ -1,22 +1,25 @@
-"""System checks of the settings: the errors E001 to E035, and the warnings W002 to W004, W009 and W010.
+"""System checks of the settings: the errors E001 to E042, and the warnings W002 to W004 and W009 to W012.
 
 Importing this module registers them, and with them the checks of views and middleware in `view_checks.py`. Their texts
 are in `conf/problems.py`. Nothing is fetched: the result does not depend on whether an issuer is up.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from django.apps import AppConfig
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core import checks
+from django.urls import resolve
 
 import resource_server.view_checks  # noqa: F401 - registers by being imported
 from resource_server.conf.problems import problem
 from resource_server.conf.project import claim_problems, form_problems
 from resource_server.conf.reading import Reading
 from resource_server.conf.users import users_of
+from resource_server.protected_resource import WELL_KNOWN
 from resource_server.server import configure
 from resource_server.tokens.user_source import UserSource
 from resource_server.users.unfilled_fields import unfilled_fields
@@ -25,6 +28,7 @@ __all__ = [
     "check_claim_paths",
     "check_issuer_form",
     "check_lookup_of_several_issuers",
+    "check_metadata_are_served",
     "check_proof_cache",
     "check_provisioned_fields",
     "check_settings",
@@ -34,7 +38,7 @@ __all__ = [
 
 @checks.register()
 def check_settings(app_configs: Sequence[AppConfig] | None = None, **_: Any) -> list[checks.CheckMessage]:
-    """E001 to E035: RESOURCE_SERVER, each problem by itself."""
+    """E001 to E042: RESOURCE_SERVER, each problem by itself."""
     _server, problems = configure()
     return [each.check_message() for each in problems]
 
@@ -129,3 +133,22 @@ def check_provisioned_fields(app_configs: Sequence[AppConfig] | None = None, **_
 
 def _source(users: object) -> UserSource:
     return UserSource() if users is None else users_of(Reading(settings={"USERS": users}))
+
+
+def check_metadata_are_served(app_configs: Sequence[AppConfig] | None = None, **_: Any) -> list[checks.CheckMessage]:
+    """W011, W012: PUBLIC_ORIGIN without a resource to publish, or without the URL patterns that publish it."""
+    server, _problems = configure()
+    if server is None or not settings.RESOURCE_SERVER.get("PUBLIC_ORIGIN"):
+        return []
+    resources = server.answers.resources
+    if not resources:
+        return [problem("W011").check_message()]
+    unserved = [each.metadata_url for each in resources if not _is_served(WELL_KNOWN + each.path)]
+    return [problem("W012", url=url).check_message() for url in unserved]
+
+
+def _is_served(path: str) -> bool:
+    # The URLconf of a project may raise anything, which Django itself reports.
+    with suppress(Exception):
+        return getattr(resolve(path).func, "__module__", "") == "resource_server.views"
+    return False

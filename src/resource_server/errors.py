@@ -14,7 +14,7 @@
     └── Unavailable              503  no verdict was reached; the caller is not at fault
 
 Imports nothing of Django. A leaf has a `code` (the RFC's), a `status` (HTTP) and its own enum of reasons
-(`reasons.py`). No error holds a value of a token.
+(`reasons.py`). No message holds a value of a token.
 """
 
 from typing import ClassVar
@@ -57,6 +57,8 @@ class AuthorizationError(Exception):
     reasons: ClassVar[type[Reason]]
     reason: Reason
     hint: str = ""
+    # Whether the credentials came under the scheme DPoP, whose challenge then has the error.
+    is_dpop: bool = False
 
     def __init__(self, reason: Reason) -> None:
         super().__init__(reason)
@@ -83,13 +85,17 @@ class InvalidRequest(Rejected):
 
 
 class NoCredentials(Rejected):
-    """The request carries no access token. The challenge has no error code then (RFC 6750 section 3.1)."""
+    """The request carries no access token. The challenge has no error code then (RFC 6750 section 3.1).
+
+    `scopes` are those of a token that would do.
+    """
 
     status = 401
     reasons = CredentialsReason
 
-    def __init__(self, reason: CredentialsReason) -> None:
+    def __init__(self, reason: CredentialsReason, *, scopes: tuple[str, ...] = ()) -> None:
         super().__init__(reason)
+        self.scopes = scopes
 
 
 class InvalidToken(Rejected):
@@ -137,7 +143,8 @@ class InsufficientScope(Rejected):
     """The access token is valid but does not give the required right (RFC 6750 section 3.1, `insufficient_scope`).
 
     `scopes` are those that the resource needs, in the order in which the view names them; none if more scopes would not
-    help. `missing` are the scopes that lack, or other rights in words.
+    help. `missing` are the scopes that lack, or other rights in words. `granted` are the token's own scopes, if the
+    challenge is to name them too.
     """
 
     code = "insufficient_scope"
@@ -149,9 +156,10 @@ class InsufficientScope(Rejected):
         self.message += (", " if self.reason == ScopeReason.RIGHT_MISSING else " ").join(missing)
         self.scopes = scopes
         self.missing = missing
+        self.granted: tuple[str, ...] = ()
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _insufficient_scope, (self.reason, self.scopes, self.missing)
+        return _insufficient_scope, (self.reason, self.scopes, self.missing), {"granted": self.granted}
 
 
 def _insufficient_scope(reason: ScopeReason, scopes: tuple[str, ...], missing: tuple[str, ...]) -> InsufficientScope:

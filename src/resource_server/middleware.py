@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponseBase
 from resource_server.admission import admit, has_browser_credential
 from resource_server.authentication import aauthenticate, authenticate
 from resource_server.errors import AuthorizationError
-from resource_server.responses import error_response, vary_by_token
+from resource_server.responses import error_response, keep_private, vary_by_token
 
 __all__ = ["AccessTokenMiddleware"]
 
@@ -45,21 +45,21 @@ class AccessTokenMiddleware:
         try:
             authenticated = authenticate(request, leave_foreign=self.leaves_foreign_credentials)
         except AuthorizationError as error:
-            return error_response(error)
+            return error_response(error, request)
         if authenticated is not None:
             admit(request, *authenticated)
             _spare_csrf_check(request)
-        return _vary(self.get_response(request))
+        return _vary(self.get_response(request), request, has_token=authenticated is not None)
 
     async def _acall(self, request: HttpRequest) -> HttpResponseBase:
         try:
             authenticated = await aauthenticate(request, leave_foreign=self.leaves_foreign_credentials)
         except AuthorizationError as error:
-            return error_response(error)
+            return error_response(error, request)
         if authenticated is not None:
             admit(request, *authenticated)
             _spare_csrf_check(request)
-        return _vary(await self.get_response(request))
+        return _vary(await self.get_response(request), request, has_token=authenticated is not None)
 
 
 def _spare_csrf_check(request: HttpRequest) -> None:
@@ -68,7 +68,9 @@ def _spare_csrf_check(request: HttpRequest) -> None:
         request.csrf_processing_done = True  # type: ignore[attr-defined] # Django's own mark on a request
 
 
-def _vary(response: HttpResponseBase) -> HttpResponseBase:
+def _vary(response: HttpResponseBase, request: HttpRequest, *, has_token: bool) -> HttpResponseBase:
     # Any view may read `request.user`, so each answer depends on the header.
     vary_by_token(response)
+    if has_token:
+        keep_private(response, request)
     return response

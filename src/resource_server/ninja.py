@@ -16,7 +16,7 @@ from resource_server.access import of_requirement
 from resource_server.authentication import aauthenticate, aauthorize, authenticate, authorize
 from resource_server.errors import AuthorizationError
 from resource_server.requirements import AnyToken, Requirement, requirement_of
-from resource_server.responses import error_response, vary_by_token
+from resource_server.responses import error_response, keep_private, vary_by_token
 from resource_server.tokens.access_token import AccessToken as Token
 
 __all__ = ["AccessRefused", "AccessToken", "AccessTokenAPI"]
@@ -89,6 +89,7 @@ class AccessTokenAPI(NinjaAPI):
         response = super().create_response(request, *args, **kwargs)
         if hasattr(request, _REQUIRED):
             vary_by_token(response)
+            keep_private(response, request)
         return response
 
     def get_openapi_schema(
@@ -103,12 +104,12 @@ class AccessTokenAPI(NinjaAPI):
             try:
                 authorize(request, requirement)
             except AuthorizationError as refusal:
-                return error_response(refusal)
+                return error_response(refusal, request)
         return self.create_response(request, {"detail": str(error)}, status=error.status_code)
 
 
 def _refused(request: HttpRequest, error: Any) -> HttpResponse:
-    return error_response(error.error if isinstance(error, AccessRefused) else error)
+    return error_response(error.error if isinstance(error, AccessRefused) else error, request)
 
 
 class _Schema(OpenAPISchema):

@@ -1,4 +1,4 @@
-"""The answer of a guard: a refusal in place of the view's answer, and `Vary` on the answer of the view."""
+"""The answer of a guard: a refusal in place of the view's answer; `Vary` and `Cache-Control` on the answer of the view."""
 
 from inspect import isawaitable
 from typing import Any
@@ -9,7 +9,7 @@ from resource_server import authentication
 from resource_server.authentication import UNREAD
 from resource_server.errors import AuthorizationError
 from resource_server.requirements import Requirement
-from resource_server.responses import error_response, vary_by_token
+from resource_server.responses import error_response, keep_private, vary_by_token
 from resource_server.rest_views import rest
 
 __all__ = ["arefusal", "avary", "refusal", "vary"]
@@ -30,7 +30,7 @@ def refusal(
         credential = _other_credential(request, getattr(request, "user", None), admits) if is_rest else UNREAD
         authentication.authorize(request, requirement, credential=credential, admits=admits)
     except AuthorizationError as error:
-        return error_response(error)
+        return error_response(error, request)
     return None
 
 
@@ -48,25 +48,26 @@ async def arefusal(
             credential = _other_credential(request, user, admits)
         await authentication.aauthorize(request, requirement, credential=credential, admits=admits)
     except AuthorizationError as error:
-        return error_response(error)
+        return error_response(error, request)
     return None
 
 
-def vary(response: Any) -> Any:
-    """The answer of a guarded view, with `Vary: Authorization`.
+def vary(response: Any, request: Any) -> Any:
+    """The answer of a guarded view to a request, with `Vary: Authorization` and `Cache-Control`.
 
     Values other than Django's responses are left as they are: the view's framework makes the response from them.
     """
     if isinstance(response, HttpResponseBase):
         vary_by_token(response)
+        keep_private(response, request)
     elif isawaitable(response):
-        return avary(response)
+        return avary(response, request)
     return response
 
 
-async def avary(response: Any) -> Any:
+async def avary(response: Any, request: Any) -> Any:
     """`vary` for an answer that may have to be awaited."""
-    return vary(await response if isawaitable(response) else response)
+    return vary(await response if isawaitable(response) else response, request)
 
 
 def _other_credential(request: HttpRequest, user: object, reads_tokens_first: bool) -> object:

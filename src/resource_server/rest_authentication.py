@@ -13,7 +13,9 @@ from rest_framework.request import Request
 from resource_server import authentication, server
 from resource_server.admission import Authenticated
 from resource_server.challenge import body, challenge, headers
-from resource_server.errors import AuthorizationError, Unavailable
+from resource_server.errors import AuthorizationError, NoCredentials, Unavailable
+from resource_server.reasons import CredentialsReason
+from resource_server.rest_answers import finish_answer
 
 __all__ = ["AccessTokenAuthentication", "AuthorizationFailed"]
 
@@ -22,19 +24,20 @@ _PUBLIC_MODULE = "resource_server.drf"
 
 
 class AuthorizationFailed(APIException):
-    """One of our errors as REST framework's. `error` is the AuthorizationError.
+    """One of our errors as REST framework's. `error` is the AuthorizationError; the request chooses the metadata to name.
 
     Not an AuthenticationFailed: REST framework answers that with 403 where another authentication class stands first.
     """
 
     __module__ = _PUBLIC_MODULE
 
-    def __init__(self, error: AuthorizationError) -> None:
+    def __init__(self, error: AuthorizationError, request: Request | HttpRequest | None = None) -> None:
         super().__init__(body(error), code=error.reason)
         self.error = error
         self.status_code = error.status
         # REST framework's exception handler makes the headers from these two.
-        self.auth_header = headers(server.realm(), error).get("WWW-Authenticate")
+        path = "" if request is None else request.path
+        self.auth_header = headers(server.answers(), error, path).get("WWW-Authenticate")
         self.wait = error.retry_after if isinstance(error, Unavailable) else None
 
 
@@ -60,17 +63,21 @@ class AccessTokenAuthentication(BaseAuthentication):
             if headers is not None:
                 # REST framework adds these headers to its answer. Caches key answers by `Vary` (RFC 9110 section 12.5.5).
                 headers["Vary"] = f"{headers['Vary']}, Authorization" if "Vary" in headers else "Authorization"
+                finish_answer(view)
         try:
             authenticated = authentication.authenticate(django_request, leave_foreign=self.leaves_foreign_credentials)
         except AuthorizationError as error:
-            raise AuthorizationFailed(error) from error
+            raise AuthorizationFailed(error, django_request) from error
         if authenticated is None:
             self._lead_the_challenge(view)
         return authenticated
 
     def authenticate_header(self, request: Request | HttpRequest) -> str:
         """The challenge of an answer to a request without credentials."""
-        return challenge(server.realm())
+        ours = server.answers()
+        scopes = _scopes(request) if ours.resources else ()
+        error = NoCredentials(CredentialsReason.CREDENTIALS_MISSING, scopes=scopes)
+        return challenge(ours, error, request.path)
 
     def _lead_the_challenge(self, view: Any) -> None:
         # REST framework asks the first class for the challenge, and answers 403 if that class has none, as
@@ -79,3 +86,16 @@ class AccessTokenAuthentication(BaseAuthentication):
         classes = getattr(view, "authentication_classes", ())
         if type(self) in classes:
             view.authentication_classes = sorted(classes, key=lambda cls: cls is not type(self))
+
+
+def _scopes(request: Request | HttpRequest) -> tuple[str, ...]:
+    """The scopes that the view of a request demands, all of them where it has several ways in."""
+    from resource_server.view_access import access_of
+
+    view = request.parser_context.get("view") if isinstance(request, Request) else None
+    if view is None:
+        return ()
+    try:
+        return tuple(dict.fromkeys(access_of(view, str(request.method)).scopes))
+    except Exception:  # noqa: BLE001 - permissions of the project, for an answer that is right without their scopes too
+        return ()

@@ -10,6 +10,7 @@ from resource_server import authentication
 from resource_server.admission import admitted
 from resource_server.errors import AuthorizationError
 from resource_server.requirements import Operation, Requirement
+from resource_server.rest_answers import finish_answer
 from resource_server.rest_authentication import AccessTokenAuthentication, AuthorizationFailed
 from resource_server.tokens.access_token import AccessToken
 
@@ -34,7 +35,7 @@ def require(request: Request, requirement: Requirement, target: object = None) -
             operation=operation_of(request, target),
         )
     except AuthorizationError as error:
-        raise AuthorizationFailed(error) from error
+        raise _failed(request, error) from error
 
 
 async def arequire(request: Request, requirement: Requirement, target: object = None) -> None:
@@ -47,7 +48,13 @@ async def arequire(request: Request, requirement: Requirement, target: object = 
             operation=operation_of(request, target),
         )
     except AuthorizationError as error:
-        raise AuthorizationFailed(error) from error
+        raise _failed(request, error) from error
+
+
+def _failed(request: Request, error: AuthorizationError) -> AuthorizationFailed:
+    if (view := request.parser_context.get("view")) is not None:
+        finish_answer(view)  # also for a view whose authentication classes are all of others
+    return AuthorizationFailed(error, request)
 
 
 def operation_of(request: Request, target: object = None) -> Operation:

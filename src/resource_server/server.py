@@ -1,4 +1,4 @@
-"""The settings -> the one ResourceServer of a process: its verifier, the finders of its users, its realm.
+"""The settings -> the one ResourceServer of a process: its verifier, the finders of its users, its answers.
 
 Made on the first request, and again after `override_settings`.
 """
@@ -15,6 +15,7 @@ from django.core.signals import setting_changed
 from django.dispatch import receiver
 from django.utils.crypto import salted_hmac
 
+from resource_server.challenge import Answers
 from resource_server.conf import project as conf
 from resource_server.conf.issuers_function import invalid, issuers_function
 from resource_server.conf.networks import is_development
@@ -29,6 +30,7 @@ from resource_server.keys.http import fetch
 from resource_server.request_facts import RequestReader
 from resource_server.shared_cache import RequestCache, shared_documents
 from resource_server.tokens.nonces import Nonces
+from resource_server.tokens.policy import Policy
 from resource_server.tokens.proofs import ProofVerifier
 from resource_server.tokens.used_proofs import UsedProofs
 from resource_server.tokens.user_source import UserSource
@@ -36,17 +38,22 @@ from resource_server.tokens.verifier import Verifier
 from resource_server.users.active_user import UserFinder
 from resource_server.users.finders import UserFinders
 
-__all__ = ["ResourceServer", "configure", "current", "fetch_with", "forget", "realm"]
+__all__ = ["ResourceServer", "answers", "configure", "current", "fetch_with", "forget"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceServer:
-    """The parts that the settings describe. `finders` has one finder for each value of USERS, None for `token`."""
+    """The parts that the settings describe. `finders` has one finder for each value of USERS, None for `token`.
+
+    `scopes_supported` is None if the metadata name the scopes that the views demand.
+    """
 
     verifier: Verifier
     finders: Mapping[UserSource, UserFinder | None]
     reader: RequestReader
-    realm: str
+    answers: Answers
+    scopes_supported: tuple[str, ...] | None
+    challenge_granted_scopes: bool
     throttle_rates: Mapping[str, str]
 
 
@@ -97,14 +104,23 @@ def configure() -> tuple[ResourceServer | None, list[Problem]]:
         on_event=partial(report, ResourceServer),
         proofs=_proofs(config),
     )
-    reader = RequestReader(origin=config.public_origin, certificates=config.client_certificate)
     return ResourceServer(
         verifier=verifier,
         finders=finders,
-        reader=reader,
-        realm=config.realm,
+        reader=RequestReader(origin=config.public_origin, certificates=config.client_certificate),
+        answers=_answers(config),
+        scopes_supported=config.scopes_supported,
+        challenge_granted_scopes=config.challenge_granted_scopes,
         throttle_rates=config.throttle_rates,
     ), []
+
+
+def _answers(config: conf.Config) -> Answers:
+    rules = {policy.dpop for policy in config.policies}
+    if config.issuers_function is not None:
+        rules |= {str(config.common.get("DPOP", default_of(Policy, "dpop"))), "off"}
+    dpop = "off" if rules == {"off"} else "required" if rules == {"required"} else "allowed"
+    return Answers(realm=config.realm, resources=config.resources, problem_details=config.problem_details, dpop=dpop)
 
 
 def _proofs(config: conf.Config) -> ProofVerifier:
@@ -143,12 +159,12 @@ def fetch_with(substitute: Fetch | None) -> None:
     forget()
 
 
-def realm() -> str:
-    """The realm for a challenge; the default if the settings are invalid."""
+def answers() -> Answers:
+    """The settings of answers; the defaults if the settings are invalid."""
     try:
-        return current().realm
+        return current().answers
     except Unavailable:
-        return str(default_of(conf.Config, "realm"))
+        return Answers(realm=str(default_of(conf.Config, "realm")))
 
 
 def _configured() -> ResourceServer:

@@ -5,7 +5,7 @@ Needs no request.
 
 import dis
 from collections.abc import Iterable, Iterator
-from functools import reduce
+from functools import cache, reduce
 from inspect import isfunction
 from itertools import pairwise
 from types import FunctionType
@@ -52,11 +52,14 @@ def _of_handler(view: APIView, method: str) -> Iterator[Requirement]:
             pending += filter(isfunction, (getattr(type(view), name, None) for name in _called_on_self(handler)))
 
 
-def _called_on_self(function: FunctionType) -> Iterator[str]:
+@cache  # of the few handlers of REST framework and adrf; a challenge needs them again and again
+def _called_on_self(function: FunctionType) -> tuple[str, ...]:
     """The names that a method reads from `self`. The built-in `list` is not among them."""
-    for first, second in pairwise(dis.get_instructions(function)):
-        if first.argval == "self" and second.opname in {"LOAD_ATTR", "LOAD_METHOD"}:
-            yield str(second.argval)
+    return tuple(
+        str(second.argval)
+        for first, second in pairwise(dis.get_instructions(function))
+        if first.argval == "self" and second.opname in {"LOAD_ATTR", "LOAD_METHOD"}
+    )
 
 
 def _of_permission(permission: Any, operation: Operation) -> Access:

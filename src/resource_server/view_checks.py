@@ -12,11 +12,11 @@ from typing import Any
 from django.apps import AppConfig, apps
 from django.conf import settings
 from django.core import checks
-from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils.module_loading import import_string
 
 from resource_server.conf.problems import problem
 from resource_server.marks import declared, noted, noted_on_class, noted_on_function
+from resource_server.url_callbacks import callbacks
 
 __all__ = [
     "check_authentication_order",
@@ -103,7 +103,7 @@ def check_csrf_of_guarded_methods(
     if not protects or any(_MIDDLEWARE in ancestry for ancestry in middleware):
         return []
     guarded: dict[str, None] = {}
-    for callback in _callbacks():
+    for callback in callbacks():
         with suppress(Exception):  # anything can be a view
             view = getattr(callback, "view_class", None)
             if view is not None and not hasattr(callback, "cls") and not getattr(callback, "csrf_exempt", False):
@@ -147,7 +147,7 @@ def _reads_tokens(view: _RestView, *, has_middleware: bool) -> bool:
 
 
 def _rest_views() -> Iterator[_RestView]:
-    for callback in _callbacks():
+    for callback in callbacks():
         with suppress(Exception):  # anything can be a view
             cls: Any = getattr(callback, "cls", None)
             classes = getattr(cls, "authentication_classes", None)
@@ -162,23 +162,6 @@ def _rest_views() -> Iterator[_RestView]:
                 authentication_classes=tuple(changed.get("authentication_classes", classes)),
                 demands_authentication=_demands_authentication(cls, permissions, handlers),
             )
-
-
-def _callbacks() -> Iterator[Any]:
-    pending: list[Any] = []
-    with suppress(Exception):
-        pending = [get_resolver()]
-    seen: set[int] = set()
-    while pending:
-        pattern = pending.pop(0)
-        if isinstance(pattern, URLPattern):
-            yield pattern.callback
-        elif isinstance(pattern, URLResolver):
-            with suppress(Exception):
-                inside = pattern.url_patterns
-                if id(inside) not in seen:  # one that is included twice, or in itself
-                    seen.add(id(inside))
-                    pending = [*inside, *pending]
 
 
 def _middleware() -> Iterator[frozenset[str]]:

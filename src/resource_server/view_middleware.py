@@ -107,7 +107,7 @@ def _refusal(
         for requirement in requirements:
             authentication.authorize(request, requirement, admits=False)
     except AuthorizationError as error:
-        return error_response(error)
+        return error_response(error, request)
     spares_csrf = bool(requirements) and not has_browser_credential(request)
     marks = SimpleNamespace(**_marks_of_the_project(view_class, request))
     for each in middleware:

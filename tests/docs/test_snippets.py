@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import logging.config
+import re
 import sys
 from types import ModuleType
 
@@ -14,16 +15,17 @@ from django.core.exceptions import ObjectDoesNotExist, PermissionDenied
 from django.db.models import F
 from django.http import HttpResponse
 from django.test import Client, RequestFactory, override_settings
-from django.urls import path
+from django.urls import include, path
 from django.utils.module_loading import import_string
 from drf_spectacular.settings import patched_settings
 from rest_framework.authentication import TokenAuthentication
 from rest_framework.authtoken.models import Token
-from tests.docs.pages import provider_snippets, run, snippet, snippets
+from tests.docs.pages import ROOT, provider_snippets, run, snippet, snippets
 
-from resource_server import AuthorizationError, authenticate, verify
+from resource_server import AuthorizationError, authenticate, requires_scope, verify
 from resource_server.conf import project as conf
 from resource_server.drf import AccessTokenAuthentication
+from resource_server.protected_resource import WELL_KNOWN
 from resource_server.signals import token_rejected
 from resource_server.spectacular import AccessTokenScheme, describe_access
 from resource_server.testing import FakeIssuer
@@ -64,7 +66,9 @@ MARKS = [
     "FakeIssuer",
     "force_authenticate",
     "LOGGING",
-    "MIDDLEWARE",
+    "# after AuthenticationMiddleware",
+    "# urls.py of the project",
+    "# CORS",
     "# the rights of one endpoint",
     '@requires({"GET"',
     "class Documents",
@@ -230,11 +234,54 @@ def test_the_middleware_of_the_readme(issuer):
     urls.urlpatterns = [path("who", lambda request: HttpResponse(request.user.get_username()))]
     bearer = {"Authorization": f"Bearer {issuer.token()}"}
 
-    with override_settings(ROOT_URLCONF=urls, MIDDLEWARE=run("MIDDLEWARE")["MIDDLEWARE"]):
+    with override_settings(ROOT_URLCONF=urls, MIDDLEWARE=run("# after AuthenticationMiddleware")["MIDDLEWARE"]):
         client = Client(enforce_csrf_checks=True)
         assert client.post("/who", headers=bearer).text == "auth0|ada"
         assert client.post("/who").status_code == 403
         assert client.get("/who", headers={"Authorization": "Bearer x"}).status_code == 401
+
+
+@requires_scope("read:orders")
+def orders_of_a_page(request):
+    return HttpResponse("three")
+
+
+def test_the_metadata_are_those_of_the_page():
+    names = run("# urls.py of the project")
+    urls = ModuleType("answers_urls")
+    urls.urlpatterns = [*names["urlpatterns"], path("orders", orders_of_a_page)]
+    page = (ROOT / "docs" / "answers.md").read_text(encoding="utf-8")
+    address = re.search(r"`https://api\.example\.com(/\.well-known/\S+)`", page)[1]
+
+    with override_settings(ROOT_URLCONF=urls, RESOURCE_SERVER=names["RESOURCE_SERVER"]):
+        found = Client().get(address).json()
+        challenge = Client().get("/orders")["WWW-Authenticate"]
+
+    assert found in [json.loads(text) for text in re.findall(r"^```json\n(.*?)^```", page, re.MULTILINE | re.DOTALL)]
+    assert challenge == f'Bearer realm="api", resource_metadata="https://api.example.com{address}", scope="read:orders"'
+
+
+def test_the_settings_for_pages_of_other_origins_let_them_read_the_challenge():
+    names = run("# CORS")
+    urls = ModuleType("answers_cors_urls")
+    urls.urlpatterns = [
+        path("", include("resource_server.urls")),
+        path("orders", orders_of_a_page),
+    ]
+    origin = {"Origin": "https://app.example.com"}
+    settings_ = {name: value for name, value in names.items() if name.startswith(("CORS_", "MIDDLEWARE"))}
+
+    with override_settings(ROOT_URLCONF=urls, **settings_):
+        preflight = Client().options("/orders", headers={**origin, "Access-Control-Request-Method": "GET"})
+        refused = Client().get("/orders", headers=origin)
+        metadata = Client().options(
+            WELL_KNOWN, headers={"Origin": "https://x.test", "Access-Control-Request-Method": "GET"}
+        )
+
+    assert (preflight.status_code, refused.status_code, metadata.status_code) == (200, 401, 204)
+    assert preflight["Access-Control-Allow-Origin"] == refused["Access-Control-Allow-Origin"] == origin["Origin"]
+    assert refused["Access-Control-Expose-Headers"] == "WWW-Authenticate"
+    assert metadata["Access-Control-Allow-Origin"] == "*"
 
 
 @pytest.mark.django_db

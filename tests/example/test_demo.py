@@ -63,9 +63,11 @@ def test_once(example_copy: Path, ports: dict[str, str]) -> None:
     for _ in range(2):
         done = run(example_copy, ONCE="1", **ports)
         assert (done.returncode, done.stderr) == (0, "")
-        assert done.stdout.endswith("\nAll 9 answers are right.\n")
+        assert done.stdout.endswith("\nAll 10 answers are right.\n")
         calls = re.findall(r"^curl -i (\S+)(.*)\n  (\d+)", done.stdout, re.MULTILINE)
-        address = f"http://127.0.0.1:{ports['PORT']}/api/"
+        origin = f"http://127.0.0.1:{ports['PORT']}"
+        address = f"{origin}/api/"
+        document = f"{origin}/.well-known/oauth-protected-resource"
         expected = [
             (f"{address}{path}", f' -H "Authorization: Bearer ${token}"' if token else "", status)
             for path, statuses in {
@@ -75,7 +77,9 @@ def test_once(example_copy: Path, ports: dict[str, str]) -> None:
             }.items()
             for token, status in zip(("", "TOKEN", "SCOPED"), statuses, strict=True)
         ]
-        assert calls == expected
+        assert calls == [*expected, (document, "", "200")]
+        assert done.stdout.count(f'resource_metadata="{document}"') == 3
+        assert f'"authorization_servers": ["http://127.0.0.1:{ports["ISSUER_PORT"]}"]' in done.stdout
         assert len(re.findall(r"^(TOKEN|SCOPED)=ey[\w-]+\.[\w-]+\.[\w-]+$", done.stdout, re.MULTILINE)) == 2
         assert not listening(ports["PORT"])
         assert not listening(ports["ISSUER_PORT"])
@@ -91,19 +95,26 @@ def test_the_environment_of_the_shell_is_not_used(example_copy: Path, ports: dic
 
 
 BROKEN = {
+    "the-metadata-are-not-served": (
+        "mysite/urls.py",
+        '    path("", include("resource_server.urls")),\n',
+        "",
+        "WRONG: status is not 200",
+        "error: 1 answer is not as it must be",
+    ),
     "the-scope-is-not-asked-for": (
         "myapp/views.py",
         '@requires_scope("example:scope")\n',
         "",
         "WRONG: status is not 403",
-        "error: 1 answer is not as it must be",
+        "error: 3 answers are not as they must be",
     ),
     "the-scope-is-another": (
         "myapp/views.py",
         '@requires_scope("example:scope")\n',
         '@requires_scope("other:scope")\n',
         "WRONG: challenge is not",
-        "error: 2 answers are not as they must be",
+        "error: 4 answers are not as they must be",
     ),
     "a-body-is-another": (
         "myapp/views.py",

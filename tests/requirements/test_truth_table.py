@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.verified import token_of
 
-from resource_server.challenge import body, challenge
+from resource_server.challenge import Answers, body, challenge
 from resource_server.errors import InsufficientScope, InsufficientUserAuthentication
 from resource_server.requirements import (
     Actor,
@@ -240,7 +240,7 @@ def assert_judged(requirement, truth, claims, operation):
         requirement.check(token, operation)
     error = raised.value
     assert (error.status, error.code) in {(403, "insufficient_scope"), (401, "insufficient_user_authentication")}
-    assert challenge("api", error).isascii()
+    assert challenge(Answers(realm="api"), error).isascii()
     assert body(error)["detail"] == str(error)
     if isinstance(error, InsufficientScope) and error.scopes:
         # With the named scopes the scopes no longer lack.

@@ -8,7 +8,7 @@ import uuid
 import pytest
 from tests.verified import token_of
 
-from resource_server.challenge import challenge
+from resource_server.challenge import Answers, challenge
 from resource_server.errors import InsufficientScope, InsufficientUserAuthentication
 from resource_server.requirements import (
     Actor,
@@ -354,7 +354,7 @@ def test_the_challenge_says_what_would_do(requirement, parameters):
         requirement.check(token_of(**HELD), URL)
 
     error = raised.value
-    assert challenge("api", error) == f'Bearer realm="api", error="insufficient_scope", {parameters}'
+    assert challenge(Answers(realm="api"), error) == f'Bearer realm="api", error="insufficient_scope", {parameters}'
     copy = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
     assert (str(copy), copy.scopes, copy.missing) == (str(error), error.scopes, error.missing)
 
@@ -399,7 +399,10 @@ def test_a_step_up_says_how_to_sign_in(requirement, claims, parameters):
 
     error = raised.value
     assert error.status == 401
-    assert challenge("api", error) == f'Bearer realm="api", error="insufficient_user_authentication", {parameters}'
+    assert (
+        challenge(Answers(realm="api"), error)
+        == f'Bearer realm="api", error="insufficient_user_authentication", {parameters}'
+    )
     copy = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
     assert (str(copy), copy.acr_values, copy.max_age) == (str(error), error.acr_values, error.max_age)
 

@@ -317,6 +317,31 @@ PROBLEMS: Final[Mapping[str, ProblemText]] = {
         meaning="THROTTLE_RATES has a fault",
         hint='A dict such as {"subject": "100/min", "client": "1000/hour", "client:mobile": "10/s", "scope:bulk": "5000/day"}.',
     ),
+    "E039": ProblemText(
+        key="PUBLIC_ORIGIN",
+        message="$place: PUBLIC_ORIGIN $fault",
+        meaning="PUBLIC_ORIGIN is not an https origin",
+        hint="Write scheme, host and port as clients see them, such as https://api.example.com, without a path or a slash.",
+    ),
+    "E040": ProblemText(
+        key="RESOURCE",
+        message="$place: RESOURCE is not an https address without query and fragment, or a list of these",
+        hint=(
+            "It identifies the API to clients (RFC 9728), such as https://api.example.com/orders. Leave it out to publish "
+            "AUDIENCE."
+        ),
+    ),
+    "E041": ProblemText(
+        key="SCOPES_SUPPORTED",
+        message="$place: SCOPES_SUPPORTED is not a list of scopes",
+        hint='A list such as ["read:orders"]. Leave it out to publish the scopes that the views demand.',
+    ),
+    "E042": ProblemText(
+        key="$key",
+        message="$place: $key is not True or False",
+        meaning="a setting is not True or False",
+        hint="False is the default.",
+    ),
     "W001": ProblemText(
         key="DEFAULT_AUTHENTICATION_CLASSES",
         message=(
@@ -406,6 +431,17 @@ PROBLEMS: Final[Mapping[str, ProblemText]] = {
             'A person\'s first request can fail. Name a function that fills them: "USERS": {"FIND": "provision", "CREATE": '
             "...}."
         ),
+    ),
+    "W011": ProblemText(
+        key="PUBLIC_ORIGIN",
+        message="$place: PUBLIC_ORIGIN is set and no metadata are published: no AUDIENCE is an https address.",
+        hint="Set RESOURCE to the address by which clients know the API.",
+    ),
+    "W012": ProblemText(
+        key="PUBLIC_ORIGIN",
+        message="$place: challenges name $url, which this project does not serve.",
+        meaning="challenges name a metadata document that no URL pattern serves",
+        hint='Add path("", include("resource_server.urls")) to the root URLconf.',
     ),
     "resource_server_accounts.W001": ProblemText(
         key="DATABASE_ROUTERS",

@@ -13,16 +13,25 @@ from resource_server.conf.bound_tokens import client_certificate, dpop_nonce, re
 from resource_server.conf.issuer import POLICY_KEYS, form_problem, parse_policy, path_problems
 from resource_server.conf.networks import ca_file, http_hosts
 from resource_server.conf.problems import Problem, problem
+from resource_server.conf.publication import published_resources, scopes_supported
 from resource_server.conf.reading import Reading, default_of
 from resource_server.conf.static_keys import KEY_SOURCES
 from resource_server.conf.throttle_rates import throttle_rates
 from resource_server.conf.users import is_dotted_path
+from resource_server.protected_resource import ProtectedResource
 from resource_server.tokens.certificates import CertificateSource
 from resource_server.tokens.policy import Policy
 from resource_server.tokens.verifier import TOKEN_CACHE_SIZE
 
 __all__ = ["KEYS", "Config", "claim_problems", "form_problems", "parse"]
 
+PUBLICATION_KEYS: Final = (
+    "PUBLIC_ORIGIN",
+    "RESOURCE",
+    "SCOPES_SUPPORTED",
+    "PROBLEM_DETAILS",
+    "CHALLENGE_GRANTED_SCOPES",
+)
 KEYS: Final = (
     *POLICY_KEYS,
     "ISSUERS",
@@ -33,7 +42,7 @@ KEYS: Final = (
     "REALM",
     "CA_FILE",
     "DEVELOPMENT_HTTP",
-    "PUBLIC_ORIGIN",
+    *PUBLICATION_KEYS,
     "DPOP_NONCE",
     "CLIENT_CERTIFICATE",
 )
@@ -51,7 +60,8 @@ class Config:
     `policies` are the issuers that are listed; `issuers_function` is the dotted path of the function that knows the
     others, or None, and `common` the settings that complete its answers. `cache` is the alias of the cache for
     documents, `token_cache` a number of entries, `realm` the realm in challenges. `ca_file` is a file of certificates,
-    `http_hosts` the names of hosts that may be asked over http. `dpop_nonce` is `off`, `optional` or `required`,
+    `http_hosts` the names of hosts that may be asked over http. `resources` are those whose metadata are published, with
+    `scopes_supported`, or the scopes of the views if that is None. `dpop_nonce` is `off`, `optional` or `required`,
     `client_certificate` says where a client's certificate is.
     """
 
@@ -65,6 +75,10 @@ class Config:
     realm: str = "api"
     ca_file: str | None = None
     http_hosts: frozenset[str] = frozenset()
+    resources: tuple[ProtectedResource, ...] = ()
+    scopes_supported: tuple[str, ...] | None = None
+    problem_details: bool = False
+    challenge_granted_scopes: bool = False
     public_origin: str | None = None
     dpop_nonce: str = "off"
     client_certificate: CertificateSource | None = None
@@ -103,13 +117,15 @@ def parse(
         realm=_realm(reading),
         ca_file=ca_file(reading),
         http_hosts=reading.http_hosts,
-        public_origin=reading.settings.get("PUBLIC_ORIGIN"),
+        resources=published_resources(reading, policies, settings.get("AUDIENCE")),
+        scopes_supported=scopes_supported(reading),
+        problem_details=_flag(reading, "PROBLEM_DETAILS"),
+        challenge_granted_scopes=_flag(reading, "CHALLENGE_GRANTED_SCOPES"),
+        public_origin=settings.get("PUBLIC_ORIGIN") or None,
         dpop_nonce=dpop_nonce(reading, default_of(Config, "dpop_nonce")),
         client_certificate=client_certificate(reading),
     )
-    report_lacking_settings(
-        reading, policies, config.common, cache=config.cache, origin=reading.settings.get("PUBLIC_ORIGIN")
-    )
+    report_lacking_settings(reading, policies, config.common, cache=config.cache, origin=config.public_origin)
     return (None, reading.problems) if reading.problems else (config, [])
 
 
@@ -183,3 +199,10 @@ def _realm(reading: Reading) -> str:
     if not isinstance(realm, str) or not realm or not all(" " <= c <= "~" and c not in '"\\' for c in realm):
         reading.report("E013", default=default)
     return str(realm)
+
+
+def _flag(reading: Reading, key: str) -> bool:
+    flag = reading.settings.get(key, default_of(Config, key.lower()))
+    if not isinstance(flag, bool):
+        reading.report("E042", key=key)
+    return flag is True

@@ -93,23 +93,25 @@ class ProofVerifier:
         # By another guard of this request, with this proof.
         if facts.is_proved:
             return
-        nonce = self._nonce_to_offer(proof)
+        facts.nonce = self._nonce_to_offer(proof)
+        if facts.nonce is not None:
+            self._judge_nonce(proof, facts.nonce)
         # Django's thread: the cache may be a table, whose connections belong to that thread.
         yield Blocking(call=partial(self._used.use, proof.thumbprint, proof.jti), thread_sensitive=True)
-        facts.is_proved, facts.nonce = True, nonce
+        facts.is_proved = True
 
     def _nonce_to_offer(self, proof: Proof) -> str | None:
         if self._nonces is None:
             return None
         current = self._nonces.current()
-        if proof.nonce == current:
-            return None
+        return None if proof.nonce == current else current
+
+    def _judge_nonce(self, proof: Proof, current: str) -> None:
         if proof.nonce is None:
             if self._needs_nonce:
                 raise NonceNeeded(NonceReason.NONCE_MISSING, nonce=current)
-        elif not self._nonces.accepts(proof.nonce):
+        elif self._nonces is not None and not self._nonces.accepts(proof.nonce):
             raise NonceNeeded(NonceReason.NONCE_NOT_CURRENT, nonce=current)
-        return current
 
 
 def _judge_scheme(confirmation: Mapping[str, str], credentials: Credentials, *, needs_key: bool) -> None:

@@ -1,0 +1,53 @@
+"""The answers of REST framework's views that read access tokens: Cache-Control, and problem details."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from django.http import HttpResponseBase
+
+from resource_server import server
+from resource_server.challenge import PROBLEM_TYPE, REFUSALS, problem_details
+from resource_server.request_facts import FACTS
+from resource_server.responses import offer_nonce
+from resource_server.tokens.access_token import AccessToken
+
+__all__ = ["finish_answer"]
+
+
+def finish_answer(view: Any) -> None:
+    """Complete the answer of a view object, which serves one request alone. A `Cache-Control` of the view stays.
+
+    With PROBLEM_DETAILS, the errors of REST framework's own exception handler become problem details. A handler of the
+    project decides the body by itself.
+    """
+    view.finalize_response = partial(_finalized, view, view.finalize_response)
+
+
+def _finalized(
+    view: Any, finalize: Callable[..., Any], request: Any, response: Any, *args: Any, **kwargs: Any
+) -> HttpResponseBase:
+    response = finalize(request, response, *args, **kwargs)
+    is_refusal = response.status_code in REFUSALS
+    # `_auth` and not `auth`, which would authenticate a request that no class has read.
+    is_ours = is_refusal or isinstance(getattr(request, "_auth", None), AccessToken)
+    if is_ours and "Cache-Control" not in response.headers:
+        response.headers["Cache-Control"] = "no-store" if is_refusal else "private"
+    if FACTS in request._request.__dict__:
+        offer_nonce(response, request._request)
+    if getattr(response, "exception", False):
+        _describe(view, response)
+    return response  # type: ignore[no-any-return] # REST framework's own
+
+
+def _describe(view: Any, response: Any) -> None:
+    # The errors of a serializer have the names of its fields, and no `detail`.
+    if (
+        server.answers().problem_details
+        and isinstance(response.data, dict)
+        and "detail" in response.data
+        and view.get_exception_handler().__module__ == "rest_framework.views"
+        and response.accepted_renderer.media_type == "application/json"
+    ):
+        response.data = problem_details(response.status_code, response.data)
+        response.content_type = PROBLEM_TYPE

@@ -1,0 +1,223 @@
+"""Cache-Control and the body of answers: no-store on a refusal, private on what a token opened, problem details."""
+
+import pytest
+from django.http import HttpResponse, JsonResponse
+from django.test import RequestFactory
+from django.urls import path
+from django.views.decorators.cache import cache_control, cache_page, never_cache
+from rest_framework.authentication import SessionAuthentication
+from rest_framework.exceptions import ValidationError
+from rest_framework.permissions import AllowAny, IsAuthenticated
+from rest_framework.renderers import BrowsableAPIRenderer, JSONRenderer
+from rest_framework.response import Response
+from rest_framework.settings import api_settings
+from rest_framework.views import APIView
+from tests.edges import views
+from tests.edges.views import GUARDED, REST, url
+
+from resource_server import error_response, requires_scope
+from resource_server.drf import AccessTokenAuthentication, RequiresScope
+from resource_server.errors import InvalidToken
+from resource_server.reasons import TokenReason
+
+guarded = pytest.mark.parametrize("view", GUARDED)
+
+
+@requires_scope("read")
+def fails(request, status):
+    return JsonResponse({}, status=status)
+
+
+class Rest(APIView):
+    authentication_classes = [AccessTokenAuthentication]
+    permission_classes = [IsAuthenticated]
+
+    def get(self, request, status=200):
+        return Response({}, status=status)
+
+    def post(self, request, status=200):
+        raise ValidationError({"name": ["is missing"]})
+
+
+class SaysOtherwise(Rest):
+    def get(self, request):
+        return Response({}, headers={"Cache-Control": "max-age=60"})
+
+
+class Open(Rest):
+    permission_classes = [AllowAny]
+
+
+class OfSessions(Rest):
+    authentication_classes = [SessionAuthentication]
+    permission_classes = [RequiresScope("read")]
+
+
+class Browsable(Rest):
+    renderer_classes = [BrowsableAPIRenderer, JSONRenderer]
+
+
+read = requires_scope("read")
+urlpatterns = [
+    *views.urlpatterns,
+    path("fails/<int:status>", fails),
+    path("rest-fails/<int:status>", Rest.as_view()),
+    path("rest-says-otherwise", SaysOtherwise.as_view()),
+    path("rest-open", Open.as_view()),
+    path("of-sessions", OfSessions.as_view()),
+    path("browsable", Browsable.as_view()),
+    path("says-otherwise", read(cache_control(public=True, max_age=60)(lambda request: HttpResponse()))),
+    path("says-never", read(never_cache(lambda request: HttpResponse()))),
+    path("cached-below", read(cache_page(60)(lambda request: HttpResponse()))),
+    path("who", lambda request: HttpResponse(status=int(request.GET.get("status", "200")))),
+]
+
+
+@pytest.fixture(autouse=True)
+def _routes(issuer, settings):
+    settings.ROOT_URLCONF = __name__
+
+
+@guarded
+def test_what_a_token_opened_is_private(get, issuer, view):
+    assert get(url(view), f"Bearer {issuer.token(scope='read')}")["Cache-Control"] == "private"
+
+
+@guarded
+def test_a_refusal_is_not_stored(get, issuer, view):
+    for header in (None, "Bearer x", f"Bearer {issuer.token()}"):
+        response = get(url(view), header)
+        assert response.status_code in {401, 403}
+        assert response["Cache-Control"] == "no-store"
+
+
+@guarded
+def test_no_verdict_is_not_stored(get, issuer, view):
+    issuer.failure = "fetch_failed"
+    response = get(url(view), f"Bearer {issuer.token(scope='read')}")
+
+    assert (response.status_code, response["Cache-Control"]) == (503, "no-store")
+
+
+@pytest.mark.parametrize(
+    ("status", "value"),
+    [(200, "private"), (404, "private"), (409, "private"), (500, "private")]
+    + [(status, "no-store") for status in (401, 403, 405, 503)],
+)
+@pytest.mark.parametrize("name", ["fails", "rest-fails"])
+def test_the_status_of_the_view_decides(get, issuer, name, status, value):
+    response = get(f"/{name}/{status}", f"Bearer {issuer.token(scope='read')}")
+
+    assert (response.status_code, response["Cache-Control"]) == (status, value)
+
+
+@pytest.mark.parametrize("view", [name for name in REST if "async" not in name])
+def test_a_method_that_a_view_lacks_is_not_stored(client, issuer, view):
+    response = client.delete(url(view), headers={"Authorization": f"Bearer {issuer.token(scope='read')}"})
+
+    assert (response.status_code, response["Cache-Control"]) == (405, "no-store")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("rest-says-otherwise", "max-age=60"),
+        ("says-otherwise", "public, max-age=60"),
+        ("says-never", "max-age=0, no-cache, no-store, must-revalidate, private"),
+        ("cached-below", "max-age=60"),
+    ],
+)
+def test_a_view_may_say_otherwise(get, issuer, name, value):
+    response = get(f"/{name}", f"Bearer {issuer.token(scope='read')}")
+
+    assert (response.status_code, response["Cache-Control"]) == (200, value)
+
+
+def test_what_no_token_opened_is_left_as_it_is(get, issuer):
+    assert "Cache-Control" not in get("/rest-open")
+    assert get("/rest-open", f"Bearer {issuer.token()}")["Cache-Control"] == "private"
+
+
+def test_a_view_without_our_class_refuses_without_being_stored(get, issuer):
+    response = get("/of-sessions", f"Bearer {issuer.token(scope='read')}")
+
+    assert (response.status_code, response["Cache-Control"]) == (401, "no-store")
+
+
+def test_behind_the_middleware_a_token_makes_any_answer_private(get, issuer, settings):
+    settings.MIDDLEWARE = ["resource_server.middleware.AccessTokenMiddleware"]
+    token = f"Bearer {issuer.token()}"
+
+    assert "Cache-Control" not in get("/who")
+    assert "Cache-Control" not in get("/who?status=405")
+    assert get("/who", token)["Cache-Control"] == "private"
+    assert get("/who?status=405", token)["Cache-Control"] == "no-store"
+    assert get("/who", "Bearer x")["Cache-Control"] == "no-store"
+
+
+PROBLEM = "application/problem+json"
+
+
+@pytest.fixture
+def problems(issuer, settings):
+    settings.RESOURCE_SERVER = issuer.settings(PROBLEM_DETAILS=True)
+
+
+@guarded
+def test_refusals_are_problem_details_if_the_settings_say_so(get, issuer, problems, view):
+    response = get(url(view), f"Bearer {issuer.token()}")
+
+    assert (response.status_code, response["Content-Type"]) == (403, PROBLEM)
+    assert {**response.json()} == {
+        "type": "about:blank",
+        "title": "Forbidden",
+        "status": 403,
+        "detail": "access token lacks a scope: read",
+        "reason": "scope_missing",
+        "error": "insufficient_scope",
+    }
+    bad = get(url(view), "Bearer x")
+    assert (bad["Content-Type"], bad.json()["title"], bad.json()["status"]) == (PROBLEM, "Unauthorized", 401)
+    assert bad["WWW-Authenticate"].startswith('Bearer realm="api", error="invalid_token"')
+    none = get(url(view))
+    assert (none["Content-Type"], none.json()["status"], none["Cache-Control"]) == (PROBLEM, 401, "no-store")
+
+
+def test_other_answers_keep_their_form(get, client, issuer, problems):
+    token = f"Bearer {issuer.token(scope='read')}"
+
+    assert get("/rest-fails/404", token)["Content-Type"] == "application/json"
+    invalid = client.post("/rest-fails/200", headers={"Authorization": token})
+    assert (invalid.status_code, invalid["Content-Type"]) == (400, "application/json")
+    assert invalid.json() == {"name": ["is missing"]}
+    page = client.get("/browsable", headers={"Accept": "text/html"})
+    assert (page.status_code, page["Content-Type"]) == (401, "text/html; charset=utf-8")
+    assert "about:blank" not in page.text
+
+
+def own_handler(exception, context):
+    return Response({"detail": "in its own words", "own": exception.detail}, status=exception.status_code)
+
+
+def test_a_handler_of_the_project_decides_by_itself(get, issuer, problems, monkeypatch):
+    monkeypatch.setattr(api_settings, "EXCEPTION_HANDLER", own_handler, raising=False)
+    response = get(url("rest class"), f"Bearer {issuer.token()}")
+
+    assert (response.status_code, response["Content-Type"]) == (403, "application/json")
+    assert response.json() == {
+        "detail": "in its own words",
+        "own": {
+            "detail": "access token lacks a scope: read",
+            "reason": "scope_missing",
+            "error": "insufficient_scope",
+        },
+    }
+    assert response["Cache-Control"] == "no-store"
+
+
+def test_error_response_is_public(issuer, problems):
+    response = error_response(InvalidToken(TokenReason.TOKEN_EXPIRED), RequestFactory().get("/"))
+
+    assert (response["Content-Type"], response["Cache-Control"]) == (PROBLEM, "no-store")
+    assert response["Vary"] == "Authorization"
+    assert response["WWW-Authenticate"].startswith('Bearer realm="api", error="invalid_token"')
