@@ -10,6 +10,8 @@ from pathlib import Path
 from resource_server.conf.problems import PROBLEMS, ProblemText
 from resource_server.reasons import (
     CredentialsReason,
+    NonceReason,
+    ProofReason,
     Reason,
     RequestReason,
     ScopeReason,
@@ -23,6 +25,8 @@ DOCS = Path(__file__).parents[1] / "docs"
 REASONS = (
     ("400 invalid_request", "", (RequestReason,)),
     ("401", "", (CredentialsReason, TokenReason)),
+    ("401 invalid_dpop_proof", "", (ProofReason,)),
+    ("401 use_dpop_nonce", "", (NonceReason,)),
     ("401 insufficient_user_authentication", "", (StepUpReason,)),
     ("403 insufficient_scope", "", (ScopeReason,)),
     (

@@ -39,9 +39,11 @@ NAMES = {
         "AuthorizationError",
         "InsufficientScope",
         "InsufficientUserAuthentication",
+        "InvalidProof",
         "InvalidRequest",
         "InvalidToken",
         "NoCredentials",
+        "NonceNeeded",
         "Rejected",
         "Unavailable",
         "reasons",
@@ -88,7 +90,7 @@ NAMES = {
         "token_rejected",
         "user_provisioned",
     ],
-    "resource_server.testing": ["FakeIssuer"],
+    "resource_server.testing": ["FakeIssuer", "ProofKey"],
 }
 
 

@@ -1,4 +1,4 @@
-"""System checks of the settings: the errors E001 to E042, and the warnings W002 to W004 and W009 to W012.
+"""System checks of the settings: the errors E001 to E046, and the warnings W002 to W004 and W009 to W013.
 
 Importing this module registers them, and with them the checks of views and middleware in `view_checks.py`. Their texts
 are in `conf/problems.py`. Nothing is fetched: the result does not depend on whether an issuer is up.
@@ -38,7 +38,7 @@ __all__ = [
 
 @checks.register()
 def check_settings(app_configs: Sequence[AppConfig] | None = None, **_: Any) -> list[checks.CheckMessage]:
-    """E001 to E042: RESOURCE_SERVER, each problem by itself."""
+    """E001 to E046: RESOURCE_SERVER, each problem by itself."""
     _server, problems = configure()
     return [each.check_message() for each in problems]
 
@@ -71,7 +71,7 @@ def check_shared_cache(app_configs: Sequence[AppConfig] | None = None, **_: Any)
 
 @checks.register()
 def check_proof_cache(app_configs: Sequence[AppConfig] | None = None, **_: Any) -> list[checks.CheckMessage]:
-    """W021: DPOP is on, and the `add` of CACHE is not atomic for all processes, so that a proof can be used twice."""
+    """W013: DPOP is on, and the `add` of CACHE is not atomic for all processes, so that a proof can be used twice."""
     resource_server = getattr(settings, "RESOURCE_SERVER", None)
     if not isinstance(resource_server, Mapping) or not _uses_dpop(resource_server):
         return []
@@ -81,7 +81,7 @@ def check_proof_cache(app_configs: Sequence[AppConfig] | None = None, **_: Any) 
     fault = _NOT_ATOMIC.get(backend)
     if backend == "DatabaseCache" and not any(each.get("ATOMIC_REQUESTS") for each in settings.DATABASES.values()):
         fault = None
-    return [] if fault is None else [problem("W021", alias=alias, backend=backend, fault=fault).check_message()]
+    return [] if fault is None else [problem("W013", alias=alias, backend=backend, fault=fault).check_message()]
 
 
 # The name of a backend -> the reason why a proof can be used twice.

@@ -243,34 +243,6 @@ PROBLEMS: Final[Mapping[str, ProblemText]] = {
         meaning="PROVIDER is not known",
         hint="$suggestion",
     ),
-    "E061": ProblemText(
-        key="DPOP",
-        message="$place: DPOP is not off, allowed or required",
-        hint="off is the default. allowed admits bearer tokens beside tokens that are bound to a key.",
-    ),
-    "E062": ProblemText(
-        key="DPOP_NONCE",
-        message="$place: DPOP_NONCE is not off, optional or required",
-        hint="off is the default. required demands a nonce of this server in each proof.",
-    ),
-    "E063": ProblemText(
-        key="CLIENT_CERTIFICATE",
-        message="$place: CLIENT_CERTIFICATE $fault",
-        meaning="CLIENT_CERTIFICATE does not say where the certificate of a client is",
-        hint=(
-            'Write {"FROM": "server"}, or the kind of the proxy and its addresses: {"FROM": "nginx", "PROXIES": '
-            '["10.0.0.7"]}.'
-        ),
-    ),
-    "E064": ProblemText(
-        key="DPOP",
-        message="$place: DPOP is on, and $key is not set",
-        meaning="DPOP is on without PUBLIC_ORIGIN or without CACHE",
-        hint=(
-            "PUBLIC_ORIGIN is the scheme and host that clients use, such as https://api.example.com: the URL of a proof is "
-            "compared with it. CACHE knows the used proofs."
-        ),
-    ),
     "E032": ProblemText(
         key="DEVELOPMENT_HTTP",
         message="$place: DEVELOPMENT_HTTP $fault",
@@ -342,6 +314,34 @@ PROBLEMS: Final[Mapping[str, ProblemText]] = {
         meaning="a setting is not True or False",
         hint="False is the default.",
     ),
+    "E043": ProblemText(
+        key="DPOP",
+        message="$place: DPOP is not off, allowed or required",
+        hint="off is the default. allowed admits bearer tokens beside tokens that are bound to a key.",
+    ),
+    "E044": ProblemText(
+        key="DPOP_NONCE",
+        message="$place: DPOP_NONCE is not off, optional or required",
+        hint="off is the default. required demands a nonce of this server in each proof.",
+    ),
+    "E045": ProblemText(
+        key="CLIENT_CERTIFICATE",
+        message="$place: CLIENT_CERTIFICATE $fault",
+        meaning="CLIENT_CERTIFICATE does not say where the certificate of a client is",
+        hint=(
+            'Write {"FROM": "server"}, or the kind of the proxy and its addresses: {"FROM": "nginx", "PROXIES": '
+            '["10.0.0.7"]}.'
+        ),
+    ),
+    "E046": ProblemText(
+        key="DPOP",
+        message="$place: DPOP is on, and $key is not set",
+        meaning="DPOP is on without PUBLIC_ORIGIN or without CACHE",
+        hint=(
+            "PUBLIC_ORIGIN is the scheme and host that clients use, such as https://api.example.com: the URL of a proof is "
+            "compared with it. CACHE knows the used proofs."
+        ),
+    ),
     "W001": ProblemText(
         key="DEFAULT_AUTHENTICATION_CLASSES",
         message=(
@@ -373,12 +373,6 @@ PROBLEMS: Final[Mapping[str, ProblemText]] = {
             "can name the users of the others."
         ),
         hint="Use provision, which tells people apart by issuer and subject, or a function of your own.",
-    ),
-    "W021": ProblemText(
-        key="CACHE",
-        message="$place: DPOP is on, and CACHE $alias is a $backend, $fault.",
-        meaning="DPOP is on, and CACHE does not keep a proof from being used twice",
-        hint="Name a cache whose add is atomic for all processes: Redis, Valkey or Memcached.",
     ),
     "W005": ProblemText(
         key="DEFAULT_AUTHENTICATION_CLASSES",
@@ -442,6 +436,12 @@ PROBLEMS: Final[Mapping[str, ProblemText]] = {
         message="$place: challenges name $url, which this project does not serve.",
         meaning="challenges name a metadata document that no URL pattern serves",
         hint='Add path("", include("resource_server.urls")) to the root URLconf.',
+    ),
+    "W013": ProblemText(
+        key="CACHE",
+        message="$place: DPOP is on, and CACHE $alias is a $backend, $fault.",
+        meaning="DPOP is on, and CACHE does not keep a proof from being used twice",
+        hint="Name a cache whose add is atomic for all processes: Redis, Valkey or Memcached.",
     ),
     "resource_server_accounts.W001": ProblemText(
         key="DATABASE_ROUTERS",
