@@ -56,13 +56,14 @@ _optional["PROVIDER"] = env("PROVIDER")
 _optional["TOKEN_TYPE"] = env_list("TOKEN_TYPE") or ([] if env("PROVIDER") else _token_types)
 # With PUBLIC_ORIGIN, clients find the issuer by themselves (RFC 9728).
 _optional["PUBLIC_ORIGIN"] = env("PUBLIC_ORIGIN")
+_optional["DPOP"] = env("DPOP")
 
 RESOURCE_SERVER = {
     "ISSUER": _issuer,
     "AUDIENCE": env("API_IDENTIFIER") or "https://api.example.test",
     **{name: value for name, value in _optional.items() if value},
-    # Processes with a common cache share the issuer's keys through it.
-    **({"CACHE": "default"} if env("REDIS_URL") else {}),
+    # Processes with a common cache share the issuer's keys through it, and the used proofs of DPoP.
+    **({"CACHE": "default"} if env("REDIS_URL") or env("DPOP") not in {"", "off"} else {}),
 }
 
 REST_FRAMEWORK = {

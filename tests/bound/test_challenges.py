@@ -110,6 +110,25 @@ def test_a_challenge_is_one_line_of_printable_characters():
                 assert value.isprintable()
 
 
+def test_the_metadata_say_what_is_accepted(plain, configure, settings):
+    settings.ROOT_URLCONF = "resource_server.urls"
+
+    def members():
+        found = plain.client.get("/.well-known/oauth-protected-resource").json()
+        return {name: value for name, value in found.items() if "dpop" in name or "tls" in name}
+
+    configure(DPOP="off")
+    assert members() == {}
+    configure()
+    assert members() == {"dpop_signing_alg_values_supported": list(DPOP_ALGORITHMS)}
+    configure(DPOP="required", CLIENT_CERTIFICATE={"FROM": "server"})
+    assert members() == {
+        "dpop_signing_alg_values_supported": list(DPOP_ALGORITHMS),
+        "dpop_bound_access_tokens_required": True,
+        "tls_client_certificate_bound_access_tokens": True,
+    }
+
+
 # Nonces
 
 
