@@ -383,7 +383,7 @@ def test_good_settings_have_no_problem(settings):
 
 
 @pytest.mark.parametrize("origin", ["http://127.0.0.1:8000", "http://localhost", "http://[::1]:8000"])
-def test_an_http_origin_on_loopback_is_for_development(settings, origin):
+def test_an_http_origin_on_loopback_is_for_development(settings, origin, in_production):
     settings.RESOURCE_SERVER = {**GOOD, "PUBLIC_ORIGIN": origin}
     assert "E039" in found()
     settings.DEBUG = True

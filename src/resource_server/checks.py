@@ -131,10 +131,7 @@ def check_provisioned_fields(app_configs: Sequence[AppConfig] | None = None, **_
     return [problem("W010", model=model, fields=", ".join(unfilled)).check_message()]
 
 
-def _source(users: object) -> UserSource:
-    return UserSource() if users is None else users_of(Reading(settings={"USERS": users}))
-
-
+@checks.register()
 def check_metadata_are_served(app_configs: Sequence[AppConfig] | None = None, **_: Any) -> list[checks.CheckMessage]:
     """W011, W012: PUBLIC_ORIGIN without a resource to publish, or without the URL patterns that publish it."""
     server, _problems = configure()
@@ -152,3 +149,7 @@ def _is_served(path: str) -> bool:
     with suppress(Exception):
         return getattr(resolve(path).func, "__module__", "") == "resource_server.views"
     return False
+
+
+def _source(users: object) -> UserSource:
+    return UserSource() if users is None else users_of(Reading(settings={"USERS": users}))

@@ -295,7 +295,7 @@ class ProofReason(Reason):
     # tokens/dpop.py
     PROOF_MISSING = (
         "proof_missing",
-        "DPoP proof is missing",
+        "the DPoP proof is missing",
         "Send a proof in the header `DPoP`. A proxy, or CORS without the header in its list, may have removed it.",
     )
     PROOF_REPEATED = (
@@ -303,10 +303,10 @@ class ProofReason(Reason):
         "the request holds more than one DPoP proof",
         "Send one `DPoP` header with one proof; servers join repeated headers with a comma.",
     )
-    PROOF_TOO_LARGE = ("proof_too_large", "DPoP proof is larger than 8 KiB", "The limit is 8 KiB.")
+    PROOF_TOO_LARGE = ("proof_too_large", "the DPoP proof is larger than 8 KiB", "The limit is 8 KiB.")
     PROOF_MALFORMED = (
         "proof_malformed",
-        "DPoP proof is not a signed JWT",
+        "the DPoP proof is not a signed JWT",
         "A proof is a JWT in compact serialisation, without `crit`, `b64` and `zip`.",
     )
     PROOF_TYPE_DIFFERS = (
@@ -360,7 +360,7 @@ class ProofReason(Reason):
     # tokens/used_proofs.py
     PROOF_REPLAYED = (
         "proof_replayed",
-        "DPoP proof was used before",
+        "the DPoP proof was used before",
         "Make a new proof with a new `jti` for each request, for a retry too.",
     )
 
@@ -495,7 +495,7 @@ class UnavailableReason(Reason):
     )
     PROOF_STORE_FAILED = (
         "proof_store_failed",
-        "DPoP proofs cannot be judged now",
+        "the DPoP proofs cannot be judged now",
         "The cache of `CACHE` gave no clear answer to whether the proof was used. Look at its server and its `BACKEND`.",
     )
     PROOF_LIMIT_REACHED = (

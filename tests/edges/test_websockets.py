@@ -132,7 +132,7 @@ def test_a_server_without_http_answers_closes_with_the_status(settings, issuer, 
             AccessTokenWebSocketMiddleware(unreachable), {"type": "websocket", "path": "/", "headers": headers}
         )
         await connection.send_input({"type": "websocket.connect"})
-        return await connection.receive_output()
+        return await connection.receive_output(timeout=10)
 
     assert asyncio.run(refused())["code"] == code
 
