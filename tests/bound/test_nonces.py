@@ -36,9 +36,13 @@ def test_a_nonce_lives_for_two_periods_and_is_known_to_each_process():
     assert not other.accepts(nonce)
 
 
-@pytest.mark.parametrize("nonce", ["", "x", None, 1, [], {}, "\ud800", "é" * 24, Nonces(b"other secret").current()])
+@pytest.mark.parametrize("nonce", ["", "x", None, 1, [], {}, "\ud800", "é" * 24], ids=range(8))
 def test_anything_else_is_not_accepted(nonce):
     assert not Nonces(b"secret").accepts(nonce)
+
+
+def test_the_nonce_of_another_project_is_not_accepted():
+    assert not Nonces(b"secret").accepts(Nonces(b"other secret").current())
 
 
 class Api:
