@@ -9,6 +9,7 @@ from tests.bound.test_certificates import ONE, OTHER, PROXY, WRITTEN
 
 from resource_server import authenticate, signals, verify
 from resource_server.errors import InvalidToken
+from resource_server.server import current
 from resource_server.testing import ProofKey
 from resource_server.tokens.certificates import digest_of_der, thumbprint
 
@@ -32,6 +33,29 @@ def test_a_bound_token_passes_with_a_new_proof_each_time(api):
     token = api.token()
     for _ in range(4):  # the second is of a remembered token
         assert passed(api.call(token))
+
+
+def test_without_remembered_tokens_it_is_the_same(api, configure):
+    configure(TOKEN_CACHE=0)
+    headers = api.headers(api.token())
+    assert passed(api.get(headers))
+    assert refused(api.get(headers), "proof_replayed")
+    assert refused(api.get({"Authorization": f"Bearer {api.token()}"}), "token_bound_to_key")
+    assert refused(api.call(api.token(cnf=None)), "token_not_bound")
+
+
+def test_a_bound_token_is_remembered_after_its_proof_alone(plain):
+    token = plain.token()
+
+    def kept():
+        return len(current().verifier._seen)
+
+    assert refused(plain.get({"Authorization": f"Bearer {token}"}), "token_bound_to_key")
+    assert refused(plain.call(token, htm="POST"), "proof_method_differs")
+    assert kept() == 0
+    assert passed(plain.call(token))
+    assert passed(plain.call(token))
+    assert kept() == 1
 
 
 def test_a_replayed_proof_is_refused(api):

@@ -152,10 +152,9 @@ class Policy:
     `issuer` is compared exactly. A token needs one of `audience`, one of `algorithms`, and one of `token_types` (in
     the form of `media_type`; `jwt` also admits a token without `typ`). Its key is one of `key_source`. A token of the
     type `jwt` is another kind of token if a claim of `kind_claims` is there with another value (None: if it is there),
-    or if it has one of `foreign_claims` or none of `access_token_claims`, or if `machines_only` is set and it is not a machine's. `bound_kinds` are other
-    values of a kind claim in a token with `cnf`. `dpop` says whether tokens that are bound to a key pass: `off`,
-    `allowed` or `required`. `is_machine` tells
-    machines from persons. `users` is not read here: it says how a token becomes `request.user`.
+    or if it has one of `foreign_claims` or none of `access_token_claims`, or if `machines_only` is set and it is not a machine's.
+    `bound_kinds` are other values of a kind claim in a token with `cnf`. `dpop` says whether tokens that are bound to a
+    key pass: `off`, `allowed` or `required`. `is_machine` tells machines from persons. `users` is not read here: it says how a token becomes `request.user`.
     """
 
     key_source: KeySource

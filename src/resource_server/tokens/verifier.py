@@ -118,7 +118,7 @@ class Verifier:
         if verdict.is_bound or credentials.is_dpop:
             yield from self._proofs.verify(verdict, credentials, facts)
             # A verdict of `known` on a bound token is kept only now.
-            is_new = is_new or self.recall(key) is None
+            is_new = is_new or (self.remembers and self.recall(key) is None)
         if is_new and self.remembers:
             self._seen.add(key, verdict, self._clocks.monotonic())
         return verdict
