@@ -278,3 +278,19 @@ def test_any_environment_gives_a_proxy_or_an_error_of_its_own(value: str, exempt
         patch.setattr(os, "environ", {"HTTPS_PROXY": value, "NO_PROXY": exempt})
         found = proxy_for(URL)
         assert found is None or found.url.startswith(("http://", "https://"))
+
+
+def test_the_proxy_is_told_the_host_of_a_tunnel(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", proxy.url())
+    fetch(URL, seconds=5)
+    (head,) = proxy.requests
+    assert head.count(b"\r\nHost: issuer.test:443\r\n") == 1
+    assert b"\r\nUser-Agent: django-resource-server\r\n" in head
+
+
+def test_a_proxy_that_wants_credentials_is_named_as_the_cause(issuer: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    with proxying({"issuer.test:443": issuer.port}, credentials="a:b") as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url("a:wrong"))
+        with pytest.raises(Unavailable) as caught:
+            fetch(URL, seconds=5)
+    assert caught.value.outcome == "the proxy failed: it answered 407 to CONNECT"

@@ -40,6 +40,7 @@ ATTEMPT_SECONDS = 0.25
 # What `socket.getaddrinfo` answers.
 _Address = tuple[Any, Any, int, str, Any]
 
+_USER_AGENT = "django-resource-server"
 _TOO_LARGE = f"larger than {MAX_DOCUMENT_BYTES // 1024} KiB"
 
 
@@ -111,7 +112,7 @@ class _Exchange:
         self._proxy = proxy_for(self._url)
         pool = self._pool()
         pool.ConnectionCls = _connecting(pool.ConnectionCls, self._connected)
-        headers = {"Accept": _ACCEPT, "Accept-Encoding": "identity", "User-Agent": "django-resource-server"}
+        headers = {"Accept": _ACCEPT, "Accept-Encoding": "identity", "User-Agent": _USER_AGENT}
         if self._known is not None and self._known.etag:
             headers["If-None-Match"] = self._known.etag
         # Origin form (RFC 9112 section 3.2.1): urllib3 would send a whole address as it is, and simple servers answer
@@ -143,8 +144,13 @@ class _Exchange:
                 options["ssl_context"] = self._trust()
             return urllib3.connection_from_url(self._url, **options)
         trust = self._trust()
+        headers = {**self._proxy.headers, "User-Agent": _USER_AGENT}
+        if self._url.startswith("https:"):
+            # RFC 9110 section 9.3.6. Before Python 3.12, http.client sends none.
+            address = urllib3.util.parse_url(self._url)
+            headers["Host"] = f"{address.host}:{address.port or 443}"
         manager = urllib3.ProxyManager(
-            self._proxy.url, proxy_headers=self._proxy.headers, proxy_ssl_context=trust, ssl_context=trust, **options
+            self._proxy.url, proxy_headers=headers, proxy_ssl_context=trust, ssl_context=trust, **options
         )
         return manager.connection_from_url(self._url)
 
