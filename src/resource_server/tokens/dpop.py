@@ -50,7 +50,8 @@ class ProofKeys:
     ) -> Proof:
         """The one proof of a request for this method and URL, with this token, by the key with this thumbprint.
 
-        `now` is in seconds since 1970. Raises InvalidProof, and InvalidToken for another key. Judges neither the nonce nor whether the proof was used.
+        `now` is in seconds since 1970. Raises InvalidProof, and InvalidToken for another key. Judges neither the nonce nor
+        whether the proof was used.
         """
         unverified = _one(proofs)
         header, claims = unverified.unverified_header, unverified.unverified_claims
