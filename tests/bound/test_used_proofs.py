@@ -165,6 +165,8 @@ def test_one_key_cannot_fill_the_store(monkeypatch):
     used = UsedProofs(Memory(), clock=clock)
     for jti in "123":
         used.use("key", jti)
+        if jti != "3":
+            assert [reason(used.use, "key", jti) for _ in range(5)] == ["proof_replayed"] * 5
 
     with pytest.raises(Unavailable) as caught:
         used.use("key", "4")

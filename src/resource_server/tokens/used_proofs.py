@@ -54,7 +54,7 @@ class UsedProofs:
         Raises InvalidProof (`proof_replayed`) for one that was used, Unavailable (`proof_store_failed`,
         `proof_limit_reached`) if that cannot be known, or if the key has used too many.
         """
-        self._count(thumbprint)
+        self._judge_limit(thumbprint)
         # The store learns neither the key nor the `jti`, and its keys have one length.
         digest = hashlib.sha256(f"{thumbprint} {jti}".encode("utf-8", "surrogatepass")).hexdigest()
         try:
@@ -67,6 +67,9 @@ class UsedProofs:
             raise Unavailable(UnavailableReason.PROOF_STORE_FAILED) from None
         if not is_first:
             raise InvalidProof(ProofReason.PROOF_REPLAYED)
+        # Replays do not count, or the thief of a proof could use up the limit of its key.
+        with self._lock:
+            self._counts[thumbprint] = self._counts.get(thumbprint, 0) + 1
 
     def _add(self, key: str) -> bool:
         added = self._store.add(key, 1, KEPT_SECONDS)
@@ -84,17 +87,15 @@ class UsedProofs:
             raise ValueError("the store keeps nothing")
         self._trusted_until = self._clock() + _TRUSTED_SECONDS
 
-    def _count(self, thumbprint: str) -> None:
+    def _judge_limit(self, thumbprint: str) -> None:
         with self._lock:
             now = self._clock()
             if now >= self._window_ends:
                 self._counts.clear()
                 self._window_ends = now + KEPT_SECONDS
-            count = self._counts.get(thumbprint, 0)
-            if count >= MAX_PROOFS_PER_KEY:
+            if self._counts.get(thumbprint, 0) >= MAX_PROOFS_PER_KEY:
                 retry_after = int(self._window_ends - now) + 1
                 raise Unavailable(UnavailableReason.PROOF_LIMIT_REACHED, retry_after=retry_after)
-            self._counts[thumbprint] = count + 1
 
     def _forked(self) -> None:
         self._lock = threading.Lock()  # a thread of the parent may have held the old one
