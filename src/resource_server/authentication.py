@@ -55,7 +55,7 @@ UNREAD: Final = object()
 # A thread of one call leaves no database connection behind.
 _run = partial(run, after_thread=connections.close_all)
 
-# A credential refused for one of these reasons is not a JWT of a listed issuer, so it may belong to another scheme.
+# A credential refused for one of these reasons is not a token of a listed issuer, so it may belong to another scheme.
 _FOREIGN = frozenset(
     {
         TokenReason.CREDENTIALS_MALFORMED,
@@ -66,6 +66,7 @@ _FOREIGN = frozenset(
         TokenReason.ISS_MISSING,
         TokenReason.ISS_MALFORMED,
         TokenReason.ISSUER_NOT_TRUSTED,
+        TokenReason.TOKEN_INACTIVE,
     }
 )
 

@@ -1,4 +1,4 @@
-"""System checks of the settings: the errors E001 to E046, and the warnings W002 to W004 and W009 to W013.
+"""System checks of the settings: the errors E001 to E048, and the warnings W002 to W004 and W009 to W013.
 
 Importing this module registers them, and with them the checks of views and middleware in `view_checks.py`. Their texts
 are in `conf/problems.py`. Nothing is fetched: the result does not depend on whether an issuer is up.
@@ -38,7 +38,7 @@ __all__ = [
 
 @checks.register()
 def check_settings(app_configs: Sequence[AppConfig] | None = None, **_: Any) -> list[checks.CheckMessage]:
-    """E001 to E046: RESOURCE_SERVER, each problem by itself."""
+    """E001 to E048: RESOURCE_SERVER, each problem by itself."""
     _server, problems = configure()
     return [each.check_message() for each in problems]
 
@@ -110,9 +110,12 @@ def check_lookup_of_several_issuers(
     common = resource_server.get("USERS") if isinstance(resource_server, Mapping) else None
     entries = issuers if isinstance(issuers, list | tuple) else ()
     sources = [_source(entry.get("USERS", common)) for entry in entries if isinstance(entry, Mapping)]
-    # Two issuers may find users in two fields.
-    fields = [source.field for source in sources if source.find == "lookup"]
-    if len(set(fields)) == len(fields) and not (isinstance(issuers, str) and _source(common).find == "lookup"):
+    # Two issuers may find users in two fields. The users that one of them makes have its subjects in FIELD alone.
+    username = get_user_model().USERNAME_FIELD
+    looked_up = [source.field or username for source in sources if source.find == "lookup"]
+    made = [source.field for source in sources if source.find == "provision" and source.field is not None]
+    is_shared = len(set(looked_up)) < len(looked_up) or not set(looked_up).isdisjoint(made)
+    if not is_shared and not (isinstance(issuers, str) and _source(common).find == "lookup"):
         return []
     return [problem("W004").check_message()]
 

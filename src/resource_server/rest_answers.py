@@ -50,11 +50,11 @@ def _finalized(
 
 
 def _describe(view: Any, response: Any) -> None:
-    # The errors of a serializer have the names of its fields, and no `detail`.
+    # The errors of a serializer have the names of its fields, each with a list.
     if (
         server.answers().problem_details
         and isinstance(response.data, dict)
-        and "detail" in response.data
+        and isinstance(response.data.get("detail"), str)
         and view.get_exception_handler().__module__ == "rest_framework.views"
         and response.accepted_renderer.media_type == "application/json"
     ):

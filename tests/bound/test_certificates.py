@@ -224,5 +224,5 @@ def test_no_header_stands_for_the_server():
 def test_wrong_settings_are_found(settings, fault):
     reading = Reading(settings={"CLIENT_CERTIFICATE": settings})
     assert client_certificate(reading) is None
-    assert [each.id for each in reading.problems] == ["E045"]
+    assert [each.id for each in reading.problems] == ["E047"]
     assert f"CLIENT_CERTIFICATE {fault}" in reading.problems[0].message

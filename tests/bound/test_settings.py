@@ -18,12 +18,12 @@ def problems(settings):
 
 @pytest.mark.parametrize("value", ["on", "", "Allowed", True, None, 1, ["allowed"], {}])
 def test_dpop_is_one_of_three_words(value):
-    assert problems({**DPOP, "DPOP": value}) == [("E043", "DPOP")]
+    assert problems({**DPOP, "DPOP": value}) == [("E045", "DPOP")]
 
 
 @pytest.mark.parametrize("value", ["on", "", "Required", True, None, 1, ["required"], {}])
 def test_dpop_nonce_is_one_of_three_words(value):
-    assert problems({**DPOP, "DPOP_NONCE": value}) == [("E044", "DPOP_NONCE")]
+    assert problems({**DPOP, "DPOP_NONCE": value}) == [("E046", "DPOP_NONCE")]
 
 
 @pytest.mark.parametrize("missing", ["PUBLIC_ORIGIN", "CACHE"])
@@ -31,14 +31,14 @@ def test_dpop_nonce_is_one_of_three_words(value):
 def test_dpop_needs_an_origin_and_a_cache(missing, rule):
     settings = {**DPOP, "DPOP": rule}
     del settings[missing]
-    assert problems(settings) == [("E046", "DPOP")]
+    assert problems(settings) == [("E048", "DPOP")]
     settings = {name: value for name, value in settings.items() if name not in ISSUER}
-    assert problems({**settings, "ISSUERS": "project.issuers.settings_of", "AUDIENCE": "a"}) == [("E046", "DPOP")]
+    assert problems({**settings, "ISSUERS": "project.issuers.settings_of", "AUDIENCE": "a"}) == [("E048", "DPOP")]
     assert problems({**settings, "DPOP": "off", **ISSUER}) == []
 
 
 def test_an_empty_origin_is_none():
-    assert problems({**DPOP, "PUBLIC_ORIGIN": ""}) == [("E046", "DPOP")]
+    assert problems({**DPOP, "PUBLIC_ORIGIN": ""}) == [("E048", "DPOP")]
 
 
 @pytest.mark.parametrize(

@@ -18,29 +18,29 @@ _FIELD_NAME = re.compile(r"[A-Za-z0-9-]+")
 
 
 def dpop(reading: Reading) -> str:
-    """Whether tokens of this issuer that are bound to a key pass. Reports E043."""
+    """Whether tokens of this issuer that are bound to a key pass. Reports E045."""
     value = reading.settings.get("DPOP", default_of(Policy, "dpop"))
     if not isinstance(value, str) or value not in _DPOP:
-        reading.report("E043")
+        reading.report("E045")
     return str(value)
 
 
 def dpop_nonce(reading: Reading, default: str) -> str:
-    """Whether proofs hold a nonce of this server. Reports E044."""
+    """Whether proofs hold a nonce of this server. Reports E046."""
     value = reading.settings.get("DPOP_NONCE", default)
     if not isinstance(value, str) or value not in _NONCES:
-        reading.report("E044")
+        reading.report("E046")
     return str(value)
 
 
 def client_certificate(reading: Reading) -> CertificateSource | None:
-    """Where the certificate of a client is; None for nowhere. Reports E045."""
+    """Where the certificate of a client is; None for nowhere. Reports E047."""
     value = reading.settings.get("CLIENT_CERTIFICATE")
     if value is None:
         return None
     fault = _fault(value)
     if fault:
-        reading.report("E045", fault=fault)
+        reading.report("E047", fault=fault)
         return None
     reader, proxies = value["FROM"], strings(value.get("PROXIES", ())) or ()
     if reader == "server":
@@ -57,12 +57,12 @@ def client_certificate(reading: Reading) -> CertificateSource | None:
 def report_lacking_settings(
     reading: Reading, policies: Iterable[Policy], common: Mapping[str, Any], *, cache: object, origin: object
 ) -> None:
-    """Report E046: DPOP needs PUBLIC_ORIGIN, which `htu` is compared with, and CACHE, which knows the used proofs."""
+    """Report E048: DPOP needs PUBLIC_ORIGIN, which `htu` is compared with, and CACHE, which knows the used proofs."""
     values = (*(policy.dpop for policy in policies), common.get("DPOP"))
     if not {"allowed", "required"}.isdisjoint(value for value in values if isinstance(value, str)):
         for key, value in (("PUBLIC_ORIGIN", origin), ("CACHE", cache)):
             if value is None:
-                reading.report("E046", key=key)
+                reading.report("E048", key=key)
 
 
 def _fault(value: object) -> str:

@@ -315,16 +315,30 @@ PROBLEMS: Final[Mapping[str, ProblemText]] = {
         hint="False is the default.",
     ),
     "E043": ProblemText(
+        key="INTROSPECTION",
+        message="$place: INTROSPECTION $fault",
+        meaning="INTROSPECTION cannot be used: a member is missing, not known, or not of its form",
+        hint="$hint",
+    ),
+    "E044": ProblemText(
+        key="INTROSPECTION",
+        message="$place: ISSUERS has more than one issuer with INTROSPECTION",
+        hint=(
+            "An opaque token names no issuer, and none may see the token of another. Keep INTROSPECTION for one, or set FOR to "
+            "all for each: then JWTs are introspected by their issuers, and opaque tokens are refused."
+        ),
+    ),
+    "E045": ProblemText(
         key="DPOP",
         message="$place: DPOP is not off, allowed or required",
         hint="off is the default. allowed admits bearer tokens beside tokens that are bound to a key.",
     ),
-    "E044": ProblemText(
+    "E046": ProblemText(
         key="DPOP_NONCE",
         message="$place: DPOP_NONCE is not off, optional or required",
         hint="off is the default. required demands a nonce of this server in each proof.",
     ),
-    "E045": ProblemText(
+    "E047": ProblemText(
         key="CLIENT_CERTIFICATE",
         message="$place: CLIENT_CERTIFICATE $fault",
         meaning="CLIENT_CERTIFICATE does not say where the certificate of a client is",
@@ -333,7 +347,7 @@ PROBLEMS: Final[Mapping[str, ProblemText]] = {
             '["10.0.0.7"]}.'
         ),
     ),
-    "E046": ProblemText(
+    "E048": ProblemText(
         key="DPOP",
         message="$place: DPOP is on, and $key is not set",
         meaning="DPOP is on without PUBLIC_ORIGIN or without CACHE",
@@ -369,8 +383,8 @@ PROBLEMS: Final[Mapping[str, ProblemText]] = {
     "W004": ProblemText(
         key="USERS",
         message=(
-            "$place: USERS is lookup for more than one of ISSUERS: a user is found by sub alone, so each of these issuers "
-            "can name the users of the others."
+            "$place: USERS is lookup for one of ISSUERS, and lookup, or provision with FIELD, by the same field for another: "
+            "a user is found by sub alone, so each of these issuers can name the users of the others."
         ),
         hint="Use provision, which tells people apart by issuer and subject, or a function of your own.",
     ),

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from resource_server.conf.bound_tokens import client_certificate, dpop_nonce, report_lacking_settings
+from resource_server.conf.introspection import has_several_issuers_of_opaque_tokens
 from resource_server.conf.issuer import POLICY_KEYS, form_problem, parse_policy, path_problems
 from resource_server.conf.networks import ca_file, http_hosts
 from resource_server.conf.problems import Problem, problem
@@ -50,7 +51,7 @@ MAX_TOKEN_CACHE: Final = 10_000_000
 MAX_USER_CACHE_SECONDS: Final = 30
 
 # With several issuers these stand beside each issuer, and nowhere else.
-_OF_ONE_ISSUER: Final = ("ISSUER", *KEY_SOURCES)
+_OF_ONE_ISSUER: Final = ("ISSUER", *KEY_SOURCES, "INTROSPECTION")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,6 +182,8 @@ def _policies(reading: Reading) -> tuple[Policy, ...]:
     names = [policy.issuer for policy in policies]
     for name in {name for name in names if names.count(name) > 1}:
         reading.report("E024", issuer=name)
+    if has_several_issuers_of_opaque_tokens(policies):
+        reading.report("E044")
     return tuple(policies)
 
 
