@@ -11,6 +11,8 @@ from resource_server.conf.problems import PROBLEMS, ProblemText
 from resource_server.reasons import (
     CredentialsReason,
     LogoutReason,
+    NonceReason,
+    ProofReason,
     Reason,
     RequestReason,
     ScopeReason,
@@ -32,6 +34,8 @@ REASONS = (
         (LogoutReason,),
     ),
     ("401", "", (CredentialsReason, TokenReason)),
+    ("401 invalid_dpop_proof", "", (ProofReason,)),
+    ("401 use_dpop_nonce", "", (NonceReason,)),
     ("401 insufficient_user_authentication", "", (StepUpReason,)),
     ("403 insufficient_scope", "", (ScopeReason,)),
     (

@@ -42,9 +42,11 @@ NAMES = {
         "InsufficientScope",
         "InsufficientUserAuthentication",
         "InvalidLogoutToken",
+        "InvalidProof",
         "InvalidRequest",
         "InvalidToken",
         "NoCredentials",
+        "NonceNeeded",
         "Rejected",
         "Unavailable",
         "reasons",
@@ -92,7 +94,7 @@ NAMES = {
         "token_rejected",
         "user_provisioned",
     ],
-    "resource_server.testing": ["FakeIssuer"],
+    "resource_server.testing": ["FakeIssuer", "ProofKey"],
 }
 
 

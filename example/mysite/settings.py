@@ -65,13 +65,14 @@ if seconds := env("INTROSPECTION_CACHE_SECONDS"):
 _optional["INTROSPECTION"] = {name: value for name, value in _introspection.items() if value != ""}
 # With PUBLIC_ORIGIN, clients find the issuer by themselves (RFC 9728).
 _optional["PUBLIC_ORIGIN"] = env("PUBLIC_ORIGIN")
+_optional["DPOP"] = env("DPOP")
 
 RESOURCE_SERVER = {
     "ISSUER": _issuer,
     "AUDIENCE": env("API_IDENTIFIER") or "https://api.example.test",
     **{name: value for name, value in _optional.items() if value},
-    # Processes with a common cache share the issuer's keys through it.
-    **({"CACHE": "default"} if env("REDIS_URL") else {}),
+    # Processes with a common cache share the issuer's keys through it, and the used proofs of DPoP.
+    **({"CACHE": "default"} if env("REDIS_URL") or env("DPOP") not in {"", "off"} else {}),
 }
 
 REST_FRAMEWORK = {

@@ -252,7 +252,9 @@ def _verified(request: HttpRequest, lookup: _Lookup) -> Flow[tuple[Verdict, Reso
         raise lookup.error
     server = lookup.server or current()
     try:
-        verdict = yield from server.verifier.verify(credentials, lookup.digest, lookup.seen)
+        verdict = yield from server.verifier.verify(
+            credentials, lookup.digest, lookup.seen, server.reader.facts(request)
+        )
     except AuthorizationError:
         raise
     except Exception as error:
@@ -347,6 +349,7 @@ def _operation(request: HttpRequest) -> Operation:
 
 def _report(request: HttpRequest, error: AuthorizationError) -> Flow[None]:
     """Tell the log and the receivers of `token_rejected` why a request is refused."""
+    error.is_dpop = str(request.META.get("HTTP_AUTHORIZATION")).lstrip()[:5].lower() == "dpop "
     log_refusal(request, error)
     yield from _send(signals.token_rejected, request=request, error=error)
 

@@ -1,4 +1,4 @@
-"""System checks of the settings: the errors E001 to E049, and the warnings W002 to W004 and W009 to W014.
+"""System checks of the settings: the errors E001 to E053, and the warnings W002 to W004 and W009 to W015.
 
 Importing this module registers them, and with them the checks of views and middleware in `view_checks.py`. Their texts
 are in `conf/problems.py`. Nothing is fetched: the result does not depend on whether an issuer is up.
@@ -30,6 +30,7 @@ __all__ = [
     "check_issuer_form",
     "check_lookup_of_several_issuers",
     "check_metadata_are_served",
+    "check_proof_cache",
     "check_provisioned_fields",
     "check_revocation",
     "check_settings",
@@ -39,7 +40,7 @@ __all__ = [
 
 @checks.register()
 def check_settings(app_configs: Sequence[AppConfig] | None = None, **_: Any) -> list[checks.CheckMessage]:
-    """E001 to E049: RESOURCE_SERVER, each problem by itself."""
+    """E001 to E053: RESOURCE_SERVER, each problem by itself."""
     _server, problems = configure()
     return [each.check_message() for each in problems]
 
@@ -68,6 +69,37 @@ def check_shared_cache(app_configs: Sequence[AppConfig] | None = None, **_: Any)
     if not backend.endswith((".LocMemCache", ".DummyCache")):
         return []
     return [problem("W003", alias=alias, backend=backend.rpartition(".")[2]).check_message()]
+
+
+@checks.register()
+def check_proof_cache(app_configs: Sequence[AppConfig] | None = None, **_: Any) -> list[checks.CheckMessage]:
+    """W015: DPOP is on, and the `add` of CACHE is not atomic for all processes, so that a proof can be used twice."""
+    resource_server = getattr(settings, "RESOURCE_SERVER", None)
+    if not isinstance(resource_server, Mapping) or not _uses_dpop(resource_server):
+        return []
+    alias = resource_server.get("CACHE")
+    cache = settings.CACHES.get(alias) if isinstance(alias, str) else None
+    backend = str(cache.get("BACKEND", "")).rpartition(".")[2] if cache is not None else ""
+    fault = _NOT_ATOMIC.get(backend)
+    if backend == "DatabaseCache" and not any(each.get("ATOMIC_REQUESTS") for each in settings.DATABASES.values()):
+        fault = None
+    return [] if fault is None else [problem("W015", alias=alias, backend=backend, fault=fault).check_message()]
+
+
+# The name of a backend -> the reason why a proof can be used twice.
+_NOT_ATOMIC = {
+    "LocMemCache": "which each process has for itself",
+    "DummyCache": "which keeps nothing",
+    "FileBasedCache": "whose add is not atomic",
+    "DatabaseCache": "whose entry a failed request takes back (ATOMIC_REQUESTS)",
+}
+
+
+def _uses_dpop(resource_server: Mapping[Any, Any]) -> bool:
+    issuers = resource_server.get("ISSUERS")
+    entries = issuers if isinstance(issuers, list | tuple) else ()
+    values = [each.get("DPOP") for each in (resource_server, *entries) if isinstance(each, Mapping)]
+    return "allowed" in values or "required" in values
 
 
 @checks.register()

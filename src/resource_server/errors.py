@@ -8,6 +8,8 @@
     │   ├── InvalidLogoutToken   400  invalid_request (OpenID Connect Back-Channel Logout 1.0 section 2.8)
     │   ├── NoCredentials        401  (no code: RFC 6750 section 3.1, last paragraph)
     │   ├── InvalidToken         401  invalid_token
+    │   ├── InvalidProof         401  invalid_dpop_proof
+    │   ├── NonceNeeded          401  use_dpop_nonce
     │   ├── InsufficientScope    403  insufficient_scope
     │   └── InsufficientUserAuthentication   401  insufficient_user_authentication (RFC 9470)
     └── Unavailable              503  no verdict was reached; the caller is not at fault
@@ -21,6 +23,8 @@ from typing import ClassVar
 from resource_server.reasons import (
     CredentialsReason,
     LogoutReason,
+    NonceReason,
+    ProofReason,
     Reason,
     RequestReason,
     ScopeReason,
@@ -34,9 +38,11 @@ __all__ = [
     "InsufficientScope",
     "InsufficientUserAuthentication",
     "InvalidLogoutToken",
+    "InvalidProof",
     "InvalidRequest",
     "InvalidToken",
     "NoCredentials",
+    "NonceNeeded",
     "Rejected",
     "Unavailable",
     "reasons",
@@ -54,6 +60,8 @@ class AuthorizationError(Exception):
     reasons: ClassVar[type[Reason]]
     reason: Reason
     hint: str = ""
+    # Whether the credentials came under the scheme DPoP, whose challenge then has the error.
+    is_dpop: bool = False
 
     def __init__(self, reason: Reason) -> None:
         super().__init__(reason)
@@ -113,6 +121,36 @@ class InvalidToken(Rejected):
 
     def __init__(self, reason: TokenReason) -> None:
         super().__init__(reason)
+
+
+class InvalidProof(Rejected):
+    """The DPoP proof of the request does not fit it, or was used before (RFC 9449 section 7.1, `invalid_dpop_proof`)."""
+
+    code = "invalid_dpop_proof"
+    status = 401
+    reasons = ProofReason
+
+    def __init__(self, reason: ProofReason) -> None:
+        super().__init__(reason)
+
+
+class NonceNeeded(Rejected):
+    """The DPoP proof needs the nonce of this server (RFC 9449 section 9, `use_dpop_nonce`). `nonce` is the one to use."""
+
+    code = "use_dpop_nonce"
+    status = 401
+    reasons = NonceReason
+
+    def __init__(self, reason: NonceReason, *, nonce: str) -> None:
+        super().__init__(reason)
+        self.nonce = nonce
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _nonce_needed, (self.reason, self.nonce)
+
+
+def _nonce_needed(reason: NonceReason, nonce: str) -> NonceNeeded:
+    return NonceNeeded(reason, nonce=nonce)
 
 
 class InsufficientScope(Rejected):
@@ -193,6 +231,8 @@ def reasons() -> dict[Reason, type[AuthorizationError]]:
         InvalidLogoutToken,
         NoCredentials,
         InvalidToken,
+        InvalidProof,
+        NonceNeeded,
         InsufficientScope,
         InsufficientUserAuthentication,
         Unavailable,

@@ -89,7 +89,7 @@ class AccessTokenAPI(NinjaAPI):
         response = super().create_response(request, *args, **kwargs)
         if hasattr(request, _REQUIRED):
             vary_by_token(response)
-            keep_private(response)
+            keep_private(response, request)
         return response
 
     def get_openapi_schema(

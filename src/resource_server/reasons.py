@@ -11,6 +11,8 @@ from typing import Self
 __all__ = [
     "CredentialsReason",
     "LogoutReason",
+    "NonceReason",
+    "ProofReason",
     "Reason",
     "RequestReason",
     "ScopeReason",
@@ -68,8 +70,8 @@ class TokenReason(Reason):
     # tokens/credentials.py
     CREDENTIALS_MALFORMED = (
         "credentials_malformed",
-        "the Authorization header is not the word Bearer, a space and one token",
-        "After `Bearer` come a space and one token, without quotes or line breaks.",
+        "the Authorization header is not the word Bearer or DPoP, a space and one token",
+        "After `Bearer` or `DPoP` come a space and one token, without quotes or line breaks.",
     )
     TOKEN_TOO_LARGE = (
         "token_too_large",
@@ -214,8 +216,47 @@ class TokenReason(Reason):
     # tokens/proofs.py
     PROOF_NOT_SUPPORTED = (
         "proof_not_supported",
-        "access token is bound to a key (cnf), and no proof of it is supported",
-        "The token is bound to a key (`cnf`: DPoP, mutual TLS). Ask for a bearer token.",
+        "access token is bound to its sender in a way that is not supported",
+        (
+            "The token is bound to a key or a certificate (`cnf`). Set `DPOP` to `allowed` for its issuer if `cnf` has `jkt`; "
+            "of other members only `x5t#S256` is supported."
+        ),
+    )
+    CNF_MALFORMED = (
+        "cnf_malformed",
+        "cnf is not an object of thumbprints",
+        "`cnf` is an object with `jkt` or `x5t#S256`, each the base64url of a SHA-256 digest.",
+    )
+    TOKEN_BOUND_TO_KEY = (
+        "token_bound_to_key",
+        "access token is bound to a key, so it needs the scheme DPoP and a proof",
+        "Send `Authorization: DPoP TOKEN` and a proof in the header `DPoP`. As a bearer token it may be a stolen one.",
+    )
+    TOKEN_NOT_BOUND = (
+        "token_not_bound",
+        "access token is not bound to a key",
+        (
+            "A token without `cnf` is sent under `Bearer`. With `DPOP` set to `required` only tokens that are bound to a key "
+            "pass: send a proof to the issuer when you ask for the token."
+        ),
+    )
+    PROOF_KEY_DIFFERS = (
+        "proof_key_differs",
+        "access token is bound to another key than that of the proof",
+        "Sign the proof with the key that signed the proof for the issuer, when it issued the token.",
+    )
+    CERTIFICATE_MISSING = (
+        "certificate_missing",
+        "access token is bound to a certificate, and the request came without one",
+        (
+            "Send the request over mutual TLS. If the client does, set `CLIENT_CERTIFICATE`, and look whether the request comes "
+            "from one of its `PROXIES` with the header that it reads."
+        ),
+    )
+    CERTIFICATE_DIFFERS = (
+        "certificate_differs",
+        "access token is bound to another certificate than that of the client",
+        "Use the certificate with which the client got the token; after it is renewed, get a new token.",
     )
     # tokens/introspection.py
     TOKEN_INACTIVE = (
@@ -312,6 +353,97 @@ class LogoutReason(Reason):
         "logout_token_replayed",
         "logout token was used before",
         "Each logout token counts once; the first one has revoked the tokens.",
+    )
+
+
+class ProofReason(Reason):
+    """Reasons of `InvalidProof` (401)."""
+
+    # tokens/dpop.py
+    PROOF_MISSING = (
+        "proof_missing",
+        "the DPoP proof is missing",
+        "Send a proof in the header `DPoP`. A proxy, or CORS without the header in its list, may have removed it.",
+    )
+    PROOF_REPEATED = (
+        "proof_repeated",
+        "the request holds more than one DPoP proof",
+        "Send one `DPoP` header with one proof; servers join repeated headers with a comma.",
+    )
+    PROOF_TOO_LARGE = ("proof_too_large", "the DPoP proof is larger than 8 KiB", "The limit is 8 KiB.")
+    PROOF_MALFORMED = (
+        "proof_malformed",
+        "the DPoP proof is not a signed JWT",
+        "A proof is a JWT in compact serialisation, without `crit`, `b64` and `zip`.",
+    )
+    PROOF_TYPE_DIFFERS = (
+        "proof_type_differs",
+        "typ of the DPoP proof is not dpop+jwt",
+        "Set `typ` in the header of the proof to `dpop+jwt`.",
+    )
+    PROOF_ALG_NOT_ALLOWED = (
+        "proof_alg_not_allowed",
+        "alg of the DPoP proof is not allowed",
+        "Sign with an algorithm of `algs` in the challenge, such as ES256.",
+    )
+    PROOF_KEY_MALFORMED = (
+        "proof_key_malformed",
+        "jwk of the DPoP proof is not a public key for its alg",
+        "`jwk` holds the public key alone, of the type and curve of `alg`; an RSA key has 2048 bits or more.",
+    )
+    PROOF_SIGNATURE_INVALID = (
+        "proof_signature_invalid",
+        "signature of the DPoP proof is not valid",
+        "Sign the proof with the private key that belongs to `jwk`.",
+    )
+    PROOF_JTI_MALFORMED = (
+        "proof_jti_malformed",
+        "jti of the DPoP proof is not a string of 1 to 512 characters",
+        "Give each proof a new random `jti`, such as a UUID.",
+    )
+    PROOF_METHOD_DIFFERS = (
+        "proof_method_differs",
+        "htm of the DPoP proof is not the method of the request",
+        "`htm` is the method in upper case. Make a new proof for each request.",
+    )
+    PROOF_URL_DIFFERS = (
+        "proof_url_differs",
+        "htu of the DPoP proof is not the URL of the request",
+        (
+            "`htu` is the URL as the client sends it. Set `PUBLIC_ORIGIN` to the scheme and host that clients use, and "
+            "`FORCE_SCRIPT_NAME` if a proxy removes the beginning of the path."
+        ),
+    )
+    PROOF_NOT_CURRENT = (
+        "proof_not_current",
+        "iat of the DPoP proof is not a date of the last 60 s",
+        "Make a new proof for each request. If it is new, a clock is wrong: it may be 5 s ahead.",
+    )
+    PROOF_TOKEN_DIFFERS = (
+        "proof_token_differs",
+        "ath of the DPoP proof is not the hash of the access token",
+        "`ath` is the base64url of the SHA-256 of the access token.",
+    )
+    # tokens/used_proofs.py
+    PROOF_REPLAYED = (
+        "proof_replayed",
+        "the DPoP proof was used before",
+        "Make a new proof with a new `jti` for each request, for a retry too.",
+    )
+
+
+class NonceReason(Reason):
+    """Reasons of `NonceNeeded` (401)."""
+
+    NONCE_MISSING = (
+        "nonce_missing",
+        "nonce of the DPoP proof is missing",
+        "Repeat the request with a new proof that holds the nonce of the header `DPoP-Nonce`.",
+    )
+    NONCE_NOT_CURRENT = (
+        "nonce_not_current",
+        "nonce of the DPoP proof is not a current one of this server",
+        "As for `nonce_missing`. Each answer with the header `DPoP-Nonce` brings the nonce for the next proof.",
     )
 
 
@@ -456,6 +588,16 @@ class UnavailableReason(Reason):
             "The cache of `REVOCATION` gave no clear answer: it is down, or its client library hides its errors, or it keeps "
             'nothing. Set `REVOCATION_FAILS` to `"open"` to let tokens pass meanwhile.'
         ),
+    )
+    PROOF_STORE_FAILED = (
+        "proof_store_failed",
+        "the DPoP proofs cannot be judged now",
+        "The cache of `CACHE` gave no clear answer to whether the proof was used. Look at its server and its `BACKEND`.",
+    )
+    PROOF_LIMIT_REACHED = (
+        "proof_limit_reached",
+        "the key of the DPoP proof has signed too many proofs",
+        "One key may sign 10,000 proofs in 75 s for one process. Use more keys.",
     )
     SETTINGS_INVALID = (
         "settings_invalid",

@@ -13,6 +13,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 from django.dispatch import receiver
+from django.utils.crypto import salted_hmac
 
 from resource_server.challenge import Answers
 from resource_server.conf import project as conf
@@ -27,9 +28,14 @@ from resource_server.forks import on_fork
 from resource_server.key_events import report
 from resource_server.keys.document import Fetch
 from resource_server.keys.http import fetch, post
-from resource_server.shared_cache import deny_list, shared_answers, shared_documents
+from resource_server.request_facts import RequestReader
+from resource_server.shared_cache import RequestCache, deny_list, shared_answers, shared_documents
 from resource_server.tokens.checked_verifier import CheckedVerifier
+from resource_server.tokens.nonces import Nonces
+from resource_server.tokens.policy import Policy
+from resource_server.tokens.proofs import ProofVerifier
 from resource_server.tokens.revocations import Revocations
+from resource_server.tokens.used_proofs import UsedProofs
 from resource_server.tokens.user_source import UserSource
 from resource_server.tokens.verifier import Verifier
 from resource_server.users.active_user import UserFinder
@@ -48,6 +54,7 @@ class ResourceServer:
 
     verifier: Verifier | CheckedVerifier
     finders: Mapping[UserSource, UserFinder | None]
+    reader: RequestReader
     answers: Answers
     scopes_supported: tuple[str, ...] | None
     challenge_granted_scopes: bool
@@ -105,12 +112,13 @@ def configure() -> tuple[ResourceServer | None, list[Problem]]:
         post=partial(post, ca_file=config.ca_file),
         shared_answers=shared,
         on_event=partial(report, ResourceServer),
+        proofs=_proofs(config),
     )
-    answers = Answers(realm=config.realm, resources=config.resources, problem_details=config.problem_details)
     return ResourceServer(
         verifier=verifier if revocations is None else CheckedVerifier(verifier, revocations),
         finders=finders,
-        answers=answers,
+        reader=RequestReader(origin=config.public_origin, certificates=config.client_certificate),
+        answers=_answers(config),
         scopes_supported=config.scopes_supported,
         challenge_granted_scopes=config.challenge_granted_scopes,
         throttle_rates=config.throttle_rates,
@@ -126,6 +134,26 @@ def _revocations(wanted: RevocationSettings | None, problems: list[Problem]) -> 
     except ImproperlyConfigured as error:
         problems.append(problem("E048", reason=error))
         return None
+
+
+def _answers(config: conf.Config) -> Answers:
+    rules = {policy.dpop for policy in config.policies}
+    if config.issuers_function is not None:
+        rules |= {str(config.common.get("DPOP", default_of(Policy, "dpop"))), "off"}
+    dpop = "off" if rules == {"off"} else "required" if rules == {"required"} else "allowed"
+    return Answers(realm=config.realm, resources=config.resources, problem_details=config.problem_details, dpop=dpop)
+
+
+def _proofs(config: conf.Config) -> ProofVerifier:
+    if config.cache is None:
+        return ProofVerifier()
+    # All processes of a project know the nonces of each other by its secret key, which `shared_documents` has read.
+    secret = salted_hmac("resource_server.nonces", "", algorithm="sha256").digest()
+    return ProofVerifier(
+        used=UsedProofs(RequestCache(config.cache)),
+        nonces=None if config.dpop_nonce == "off" else Nonces(secret),
+        needs_nonce=config.dpop_nonce == "required",
+    )
 
 
 def current() -> ResourceServer:

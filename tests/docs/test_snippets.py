@@ -84,6 +84,10 @@ MARKS = [
     "# offboarding.py",
     "# urls.py with back-channel logout",
     "MigratingAuthentication",
+    '"DPOP": "allowed"',
+    '"CLIENT_CERTIFICATE"',
+    "# pages that send proofs",
+    "ProofKey",
     "# opaque tokens\n",
     "# opaque tokens of django-oauth-toolkit",
 ]
@@ -248,6 +252,30 @@ def test_the_test_without_a_tenant():
 
     with override_settings(ROOT_URLCONF=urls):
         assert run("FakeIssuer")["response"].status_code == 200
+
+
+def test_the_settings_of_bound_tokens_are_valid():
+    for mark in ('"DPOP": "allowed"', '"CLIENT_CERTIFICATE"'):
+        _config, problems = conf.parse(run(mark)["RESOURCE_SERVER"], debug=False)
+        assert problems == []
+
+
+def test_a_call_with_the_key_of_a_proof(issuer):
+    urls = ModuleType("readme_urls")
+    urls.urlpatterns = [path("orders", run("# views.py")["orders"])]
+    changes = {"DPOP": "required", "PUBLIC_ORIGIN": "https://api.example.com", "CACHE": "default"}
+
+    with override_settings(RESOURCE_SERVER=issuer.settings(**changes), ROOT_URLCONF=urls):
+        headers = run("ProofKey", issuer=issuer)["headers"]
+        assert [Client().get("/orders", headers=headers).status_code for _ in range(2)] == [403, 401]
+
+
+def test_cors_lets_a_page_send_proofs_and_read_nonces():
+    pytest.importorskip("corsheaders")
+    names = run("# pages that send proofs")
+    assert "dpop" in names["CORS_ALLOW_HEADERS"]
+    assert "authorization" in names["CORS_ALLOW_HEADERS"]
+    assert set(names["CORS_EXPOSE_HEADERS"]) == {"dpop-nonce", "www-authenticate"}
 
 
 def test_a_forced_token_passes_as_the_page_says(issuer):

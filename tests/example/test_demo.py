@@ -63,7 +63,7 @@ def test_once(example_copy: Path, ports: dict[str, str]) -> None:
     for _ in range(2):
         done = run(example_copy, ONCE="1", **ports)
         assert (done.returncode, done.stderr) == (0, "")
-        assert done.stdout.endswith("\nAll 12 answers are right.\n")
+        assert done.stdout.endswith("\nAll 15 answers are right.\n")
         calls = re.findall(r"^curl -i (\S+)(.*)\n  (\d+)", done.stdout, re.MULTILINE)
         origin = f"http://127.0.0.1:{ports['PORT']}"
         address = f"{origin}/api/"
@@ -87,6 +87,12 @@ def test_once(example_copy: Path, ports: dict[str, str]) -> None:
         assert done.stdout.count(f'resource_metadata="{document}"') == 4
         assert f'"authorization_servers": ["http://127.0.0.1:{ports["ISSUER_PORT"]}"]' in done.stdout
         assert len(re.findall(r"^(TOKEN|SCOPED)=ey[\w-]+\.[\w-]+\.[\w-]+$", done.stdout, re.MULTILINE)) == 2
+        bound = re.findall(r'^  (\d+)  (\w+).*"(?:reason|message)":"([^"]+)', done.stdout, re.MULTILINE)
+        assert [each for each in bound if each[1] in ("with", "stolen")] == [
+            ("200", "with", "All good. You're authenticated and the access token has the appropriate scope"),
+            ("401", "with", "proof_replayed"),
+            ("401", "stolen", "token_bound_to_key"),
+        ]
         assert len(re.findall(r"^OPAQUE=[\w-]+$", done.stdout, re.MULTILINE)) == 1
         assert not listening(ports["PORT"])
         assert not listening(ports["ISSUER_PORT"])

@@ -3,6 +3,7 @@
 BRISK shortens the minutes of the product's constants, so that a test sees many lives of a key set.
 """
 
+import json
 import os
 import threading
 import time
@@ -42,6 +43,7 @@ settings.configure(
         "AUDIENCE": AUDIENCE,
         **({"CACHE": "default"} if env("REDIS_URL") else {}),
         **({"REVOCATION": env("REVOCATION"), "LOGOUT_AUDIENCE": "web-client"} if env("REVOCATION") else {}),
+        **json.loads(env("MORE_SETTINGS", "{}")),
     },
     LOGGING={
         "version": 1,

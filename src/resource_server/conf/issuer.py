@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
+from resource_server.conf.bound_tokens import dpop
 from resource_server.conf.introspection import introspection_policy
 from resource_server.conf.problems import Problem, problem
 from resource_server.conf.providers import GENERIC, PROVIDERS, Provider
@@ -35,6 +36,7 @@ POLICY_KEYS: Final = (
     "DJANGO_PERMISSIONS",
     "CLOCK_SKEW_SECONDS",
     "STALE_SECONDS",
+    "DPOP",
     "USERS",
     "INTROSPECTION",
     "LOGOUT_AUDIENCE",
@@ -76,10 +78,12 @@ def parse_policy(
         ),
         claim_names=_claim_names(reading, provider),
         kind_claims=provider.kind_claims,
+        bound_kinds=provider.bound_kinds,
         access_token_claims=provider.access_token_claims,
         foreign_claims=provider.foreign_claims,
         machines_only=provider.machines_only,
         is_machine=provider.is_machine,
+        dpop=dpop(reading),
         users=users_of(reading),
         rights=right_claims(reading, provider.rights),
         introspection=introspection_policy(

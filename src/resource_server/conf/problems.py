@@ -353,6 +353,34 @@ PROBLEMS: Final[Mapping[str, ProblemText]] = {
         message="$place: LOGOUT_AUDIENCE is not a string or a list of strings",
         hint="Name the clients whose logout tokens the issuer sends here: their client_id is in aud.",
     ),
+    "E050": ProblemText(
+        key="DPOP",
+        message="$place: DPOP is not off, allowed or required",
+        hint="off is the default. allowed admits bearer tokens beside tokens that are bound to a key.",
+    ),
+    "E051": ProblemText(
+        key="DPOP_NONCE",
+        message="$place: DPOP_NONCE is not off, optional or required",
+        hint="off is the default. required demands a nonce of this server in each proof.",
+    ),
+    "E052": ProblemText(
+        key="CLIENT_CERTIFICATE",
+        message="$place: CLIENT_CERTIFICATE $fault",
+        meaning="CLIENT_CERTIFICATE does not say where the certificate of a client is",
+        hint=(
+            'Write {"FROM": "server"}, or the kind of the proxy and its addresses: {"FROM": "nginx", "PROXIES": '
+            '["10.0.0.7"]}.'
+        ),
+    ),
+    "E053": ProblemText(
+        key="DPOP",
+        message="$place: DPOP is on, and $key is not set",
+        meaning="DPOP is on without PUBLIC_ORIGIN or without CACHE",
+        hint=(
+            "PUBLIC_ORIGIN is the scheme and host that clients use, such as https://api.example.com: the URL of a proof is "
+            "compared with it. CACHE knows the used proofs."
+        ),
+    ),
     "W001": ProblemText(
         key="DEFAULT_AUTHENTICATION_CLASSES",
         message=(
@@ -458,6 +486,12 @@ PROBLEMS: Final[Mapping[str, ProblemText]] = {
         key="LOGOUT_AUDIENCE",
         message="$place: LOGOUT_AUDIENCE is set and REVOCATION is not, so each logout fails.",
         hint="Set REVOCATION to the alias of a cache.",
+    ),
+    "W015": ProblemText(
+        key="CACHE",
+        message="$place: DPOP is on, and CACHE $alias is a $backend, $fault.",
+        meaning="DPOP is on, and CACHE does not keep a proof from being used twice",
+        hint="Name a cache whose add is atomic for all processes: Redis, Valkey or Memcached.",
     ),
     "resource_server_accounts.W001": ProblemText(
         key="DATABASE_ROUTERS",

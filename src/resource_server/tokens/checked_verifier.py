@@ -33,7 +33,7 @@ class CheckedVerifier:
         verdict = self.unchecked.recall(key)
         return verdict if verdict is not None and self._revocations.has_passed(verdict.token) else None
 
-    def known(self, credentials: Credentials, key: bytes = b"", facts: RequestFacts | None = None) -> Verdict | None:
+    def known(self, credentials: Credentials, key: bytes = b"") -> Verdict | None:
         """See `Verifier.known`. Always None: the deny list must be asked."""
         return None
 

@@ -123,7 +123,7 @@ class IntrospectionAuthority:
             expires_at=verified.expires_at + policy.clock_skew_seconds,
             good_until=self._clocks.monotonic() + self._asked.cache_seconds - age,
             stamp=self._stamp,
-            is_bound="cnf" in claims,
+            is_bound="cnf" in claims or policy.dpop == "required",
             size=entry_bytes(json.dumps(claims).encode("ascii"), len(verified.scopes)),
         )
 

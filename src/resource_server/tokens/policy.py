@@ -155,9 +155,10 @@ class Policy:
     `issuer` is compared exactly. A token needs one of `audience`, one of `algorithms`, and one of `token_types` (in
     the form of `media_type`; `jwt` also admits a token without `typ`). Its key is one of `key_source`. A token of the
     type `jwt` is another kind of token if a claim of `kind_claims` is there with another value (None: if it is there),
-    or if it has one of `foreign_claims` or none of `access_token_claims`, or if `machines_only` is set and it is not a machine's. `is_machine` tells
-    machines from persons. `users` is not read here: it says how a token becomes `request.user`. With
-    `introspection` the issuer is asked about its tokens.
+    or if it has one of `foreign_claims` or none of `access_token_claims`, or if `machines_only` is set and it is not a machine's.
+    `bound_kinds` are other values of a kind claim in a token with `cnf`. `dpop` says whether tokens that are bound to a
+    key pass: `off`, `allowed` or `required`. `is_machine` tells machines from persons. `users` is not read here: it says
+    how a token becomes `request.user`. With `introspection` the issuer is asked about its tokens.
     `logout_audience` are the audiences of the issuer's logout tokens (`logout_tokens.py`).
     """
 
@@ -168,10 +169,12 @@ class Policy:
     clock_skew_seconds: int = 30
     claim_names: ClaimNames = field(default_factory=ClaimNames)
     kind_claims: tuple[tuple[str, str | None], ...] = ()
+    bound_kinds: tuple[str, ...] = ()
     access_token_claims: frozenset[str] = frozenset()
     foreign_claims: frozenset[str] = FOREIGN_CLAIMS
     is_machine: MachineRule = client_is_subject
     machines_only: bool = False
+    dpop: str = "off"
     users: UserSource = field(default_factory=UserSource)
     rights: RightClaims = field(default_factory=RightClaims)
     introspection: IntrospectionPolicy | None = None
