@@ -144,6 +144,17 @@ def test_without_authentication_and_without_a_token_no_body_runs(issuer, edge, m
             assert response["Cache-Control"] == "no-store"
 
 
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("edge", ["guard on a class", "guard on a method", "permission class", "mixin"])
+def test_a_view_of_rest_framework_without_authentication_refuses_a_good_token_too(issuer, caplog, edge, method):
+    good = {"Authorization": f"Bearer {issuer.token(scope='read')}"}
+    response = Client().generic(method, WITHOUT[edge], headers=good)
+
+    assert (response.status_code, ran) == (403, [])
+    assert response["Cache-Control"] == "no-store"
+    assert "none of its authentication classes reads access tokens" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("method", "status"), [("POST", 403), ("PUT", 403), ("PATCH", 403), ("DELETE", 403), ("GET", 200), ("HEAD", 200)]
 )
