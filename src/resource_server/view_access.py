@@ -5,7 +5,7 @@ Needs no request.
 
 import dis
 from collections.abc import Iterable, Iterator
-from functools import cache, reduce
+from functools import cache, lru_cache, reduce
 from inspect import isfunction
 from itertools import pairwise
 from operator import and_
@@ -48,15 +48,22 @@ def demands_of(view: APIView, method: str, outside: Iterable[Requirement] = ()) 
 
 
 def _guards(view: APIView, method: str, outside: Iterable[Requirement]) -> tuple[Requirement, ...]:
-    on_class = (*noted_on_class(type(view), "dispatch", "initial"), *declared(view))
-    return tuple(dict.fromkeys((*outside, *on_class, *_of_handler(view, method))))
+    view_class: Any = type(view)  # to mypy, a class of the stubs is not hashable
+    on_class, on_handler = _of_class(view_class, getattr(view, "action", None) or method.lower())
+    return tuple(dict.fromkeys((*outside, *on_class, *declared(view), *on_handler)))
 
 
-def _of_handler(view: APIView, method: str) -> Iterator[Requirement]:
-    name = getattr(view, "action", None) or method.lower()
-    if name == "head" and not hasattr(type(view), name):
-        name = "get"  # as Django's `View.setup` serves it
-    pending: list[object] = [getattr(type(view), name, None)]
+# Guards stand on a class when it is defined. Permissions are asked each time, because they can depend on the request.
+@lru_cache(maxsize=1024)
+def _of_class(view: type[APIView], handler: str) -> tuple[tuple[Requirement, ...], tuple[Requirement, ...]]:
+    """The requirements of the guards on a class, and on the method that serves an action or an HTTP method."""
+    if handler == "head" and not hasattr(view, handler):
+        handler = "get"  # as Django's `View.setup` serves it
+    return noted_on_class(view, "dispatch", "initial"), tuple(_of_handler(view, handler))
+
+
+def _of_handler(view: type[APIView], name: str) -> Iterator[Requirement]:
+    pending: list[object] = [getattr(view, name, None)]
     seen: set[object] = set()
     while pending:
         handler = pending.pop()
@@ -66,10 +73,10 @@ def _of_handler(view: APIView, method: str) -> Iterator[Requirement]:
         yield from noted_on_function(handler)
         # A generic view calls `list`, `create` and so on, and `partial_update` calls `update`.
         if isfunction(handler) and handler.__module__.startswith(("rest_framework.", "adrf.")):
-            pending += filter(isfunction, (getattr(type(view), name, None) for name in _called_on_self(handler)))
+            pending += filter(isfunction, (getattr(view, name, None) for name in _called_on_self(handler)))
 
 
-@cache  # of the few handlers of REST framework and adrf; a challenge needs them again and again
+@cache  # of the few handlers of REST framework and adrf
 def _called_on_self(function: FunctionType) -> tuple[str, ...]:
     """The names that a method reads from `self`. The built-in `list` is not among them."""
     return tuple(
