@@ -40,10 +40,17 @@ def judge_view(path: str, method: str, token: AccessToken) -> tuple[Judgement, .
     Checks no object, no throttle, no middleware and nothing in the body of the view.
     """
     match = resolve(path)
-    actions = getattr(match.func, "actions", None) or {}
-    action = actions.get(method.lower(), actions.get("get") if method == "HEAD" else None)
-    operation = Operation(method=method, action=action, arguments=match.kwargs)
+    operation = Operation(method=method, action=_action(match.func, method), arguments=match.kwargs)
     return tuple(_judged(demand, token, operation) for demand in dict.fromkeys(_demands(match, operation)))
+
+
+def _action(callback: Any, method: str) -> str | None:
+    """The action of a ViewSet for a method, as REST framework names it."""
+    actions = getattr(callback, "actions", None)
+    if not actions:
+        return None
+    named: dict[str, str | None] = {"head": actions.get("get"), "options": "metadata", **actions}
+    return named.get(method.lower())
 
 
 def _judged(demand: Requirement | str, token: AccessToken, operation: Operation) -> Judgement:

@@ -6,9 +6,10 @@ from rest_framework.authentication import SessionAuthentication
 from rest_framework.permissions import AllowAny, BasePermission, IsAuthenticated
 from rest_framework.response import Response
 from rest_framework.views import APIView
+from rest_framework.viewsets import ViewSet
 
 from resource_server import requires, requires_scope
-from resource_server.drf import AccessTokenAuthentication, RequiresScope
+from resource_server.drf import AccessTokenAuthentication, RequirementMixin, RequiresScope
 from resource_server.requirements import Roles
 
 
@@ -39,7 +40,7 @@ class Negated(Orders):
 class Open(Orders):
     permission_classes = [AllowAny | RequiresScope("a")]
 
-    @requires_scope("on the method".replace(" ", ":"))
+    @requires_scope("on:the:method")
     def get(self, request):
         return Response()
 
@@ -53,7 +54,19 @@ class NeedsARequest(Orders):
         return [self.request.user.permission]
 
 
+class PerAction(RequirementMixin, ViewSet):
+    authentication_classes = [AccessTokenAuthentication]
+    requirement = {"list": "a", "create": "b", "metadata": "c"}
+
+    def list(self, request):
+        return Response()
+
+    def create(self, request):
+        return Response()
+
+
 urlpatterns = [
+    path("per-action", PerAction.as_view({"get": "list", "post": "create"})),
     path("orders", Orders.as_view()),
     path("composed", Composed.as_view()),
     path("negated", Negated.as_view()),

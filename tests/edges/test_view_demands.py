@@ -60,6 +60,19 @@ def test_permissions_that_are_not_requirements_are_not_judged(issuer, settings, 
     assert judged(address, issuer.token(scope="b")) == WAYS[address]
 
 
+@pytest.mark.parametrize(
+    ("method", "scope"), [("GET", "a"), ("HEAD", "a"), ("POST", "b"), ("OPTIONS", "c"), ("DELETE", None)]
+)
+def test_the_action_of_a_method_is_that_of_a_request(issuer, settings, method, scope):
+    settings.ROOT_URLCONF = "tests.edges.demanding_views"
+    for given in ("a", "b", "c"):
+        token = issuer.token(scope=given)
+        response = Client().generic(method, "/per-action", headers={"Authorization": f"Bearer {token}"})
+        verdict = "ok" if given == scope else "refused"
+        assert (response.status_code < 400) is (verdict == "ok")
+        assert [each.verdict for each in judge_view("/per-action", method, verify(token))][-1] == verdict
+
+
 def test_a_path_without_a_view_is_an_error(issuer):
     with pytest.raises(Resolver404):
         judge_view("/nowhere", "GET", verify(issuer.token()))
