@@ -63,6 +63,7 @@ class Call:
     status: int
     body: Mapping[str, object]
     challenge: Mapping[str, str] | None = None  # without error_description and resource_metadata
+    revoked: bool = False  # the token is revoked before the call
 
 
 CALLS = (
@@ -84,6 +85,19 @@ CALLS = (
     ),
     Call(path="/api/private-scoped", token="SCOPED", status=200, body=SCOPED),
 )
+# The API asks the issuer about an opaque token (RFC 7662).
+OPAQUE_CALLS = (
+    Call(path="/api/private", token="OPAQUE", status=200, body=PRIVATE),
+    Call(
+        path="/api/private",
+        token="OPAQUE",
+        revoked=True,
+        status=401,
+        body={"error": "invalid_token"},
+        challenge={"realm": "api", "error": "invalid_token"},
+    ),
+)
+OPAQUE_CLIENT = "demo-opaque"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,7 +235,10 @@ def settings_environment(port: int, issuer_port: int) -> dict[str, str]:
         say(f"The demo has settings of its own; not used here: {', '.join(ignored)}.")
     kept = {name: value for name, value in os.environ.items() if name not in names}
     own = {"DJANGO_SETTINGS_MODULE": "mysite.settings", "DEBUG": "1", "ISSUER_PORT": str(issuer_port)}
-    return {**kept, **own, "PUBLIC_ORIGIN": f"http://{HOST}:{port}"}
+    # No answer is remembered, so that the demonstration need not wait to see a revocation.
+    api = {"CLIENT_ID": "demo-api", "CLIENT_SECRET": "demo-api-secret", "CACHE_SECONDS": "0"}
+    introspection = {f"INTROSPECTION_{name}": value for name, value in api.items()}
+    return {**kept, **own, **introspection, "PUBLIC_ORIGIN": f"http://{HOST}:{port}"}
 
 
 def prepare_database(environment: Mapping[str, str]) -> None:
@@ -259,14 +276,28 @@ def signals_set(stop: threading.Event) -> Iterator[None]:
             signal.signal(name, handler)
 
 
-def get_token(port: int, scope: str) -> str:
-    credentials = base64.b64encode(b"demo-machine:demo-machine-secret").decode("ascii")
+def credentials_of(client: str) -> dict[str, str]:
+    pair = base64.b64encode(f"{client}:{client}-secret".encode("ascii")).decode("ascii")
+    return {"Authorization": f"Basic {pair}"}
+
+
+def get_token(port: int, scope: str, client: str = "demo-machine") -> str:
     form = {"grant_type": "client_credentials", "audience": AUDIENCE} | ({"scope": scope} if scope else {})
-    answer = request(port, "/token", headers={"Authorization": f"Basic {credentials}"}, form=form)
+    answer = request(port, "/token", headers=credentials_of(client), form=form)
     body = answer.json()
     if answer.status != 200 or not isinstance(body, dict) or not isinstance(body.get("access_token"), str):
         raise Failure(f"the issuer gave no token: {answer.status} {answer.body}")
     return body["access_token"]
+
+
+def revoke(port: int, name: str, token: str) -> None:
+    """Revokes a token at the issuer (RFC 7009), and prints how."""
+    say()
+    say(f"curl -u {OPAQUE_CLIENT}:{OPAQUE_CLIENT}-secret -d token=${name} http://{HOST}:{port}/revoke")
+    answer = request(port, "/revoke", headers=credentials_of(OPAQUE_CLIENT), form={"token": token})
+    say(f"  {answer.status}")
+    if answer.status != 200:
+        raise Failure(f"the issuer did not revoke the token: {answer.status} {answer.body}")
 
 
 def faults(call: Call, answer: Answer, metadata_url: str) -> list[str]:
@@ -304,10 +335,12 @@ def metadata_call(issuer_port: int) -> Call:
     return Call(path=WELL_KNOWN, token=None, status=200, body=body)
 
 
-def show_calls(port: int, calls: Sequence[Call], tokens: Mapping[str, str]) -> int:
+def show_calls(port: int, issuer_port: int, calls: Sequence[Call], tokens: Mapping[str, str]) -> int:
     """Makes every call and prints it with its answer; returns how many answers were wrong."""
     wrong = 0
     for number, call in enumerate(calls):
+        if call.revoked and call.token:
+            revoke(issuer_port, call.token, tokens[call.token])
         headers = {"Authorization": f"Bearer {tokens[call.token]}"} if call.token else {}
         answer = request(port, call.path, headers=headers)
         if number % 3 == 0:  # the three calls of an endpoint
@@ -344,13 +377,20 @@ def run(stop: threading.Event, servers: list[Server]) -> None:
     issuer.wait_until_ready("/.well-known/openid-configuration", stop)
     api.wait_until_ready("/api/public", stop)
 
-    tokens = {"TOKEN": get_token(issuer_port, ""), "SCOPED": get_token(issuer_port, "example:scope")}
-    say("Two access tokens from the issuer, the first without a scope. These lines can be pasted into a shell:")
+    tokens = {
+        "TOKEN": get_token(issuer_port, ""),
+        "SCOPED": get_token(issuer_port, "example:scope"),
+        "OPAQUE": get_token(issuer_port, "", OPAQUE_CLIENT),
+    }
+    say(
+        "Access tokens from the issuer: one without a scope, one with a scope, and an opaque one, which the calls below"
+    )
+    say("revoke. These lines can be pasted into a shell:")
     say()
     for name, token in tokens.items():
         say(f"{name}={token}")
-    calls = (*CALLS, metadata_call(issuer_port))
-    if wrong := show_calls(port, calls, tokens):
+    calls = (*CALLS, metadata_call(issuer_port), *OPAQUE_CALLS)
+    if wrong := show_calls(port, issuer_port, calls, tokens):
         raise Failure("1 answer is not as it must be" if wrong == 1 else f"{wrong} answers are not as they must be")
     say()
     if once:

@@ -89,6 +89,8 @@ PROBLEMS = {
     "claims that are a list": ({**GOOD, "CLAIMS": ["scope"]}, "E018", "RESOURCE_SERVER: CLAIMS does not name claims", "subject, audience"),
     "a claim of no role": ({**GOOD, "CLAIMS": {"email": "mail"}}, "E018", "RESOURCE_SERVER: CLAIMS does not name claims", ""),
     "two subjects": ({**GOOD, "CLAIMS": {"subject": ["sub", "uid"]}}, "E018", "RESOURCE_SERVER: CLAIMS does not name claims", ""),
+    "an address as the subject": ({**GOOD, "CLAIMS": {"subject": "email"}}, "E018", "RESOURCE_SERVER: CLAIMS does not name claims", "not an identity"),
+    "an address within": ({**GOOD, "CLAIMS": {"subject": "/user/e-mail"}}, "E018", "RESOURCE_SERVER: CLAIMS does not name claims", "not an identity"),
     "no scope": ({**GOOD, "CLAIMS": {"scope": []}}, "E018", "RESOURCE_SERVER: CLAIMS does not name claims", ""),
     "a claim that is a number": ({**GOOD, "CLAIMS": {"scope": 1}}, "E018", "RESOURCE_SERVER: CLAIMS does not name claims", ""),
     "a key that is no PEM": ({**GOOD, "PUBLIC_KEY": "AAAA"}, "E019", "RESOURCE_SERVER: PUBLIC_KEY is not a public key or a certificate in PEM", "not 1 to 100 whole blocks"),

@@ -17,6 +17,7 @@ from rest_framework.viewsets import ViewSet
 
 from resource_server import requires_any_scope, requires_scope, requires_token
 from resource_server.drf import RequiresScope
+from resource_server.testing import FakeIssuer
 
 WELL_KNOWN = "/.well-known/oauth-protected-resource"
 ORIGIN = "https://public.test"
@@ -383,7 +384,7 @@ def test_good_settings_have_no_problem(settings):
 
 
 @pytest.mark.parametrize("origin", ["http://127.0.0.1:8000", "http://localhost", "http://[::1]:8000"])
-def test_an_http_origin_on_loopback_is_for_development(settings, origin):
+def test_an_http_origin_on_loopback_is_for_development(settings, origin, in_production):
     settings.RESOURCE_SERVER = {**GOOD, "PUBLIC_ORIGIN": origin}
     assert "E039" in found()
     settings.DEBUG = True
@@ -421,3 +422,14 @@ def test_a_session_does_not_change_the_document(client):
     client.force_login(User.objects.create_user("ada"))
 
     assert client.get(f"{WELL_KNOWN}/mcp").json() == document("https://api.test/mcp")
+
+
+def test_a_client_with_an_old_token_reads_the_document(settings, client):
+    settings.MIDDLEWARE = ["resource_server.middleware.AccessTokenMiddleware"]
+    expired = {"Authorization": f"Bearer {FakeIssuer(ISSUER, GOOD['AUDIENCE']).token(exp=1)}"}
+
+    response = client.get(f"{WELL_KNOWN}/mcp", headers=expired)
+
+    assert (response.status_code, response["Access-Control-Allow-Origin"]) == (200, "*")
+    assert client.get(f"{WELL_KNOWN}/none", headers=expired).status_code == 404
+    assert client.get("/elsewhere", headers=expired).status_code == 401

@@ -54,6 +54,15 @@ _optional = {"ALGORITHMS": env_list("ALGORITHMS"), "JWKS_URI": env("JWKS_URI"), 
 # A provider knows the types of its vendor's tokens.
 _optional["PROVIDER"] = env("PROVIDER")
 _optional["TOKEN_TYPE"] = env_list("TOKEN_TYPE") or ([] if env("PROVIDER") else _token_types)
+# The issuer is asked about opaque tokens (RFC 7662), as this client.
+_introspection: dict[str, object] = {
+    "ENDPOINT": env("INTROSPECTION_ENDPOINT"),
+    "CLIENT_ID": env("INTROSPECTION_CLIENT_ID"),
+    "CLIENT_SECRET": env("INTROSPECTION_CLIENT_SECRET"),
+}
+if seconds := env("INTROSPECTION_CACHE_SECONDS"):
+    _introspection["CACHE_SECONDS"] = int(seconds) if seconds.isdecimal() else seconds
+_optional["INTROSPECTION"] = {name: value for name, value in _introspection.items() if value != ""}
 # With PUBLIC_ORIGIN, clients find the issuer by themselves (RFC 9728).
 _optional["PUBLIC_ORIGIN"] = env("PUBLIC_ORIGIN")
 

@@ -55,7 +55,7 @@ UNREAD: Final = object()
 # A thread of one call leaves no database connection behind.
 _run = partial(run, after_thread=connections.close_all)
 
-# A credential refused for one of these reasons is not a JWT of a listed issuer, so it may belong to another scheme.
+# A credential refused for one of these reasons is not a token of a listed issuer, so it may belong to another scheme.
 _FOREIGN = frozenset(
     {
         TokenReason.CREDENTIALS_MALFORMED,
@@ -66,6 +66,7 @@ _FOREIGN = frozenset(
         TokenReason.ISS_MISSING,
         TokenReason.ISS_MALFORMED,
         TokenReason.ISSUER_NOT_TRUSTED,
+        TokenReason.TOKEN_INACTIVE,
     }
 )
 
@@ -220,12 +221,15 @@ def _first_sight(server: ResourceServer, credentials: Credentials, key: bytes) -
 
 
 def _authenticate(request: HttpRequest, lookup: _Lookup, *, leave_foreign: bool) -> Flow[Authenticated | None]:
+    seen, server = lookup.seen, lookup.server
     try:
-        verified = yield from _verified(request, lookup)
-        if verified is None:
-            return None
-        token, finder = verified
-        user = yield from users.find_user(token, finder)
+        if seen is None or server is None or seen.is_bound:
+            verified = yield from _verified(request, lookup)
+            if verified is None:
+                return None
+            seen, server = verified
+        token = seen.token
+        user = yield from users.find_user(token, server.finders[seen.policy.users])
     except AuthorizationError as error:
         _forget_frames(error)
         if leave_foreign and isinstance(error, InvalidToken) and error.reason in _FOREIGN:
@@ -237,11 +241,8 @@ def _authenticate(request: HttpRequest, lookup: _Lookup, *, leave_foreign: bool)
     return user, token
 
 
-def _verified(request: HttpRequest, lookup: _Lookup) -> Flow[tuple[AccessToken, users.UserFinder | None] | None]:
-    """The verified token of the Authorization header and how its user is found; None without bearer credentials."""
-    seen, server = lookup.seen, lookup.server
-    if seen is not None and server is not None and not seen.is_bound:
-        return seen.token, server.finders[seen.policy.users]
+def _verified(request: HttpRequest, lookup: _Lookup) -> Flow[tuple[Verdict, ResourceServer] | None]:
+    """The verdict on the token of the Authorization header, and who reached it; None without bearer credentials."""
     header = request.META["HTTP_AUTHORIZATION"]
     credentials = parse_authorization(header.decode("latin-1") if isinstance(header, bytes) else header)
     del header
@@ -249,15 +250,15 @@ def _verified(request: HttpRequest, lookup: _Lookup) -> Flow[tuple[AccessToken, 
         return None
     if lookup.error is not None:
         raise lookup.error
-    server = server or current()
+    server = lookup.server or current()
     try:
-        verdict = yield from server.verifier.verify(credentials, lookup.digest, seen)
+        verdict = yield from server.verifier.verify(credentials, lookup.digest, lookup.seen)
     except AuthorizationError:
         raise
     except Exception as error:
         _forget_token(error)
         raise
-    return verdict.token, server.finders[verdict.policy.users]
+    return verdict, server
 
 
 def _verify(unparsed: Credentials) -> Flow[AccessToken]:

@@ -5,27 +5,27 @@ is never read from the query, which logs keep.
 """
 
 import asyncio
-import time
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, TypeAlias
 
+from asgiref.sync import sync_to_async
+from django.db import close_old_connections
 from django.http import HttpRequest
 
 from resource_server.authentication import aauthorize
 from resource_server.errors import AuthorizationError
 from resource_server.requirements import AnyToken, Operation, Requirement, requirement_of
 from resource_server.responses import error_response
+from resource_server.websocket_connection import EndingConnection, Receive, Send, TokenEndedError
 
 __all__ = ["AccessTokenWebSocketMiddleware"]
 
-Message: TypeAlias = MutableMapping[str, Any]
-Receive: TypeAlias = Callable[[], Awaitable[Message]]
-Send: TypeAlias = Callable[[Message], Awaitable[None]]
 Application: TypeAlias = Callable[[Any, Receive, Send], Awaitable[Any]]
+
+_close_old_connections = sync_to_async(close_old_connections)
 
 _BEARER: Final = "bearer"
 _PREFIX: Final = f"{_BEARER}."
-_ENDED: Final = 4401
 
 
 class AccessTokenWebSocketMiddleware:
@@ -49,10 +49,14 @@ class AccessTokenWebSocketMiddleware:
             return await self.application(scope, receive, send)
         request = _request(scope)
         operation = Operation(method="GET", arguments=scope.get("url_route", {}).get("kwargs", {}))
+        # As Django does around a request: a connection of the database that has ended must not be used.
+        await _close_old_connections()
         try:
             token = await aauthorize(request, self.requirement, operation=operation)
         except AuthorizationError as error:
             return await _refuse(error, scope, receive, send)
+        finally:
+            await _close_old_connections()
         offered = scope.get("subprotocols") or []
         others = [name for name in offered if not name.startswith(_PREFIX) and name != _BEARER]
         inner = {
@@ -62,11 +66,11 @@ class AccessTokenWebSocketMiddleware:
             "subprotocols": others,
             "headers": [*_other_headers(scope), *([(_PROTOCOLS, ", ".join(others).encode())] if others else [])],
         }
-        connection = _Connection(receive, send, token.expires_at, _BEARER if _BEARER in offered else None)
+        connection = EndingConnection(receive, send, token.expires_at, _BEARER if _BEARER in offered else None)
         closing = asyncio.create_task(connection.close_at_end())
         try:
             return await self.application(inner, connection.receive, connection.send)
-        except _TokenEndedError:
+        except TokenEndedError:
             return None  # the application has not seen the end, and sent on
         finally:
             closing.cancel()
@@ -105,43 +109,3 @@ async def _refuse(error: AuthorizationError, scope: Any, receive: Receive, send:
     headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in response.items()]
     await send({"type": "websocket.http.response.start", "status": error.status, "headers": headers})
     await send({"type": "websocket.http.response.body", "body": response.content})
-
-
-class _TokenEndedError(OSError):
-    """The application sends after the connection has ended with its token."""
-
-
-class _Connection:
-    """The two ends of an accepted connection, which end with the token."""
-
-    def __init__(self, receive: Receive, send: Send, expires_at: float, subprotocol: str | None) -> None:
-        self._receive, self._send = receive, send
-        self._subprotocol = subprotocol
-        self._ends = asyncio.get_running_loop().time() + max(0.0, expires_at - time.time())
-        self._is_open = True
-        self._has_ended = False
-
-    async def receive(self) -> Message:
-        try:
-            async with asyncio.timeout_at(self._ends):
-                message = await self._receive()
-        except TimeoutError:
-            return {"type": "websocket.disconnect", "code": _ENDED, "reason": "access token has expired"}
-        if message["type"] == "websocket.disconnect":
-            self._is_open = False
-        return message
-
-    async def send(self, message: Message) -> None:
-        if self._has_ended:
-            raise _TokenEndedError  # as ASGI demands: an application that only sends would never stop
-        if message["type"] == "websocket.accept" and not message.get("subprotocol") and self._subprotocol:
-            message = {**message, "subprotocol": self._subprotocol}
-        if message["type"] == "websocket.close":
-            self._is_open = False
-        await self._send(message)
-
-    async def close_at_end(self) -> None:
-        await asyncio.sleep(self._ends - asyncio.get_running_loop().time())
-        if self._is_open:
-            await self.send({"type": "websocket.close", "code": _ENDED, "reason": "access token has expired"})
-        self._has_ended = True

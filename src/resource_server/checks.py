@@ -1,4 +1,4 @@
-"""System checks of the settings: the errors E001 to E042, and the warnings W002 to W004 and W009 to W012.
+"""System checks of the settings: the errors E001 to E044, and the warnings W002 to W004 and W009 to W012.
 
 Importing this module registers them, and with them the checks of views and middleware in `view_checks.py`. Their texts
 are in `conf/problems.py`. Nothing is fetched: the result does not depend on whether an issuer is up.
@@ -37,7 +37,7 @@ __all__ = [
 
 @checks.register()
 def check_settings(app_configs: Sequence[AppConfig] | None = None, **_: Any) -> list[checks.CheckMessage]:
-    """E001 to E042: RESOURCE_SERVER, each problem by itself."""
+    """E001 to E044: RESOURCE_SERVER, each problem by itself."""
     _server, problems = configure()
     return [each.check_message() for each in problems]
 
@@ -78,9 +78,12 @@ def check_lookup_of_several_issuers(
     common = resource_server.get("USERS") if isinstance(resource_server, Mapping) else None
     entries = issuers if isinstance(issuers, list | tuple) else ()
     sources = [_source(entry.get("USERS", common)) for entry in entries if isinstance(entry, Mapping)]
-    # Two issuers may find users in two fields.
-    fields = [source.field for source in sources if source.find == "lookup"]
-    if len(set(fields)) == len(fields) and not (isinstance(issuers, str) and _source(common).find == "lookup"):
+    # Two issuers may find users in two fields. The users that one of them makes have its subjects in FIELD alone.
+    username = get_user_model().USERNAME_FIELD
+    looked_up = [source.field or username for source in sources if source.find == "lookup"]
+    made = [source.field for source in sources if source.find == "provision" and source.field is not None]
+    is_shared = len(set(looked_up)) < len(looked_up) or not set(looked_up).isdisjoint(made)
+    if not is_shared and not (isinstance(issuers, str) and _source(common).find == "lookup"):
         return []
     return [problem("W004").check_message()]
 
@@ -99,10 +102,7 @@ def check_provisioned_fields(app_configs: Sequence[AppConfig] | None = None, **_
     return [problem("W010", model=model, fields=", ".join(unfilled)).check_message()]
 
 
-def _source(users: object) -> UserSource:
-    return UserSource() if users is None else users_of(Reading(settings={"USERS": users}))
-
-
+@checks.register()
 def check_metadata_are_served(app_configs: Sequence[AppConfig] | None = None, **_: Any) -> list[checks.CheckMessage]:
     """W011, W012: PUBLIC_ORIGIN without a resource to publish, or without the URL patterns that publish it."""
     server, _problems = configure()
@@ -120,3 +120,7 @@ def _is_served(path: str) -> bool:
     with suppress(Exception):
         return getattr(resolve(path).func, "__module__", "") == "resource_server.views"
     return False
+
+
+def _source(users: object) -> UserSource:
+    return UserSource() if users is None else users_of(Reading(settings={"USERS": users}))

@@ -17,8 +17,9 @@ from resource_server.reasons import Reason
 from resource_server.server import ResourceServer, current
 from resource_server.tokens.access_token import AccessToken
 from resource_server.tokens.authority import Verdict
-from resource_server.tokens.credentials import parse_token
-from resource_server.tokens.facts import Fact, only_policy, token_facts
+from resource_server.tokens.credentials import Credentials, parse_token
+from resource_server.tokens.facts import MEMBERS_OF_HEADER, Fact, only_policy, token_facts
+from resource_server.tokens.introspection import IntrospectionAuthority
 from resource_server.tokens.issuers import Issuer
 from resource_server.tokens.jws import UnverifiedToken, parse, verify_signature
 from resource_server.tokens.rules import RULES, Rule, claimed_issuer, named
@@ -70,6 +71,7 @@ class _Stage:
 _FORM: Final = _Stage(name="bearer token", source="RFC 6750 section 2.1")
 _SETTINGS: Final = _Stage(name="settings", source="manage.py check")
 _PARSE: Final = _Stage(name="signed JWT", source="RFC 7515 section 3.1")
+_INTROSPECTION: Final = _Stage(name="introspection", source="RFC 7662 section 2.2")
 _ISSUER: Final = _Stage(name="trusted issuer", source="RFC 8725 section 3.8")
 _KEY: Final = _Stage(name="key", source="RFC 7515 section 4.1.4")
 _SIGNATURE: Final = _Stage(name="signature", source="RFC 7515 section 5.2")
@@ -80,10 +82,17 @@ _ORDER: Final[tuple[_Stage | Rule, ...]] = (
     *RULES,
     *(_KEY, _SIGNATURE, _PROOF, _USER),
 )
+_INTROSPECTED: Final[tuple[_Stage | Rule, ...]] = (
+    *(_FORM, _SETTINGS, _INTROSPECTION),
+    *(rule for rule in RULES if not rule.is_of_header),
+    *(_PROOF, _USER),
+)
 
 
 def explain(token: str) -> Explanation:
     """Run every step of the verification of a token, for a person to read. Fetches keys, also after a rule has refused.
+
+    For a token that its issuer is asked about, the steps are those of the answer.
 
     `token` is the token alone, without the word Bearer. Raises only what a function of the project raises. With
     `USERS` = `provision` it makes no user; a function of `USERS` is called as for a request. Logs no refusal and sends
@@ -92,6 +101,10 @@ def explain(token: str) -> Explanation:
     steps, now = _Steps(), time.time()
     credentials = steps.run(_FORM, lambda: parse_token(token))
     server = steps.run(_SETTINGS, current)
+    if server is not None and credentials is not None:
+        authority = server.verifier.introspection_of(credentials)
+        if authority is not None:
+            return _explain_answer(steps, server, authority, credentials)
     unverified = steps.run(_PARSE, lambda: parse(credentials.unverified_token)) if credentials is not None else None
     if server is None or unverified is None:
         facts = token_facts(unverified, server.verifier.issuers if server is not None else ())
@@ -107,11 +120,34 @@ def explain(token: str) -> Explanation:
     if issuer is not None:
         _verify_signature(steps, issuer, unverified)
     if credentials is not None and steps.passed(_SIGNATURE):
-        # The verifier decides last, so that no token is called good that a request is refused for.
-        verdict = steps.run(_PROOF, lambda: run(server.verifier.verify(credentials)))
-        if verdict is not None:
-            steps.run(_USER, lambda: _find_user(server, verdict))
+        _decide(steps, server, credentials)
     return Explanation(steps=steps.all(), facts=token_facts(unverified, issuers, issuer))
+
+
+def _explain_answer(
+    steps: "_Steps", server: ResourceServer, authority: IntrospectionAuthority, credentials: Credentials
+) -> Explanation:
+    policy, issuer = authority.policy, authority.issuer
+    answer = steps.run(_INTROSPECTION, lambda: run(authority.answer(credentials)))
+    token = steps.run(_INTROSPECTION, lambda: authority.active_token(answer)) if answer is not None else None
+    if token is not None:
+        judged, now = named(token, policy), time.time()
+        for rule in RULES:
+            if not rule.is_of_header:
+                steps.run(rule, partial(rule.check, judged, policy, now))
+        if steps.passed(_INTROSPECTION):
+            _decide(steps, server, credentials)
+    facts = token_facts(token, server.verifier.issuers, issuer)
+    return Explanation(
+        steps=steps.all(_INTROSPECTED), facts=tuple(fact for fact in facts if fact.name not in MEMBERS_OF_HEADER)
+    )
+
+
+def _decide(steps: "_Steps", server: ResourceServer, credentials: Credentials) -> None:
+    # The verifier decides last, so that no token is called good that a request is refused for.
+    verdict = steps.run(_PROOF, lambda: run(server.verifier.verify(credentials)))
+    if verdict is not None:
+        steps.run(_USER, lambda: _find_user(server, verdict))
 
 
 class _Steps:
@@ -135,11 +171,11 @@ class _Steps:
         """Whether this step has passed and none has refused."""
         return stage.name in self._run and all(step.outcome == "ok" for step in self._run.values())
 
-    def all(self) -> tuple[Step, ...]:
+    def all(self, order: tuple[_Stage | Rule, ...] = _ORDER) -> tuple[Step, ...]:
         """All steps in their order, those too that were not run."""
         return tuple(
             self._run.get(stage.name) or Step(name=stage.name, source=stage.source, outcome="not run")
-            for stage in _ORDER
+            for stage in order
         )
 
     def _note(

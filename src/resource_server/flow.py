@@ -5,7 +5,7 @@ result. `run` makes the call in its own thread, `arun` awaits it in another. A f
 caller no thread.
 """
 
-from asyncio import get_running_loop
+from asyncio import _get_running_loop
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -19,7 +19,7 @@ __all__ = ["Blocking", "Flow", "arun", "run"]
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)  # not frozen, which would take three times as long to make
 class Blocking:
     """A call that may block. With `thread_sensitive` it must run in Django's own thread, as database connections do."""
 
@@ -40,7 +40,9 @@ def run(flow: Flow[T], *, after_thread: Callable[[], None] | None = None) -> T:
         step = next(flow)
         while True:
             try:
-                result = _in_a_thread(step.call, after_thread) if _is_in_an_event_loop() else step.call()
+                # `get_running_loop` would raise an exception on nearly every call.
+                is_in_a_loop = _get_running_loop() is not None
+                result = _in_a_thread(step.call, after_thread) if is_in_a_loop else step.call()
             except Exception as error:  # noqa: BLE001 - the flow decides about it
                 step = flow.throw(error)
             else:
@@ -48,14 +50,6 @@ def run(flow: Flow[T], *, after_thread: Callable[[], None] | None = None) -> T:
     except StopIteration as stop:
         value: T = stop.value
         return value
-
-
-def _is_in_an_event_loop() -> bool:
-    try:
-        get_running_loop()
-    except RuntimeError:
-        return False
-    return True
 
 
 def _in_a_thread(call: Callable[[], Any], after: Callable[[], None] | None) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.http import HttpRequest, HttpResponseBase
+from django.urls import resolve
 
 from resource_server.admission import admit, has_browser_credential
 from resource_server.authentication import aauthenticate, authenticate
@@ -24,8 +25,8 @@ class AccessTokenMiddleware:
     A request without bearer credentials passes unchanged. A request that a token authenticates needs no CSRF token,
     unless it also has a credential that browsers send by themselves: a session cookie, or a `REMOTE_USER` of the
     server. In a subclass, `leaves_foreign_credentials = True` leaves bearer credentials that are not a JWT, or whose
-    issuer is not listed, to the views, as in `AccessTokenAuthentication`. Does not require a token: guards and
-    permissions do.
+    issuer is not listed, to the views, as in `AccessTokenAuthentication`. The metadata document (RFC 9728) is answered
+    whatever the token is. Does not require a token: guards and permissions do.
     """
 
     leaves_foreign_credentials = False
@@ -45,7 +46,9 @@ class AccessTokenMiddleware:
         try:
             authenticated = authenticate(request, leave_foreign=self.leaves_foreign_credentials)
         except AuthorizationError as error:
-            return error_response(error, request)
+            if not _is_public(request):
+                return error_response(error, request)
+            authenticated = None
         if authenticated is not None:
             admit(request, *authenticated)
             _spare_csrf_check(request)
@@ -55,11 +58,21 @@ class AccessTokenMiddleware:
         try:
             authenticated = await aauthenticate(request, leave_foreign=self.leaves_foreign_credentials)
         except AuthorizationError as error:
-            return error_response(error, request)
+            if not _is_public(request):
+                return error_response(error, request)
+            authenticated = None
         if authenticated is not None:
             admit(request, *authenticated)
             _spare_csrf_check(request)
         return _vary(await self.get_response(request), has_token=authenticated is not None)
+
+
+def _is_public(request: HttpRequest) -> bool:
+    """Whether a view reads no token by itself: a client with an old token reads the metadata to get a new one."""
+    try:
+        return getattr(resolve(request.path_info).func, "reads_no_token", False) is True
+    except Exception:  # noqa: BLE001 - the URLconf of a project may raise anything, and nothing is public then
+        return False
 
 
 def _spare_csrf_check(request: HttpRequest) -> None:

@@ -81,7 +81,7 @@ class TokenReason(Reason):
         "access token is not a JWT in compact serialisation",
         (
             "The token is not a JWT. An opaque token, as Auth0 issues without an `audience`, is none: ask for a token for this "
-            "API."
+            "API. If the issuer introspects, set `INTROSPECTION`."
         ),
     )
     TOKEN_ENCRYPTED = (
@@ -216,6 +216,12 @@ class TokenReason(Reason):
         "access token is bound to a key (cnf), and no proof of it is supported",
         "The token is bound to a key (`cnf`: DPoP, mutual TLS). Ask for a bearer token.",
     )
+    # tokens/introspection.py
+    TOKEN_INACTIVE = (
+        "token_inactive",
+        "access token is not active",
+        "The issuer says so: the token is revoked, has expired, or is not one of its tokens. Get a new one.",
+    )
     # keys/issuer_keys.py
     KID_MISSING = (
         "kid_missing",
@@ -311,7 +317,7 @@ class UnavailableReason(Reason):
         "fetch_status",
         "issuer answered with another status than 200",
         (
-            "The address of the metadata or of the key set does not answer 200 or 304. Try "
+            "The address of the metadata, of the key set or of introspection does not answer 200 (or 304). Try "
             "`curl ISSUER/.well-known/openid-configuration`; set `JWKS_URI` if the issuer has no metadata."
         ),
     )
@@ -342,6 +348,27 @@ class UnavailableReason(Reason):
         "key_set_without_keys",
         "key set of the issuer holds no usable key",
         "No key in the set can be used; the log says why for each. Look at the set with `curl`.",
+    )
+    INTROSPECTION_REFUSED = (
+        "introspection_refused",
+        "issuer does not accept the credentials of this API",
+        (
+            "The introspection endpoint refuses this API as a client: compare `CLIENT_ID`, the secret or key and `AUTH` in "
+            "`INTROSPECTION` with the issuer, and let the client introspect."
+        ),
+    )
+    INTROSPECTION_NOT_OFFERED = (
+        "introspection_not_offered",
+        "metadata of the issuer name no introspection endpoint",
+        "Set `ENDPOINT` in `INTROSPECTION`, or turn introspection on at the issuer.",
+    )
+    INTROSPECTION_NOT_SIGNED = (
+        "introspection_not_signed",
+        "issuer's answer about the token is not signed as it must be",
+        (
+            "`SIGNED` in `INTROSPECTION` asks for answers that the issuer signs (RFC 9701), for this client and with a key of "
+            "its key set; the log says what is missing. Configure the issuer so, or leave `SIGNED` out."
+        ),
     )
     USER_LOOKUP_FAILED = (
         "user_lookup_failed",

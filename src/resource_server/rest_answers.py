@@ -1,4 +1,4 @@
-"""The answers of REST framework's views that read access tokens: Cache-Control, and problem details."""
+"""The answers of REST framework's views that read access tokens: `Vary`, `Cache-Control` and problem details."""
 
 from collections.abc import Callable
 from functools import partial
@@ -8,6 +8,7 @@ from django.http import HttpResponseBase
 
 from resource_server import server
 from resource_server.challenge import PROBLEM_TYPE, REFUSALS, problem_details
+from resource_server.responses import vary_by_token
 from resource_server.tokens.access_token import AccessToken
 
 __all__ = ["finish_answer"]
@@ -16,16 +17,25 @@ __all__ = ["finish_answer"]
 def finish_answer(view: Any) -> None:
     """Complete the answer of a view object, which serves one request alone. A `Cache-Control` of the view stays.
 
+    Caches key answers by `Vary` (RFC 9110 section 12.5.5).
+
     With PROBLEM_DETAILS, the errors of REST framework's own exception handler become problem details. A handler of the
     project decides the body by itself.
     """
-    view.finalize_response = partial(_finalized, view, view.finalize_response)
+    # REST framework adds these headers to its answer. Without a `Vary` of its own, it is quicker to set it there.
+    headers = view.headers
+    varies = "Vary" in headers
+    if varies:
+        headers["Vary"] = f"{headers['Vary']}, Authorization"
+    view.finalize_response = partial(_finalized, view, view.finalize_response, varies)
 
 
 def _finalized(
-    view: Any, finalize: Callable[..., Any], request: Any, response: Any, *args: Any, **kwargs: Any
+    view: Any, finalize: Callable[..., Any], varies: bool, request: Any, response: Any, *args: Any, **kwargs: Any
 ) -> HttpResponseBase:
     response = finalize(request, response, *args, **kwargs)
+    if not varies:
+        vary_by_token(response)
     is_refusal = response.status_code in REFUSALS
     # `_auth` and not `auth`, which would authenticate a request that no class has read.
     is_ours = is_refusal or isinstance(getattr(request, "_auth", None), AccessToken)
@@ -37,11 +47,11 @@ def _finalized(
 
 
 def _describe(view: Any, response: Any) -> None:
-    # The errors of a serializer have the names of its fields, and no `detail`.
+    # The errors of a serializer have the names of its fields, each with a list.
     if (
         server.answers().problem_details
         and isinstance(response.data, dict)
-        and "detail" in response.data
+        and isinstance(response.data.get("detail"), str)
         and view.get_exception_handler().__module__ == "rest_framework.views"
         and response.accepted_renderer.media_type == "application/json"
     ):

@@ -59,10 +59,7 @@ class AccessTokenAuthentication(BaseAuthentication):
         view, django_request = None, request
         if isinstance(request, Request):
             view, django_request = request.parser_context.get("view"), request._request
-            headers = getattr(view, "headers", None)
-            if headers is not None:
-                # REST framework adds these headers to its answer. Caches key answers by `Vary` (RFC 9110 section 12.5.5).
-                headers["Vary"] = f"{headers['Vary']}, Authorization" if "Vary" in headers else "Authorization"
+            if getattr(view, "headers", None) is not None:
                 finish_answer(view)
         try:
             authenticated = authentication.authenticate(django_request, leave_foreign=self.leaves_foreign_credentials)

@@ -25,8 +25,8 @@ from resource_server.errors import Unavailable
 from resource_server.forks import on_fork
 from resource_server.key_events import report
 from resource_server.keys.document import Fetch
-from resource_server.keys.http import fetch
-from resource_server.shared_cache import shared_documents
+from resource_server.keys.http import fetch, post
+from resource_server.shared_cache import shared_answers, shared_documents
 from resource_server.tokens.user_source import UserSource
 from resource_server.tokens.verifier import Verifier
 from resource_server.users.active_user import UserFinder
@@ -82,9 +82,11 @@ def configure() -> tuple[ResourceServer | None, list[Problem]]:
         )
         problems += found
     fetch_documents = _fetch or partial(fetch, ca_file=config.ca_file)
+    shared = None
     if config.cache is not None:
         try:
             fetch_documents = shared_documents(fetch_documents, config.cache)
+            shared = shared_answers(config.cache)
         except ImproperlyConfigured as error:
             problems.append(problem("E030", reason=error))
     if problems:
@@ -94,6 +96,8 @@ def configure() -> tuple[ResourceServer | None, list[Problem]]:
         policy_of=policy_of,
         token_cache=config.token_cache,
         fetch=fetch_documents,
+        post=partial(post, ca_file=config.ca_file),
+        shared_answers=shared,
         on_event=partial(report, ResourceServer),
     )
     answers = Answers(realm=config.realm, resources=config.resources, problem_details=config.problem_details)

@@ -1,4 +1,4 @@
-"""Django's cache as the store of shared documents (`keys/shared_documents.py`)."""
+"""Django's cache as the store of what processes share (`keys/shared_documents.py`, `tokens/shared_answers.py`)."""
 
 import contextlib
 from typing import Any
@@ -9,8 +9,9 @@ from django.utils.crypto import salted_hmac
 
 from resource_server.keys.document import Fetch
 from resource_server.keys.shared_documents import SharedDocuments
+from resource_server.tokens.shared_answers import SharedAnswers
 
-__all__ = ["shared_documents"]
+__all__ = ["shared_answers", "shared_documents"]
 
 
 class _Cache:
@@ -49,6 +50,14 @@ class _Cache:
 
 def shared_documents(fetch: Fetch, alias: str) -> Fetch:
     """Shares fetched documents through the cache with this alias. Raises ImproperlyConfigured without SECRET_KEY."""
+    return SharedDocuments(fetch, _Cache(alias), secret=_secret("resource_server.documents"))
+
+
+def shared_answers(alias: str) -> SharedAnswers:
+    """Shares answers about tokens through the cache with this alias. Raises ImproperlyConfigured without SECRET_KEY."""
+    return SharedAnswers(_Cache(alias), secret=_secret("resource_server.introspection"))
+
+
+def _secret(purpose: str) -> bytes:
     # Sealed by the project's secret key: an entry of another project, or of an attacker at the cache, is ignored.
-    secret = salted_hmac("resource_server.documents", "", algorithm="sha256").digest()
-    return SharedDocuments(fetch, _Cache(alias), secret=secret)
+    return salted_hmac(purpose, "", algorithm="sha256").digest()

@@ -12,7 +12,7 @@ Needs only the dependencies of the package. Not for production: it signs any cla
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -105,7 +105,10 @@ class FakeIssuer:
 
     def has(self, url: str) -> bool:
         """Whether an address is one of this issuer's documents, or has a failure set."""
-        return url in {self.jwks_uri, *metadata_urls(self.issuer), *self.documents, *self.failures}
+        documents = {self.jwks_uri, *self.documents, *self.failures}
+        with suppress(ValueError):  # the issuer is a name, not an address
+            documents.update(metadata_urls(self.issuer))
+        return url in documents
 
     @contextmanager
     def serving(self, *others: "FakeIssuer") -> Iterator["FakeIssuer"]:

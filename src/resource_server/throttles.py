@@ -52,7 +52,8 @@ class _TokenThrottle(SimpleRateThrottle):
             raise AuthorizationFailed(unavailable) from error
 
     def get_cache_key(self, request: Request, view: APIView) -> str:
-        return f"resource_server.throttle.{self.name}.{self._party}"
+        # Another period is another count: a short one would drop what a long one must remember.
+        return f"resource_server.throttle.{self.name}.{self.duration}.{self._party}"
 
     def party(self, token: AccessToken) -> str | None:
         """What is counted, in one text; None if the token does not have it."""

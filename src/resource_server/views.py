@@ -26,6 +26,7 @@ def metadata(request: HttpRequest, path: str = "") -> HttpResponse:
     return response
 
 
+metadata.reads_no_token = True  # type: ignore[attr-defined] # see AccessTokenMiddleware
 metadata.login_required = False  # type: ignore[attr-defined] # Django's own mark on a view
 
 

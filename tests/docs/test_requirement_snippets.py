@@ -106,12 +106,12 @@ def test_the_consumer(issuer):
         scope = {"type": "websocket", "path": "/chat", "headers": headers, "subprotocols": []}
         connection = ApplicationCommunicator(application, scope)
         await connection.send_input({"type": "websocket.connect"})
-        first = await connection.receive_output()
+        first = await connection.receive_output(timeout=10)
         if first["type"] != "websocket.accept":
             return first["code"]
-        text = (await connection.receive_output())["text"]
+        text = (await connection.receive_output(timeout=10))["text"]
         await connection.send_input({"type": "websocket.disconnect", "code": 1000})
-        await connection.wait()
+        await connection.wait(timeout=10)
         return text
 
     assert asyncio.run(first_message(scope="chat:read")) == "auth0|ada"

@@ -6,7 +6,8 @@ import logging
 import logging.config
 import re
 import sys
-from types import ModuleType
+import time
+from types import ModuleType, SimpleNamespace
 
 import pytest
 from django.conf import settings
@@ -21,6 +22,7 @@ from drf_spectacular.settings import patched_settings
 from rest_framework.authentication import TokenAuthentication
 from rest_framework.authtoken.models import Token
 from tests.docs.pages import ROOT, provider_snippets, run, snippet, snippets
+from tests.introspection.conftest import Endpoint
 
 from resource_server import AuthorizationError, authenticate, requires_scope, verify
 from resource_server.conf import project as conf
@@ -78,6 +80,8 @@ MARKS = [
     "# rates by the token",
     "# permissions of Django by the token",
     "MigratingAuthentication",
+    "# opaque tokens\n",
+    "# opaque tokens of django-oauth-toolkit",
 ]
 
 
@@ -166,6 +170,30 @@ def test_the_scopes_from_keycloaks_roles_are_read():
 
     with issuer.serving(), override_settings(RESOURCE_SERVER=settings):
         assert verify(token).scopes == {"clerk"}
+
+
+def introspection_settings(mark):
+    return run(mark, os=SimpleNamespace(environ={"INTROSPECTION_SECRET": "x"}))["RESOURCE_SERVER"]
+
+
+def test_the_settings_for_opaque_tokens_are_valid():
+    config, problems = conf.parse(introspection_settings("# opaque tokens\n"), debug=False)
+
+    assert problems == []
+    assert config.policies[0].introspection.client.method == "client_secret_basic"
+
+
+@pytest.mark.parametrize(("person", "subject"), [({"username": "ada"}, "ada"), ({}, "a-client")])
+def test_opaque_tokens_of_django_oauth_toolkit_pass(person, subject):
+    settings = introspection_settings("# opaque tokens of django-oauth-toolkit")
+    with Endpoint() as endpoint:
+        # As version 3.4 answers; it is asked itself in tests/introspection/test_oauth_toolkit.py.
+        members = {"active": True, "scope": "read", "exp": int(time.time()) + 60, "client_id": "a-client", **person}
+        endpoint.body = json.dumps(members).encode()
+        settings["INTROSPECTION"]["ENDPOINT"] = endpoint.url
+        with override_settings(RESOURCE_SERVER=settings):
+            token = verify("an-opaque-token")
+    assert (token.subject, token.is_machine) == (subject, not person)
 
 
 def test_the_settings_are_valid():

@@ -115,15 +115,15 @@ def over_websocket(name, authorization):
         }
         connection = ApplicationCommunicator(websocket, scope)
         await connection.send_input({"type": "websocket.connect"})
-        first = await connection.receive_output()
+        first = await connection.receive_output(timeout=10)
         if first["type"] == "websocket.accept":
             await connection.send_input({"type": "websocket.receive", "text": "hello"})
-            subject, user, _ = (await connection.receive_output())["text"].split(" ")
+            subject, user, _ = (await connection.receive_output(timeout=10))["text"].split(" ")
             await connection.send_input({"type": "websocket.disconnect", "code": 1000})
-            await connection.wait()
+            await connection.wait(timeout=10)
             return 200, {}, {"subject": subject, "user": user}
         assert first["type"] == "websocket.http.response.start"
-        body = (await connection.receive_output())["body"]
+        body = (await connection.receive_output(timeout=10))["body"]
         headers = {key.decode().title().replace("Www", "WWW"): value.decode() for key, value in first["headers"]}
         return first["status"], headers, json.loads(body)
 

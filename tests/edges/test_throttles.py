@@ -161,3 +161,14 @@ def test_rates_that_cannot_be_meant_are_reported(rates):
     settings = {**FakeIssuer(algorithm="ES256").settings(), "THROTTLE_RATES": rates}
 
     assert {each.id for each in conf.parse(settings, debug=False)[1]} == {"E038"}
+
+
+@pytest.mark.usefixtures("caches")
+def test_a_rate_by_the_second_does_not_drop_what_a_day_has_counted(issuers):
+    (one, _two), rates = issuers
+    rates(subject="2/day", scope__bulk="5/s")
+    plain, bulk = one.token(), one.token(scope="bulk")
+
+    assert statuses(SubjectThrottle, plain) == [200, 200, 429]
+    assert statuses(SubjectThrottle, bulk, 1) == [200]
+    assert statuses(SubjectThrottle, plain, 1) == [429]

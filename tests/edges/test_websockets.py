@@ -14,7 +14,10 @@ from asgiref.testing import ApplicationCommunicator
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
+from resource_server import channels
 from resource_server.channels import AccessTokenWebSocketMiddleware
+from resource_server.errors import NoCredentials
+from resource_server.reasons import CredentialsReason
 from resource_server.testing import FakeIssuer
 
 ROOT = Path(__file__).parents[2]
@@ -132,7 +135,7 @@ def test_a_server_without_http_answers_closes_with_the_status(settings, issuer, 
             AccessTokenWebSocketMiddleware(unreachable), {"type": "websocket", "path": "/", "headers": headers}
         )
         await connection.send_input({"type": "websocket.connect"})
-        return await connection.receive_output()
+        return await connection.receive_output(timeout=10)
 
     assert asyncio.run(refused())["code"] == code
 
@@ -157,3 +160,26 @@ def test_a_client_may_leave_before(address, issuer):
     with connect(f"{address}/echo", additional_headers=bearer(issuer.token(scope="chat:read"))) as websocket:
         websocket.recv(10)
     assert websocket.close_code == 1000
+
+
+def test_connections_of_the_database_are_looked_after_around_the_look_up(monkeypatch):
+    # As Django does around a request: one that the server has ended would fail.
+    steps = []
+
+    async def close():
+        steps.append("close")
+
+    async def find(*_arguments, **_named):
+        steps.append("find")
+        raise NoCredentials(CredentialsReason.CREDENTIALS_MISSING)
+
+    async def connects():
+        guarded = AccessTokenWebSocketMiddleware(None)
+        connection = ApplicationCommunicator(guarded, {"type": "websocket", "path": "/", "headers": []})
+        await connection.send_input({"type": "websocket.connect"})
+        await connection.receive_output(timeout=10)
+
+    monkeypatch.setattr(channels, "_close_old_connections", close)
+    monkeypatch.setattr(channels, "aauthorize", find)
+    asyncio.run(connects())
+    assert steps == ["close", "find", "close"]

@@ -262,7 +262,7 @@ def test_no_proxy_names_what_is_fetched_directly(
 
 @pytest.mark.parametrize(
     "host", ["localhost", "a.localhost", "localhost.", "127.0.0.1", "127.1", "2130706433", "0x7f000001", "[::1]", "[::]",
-             "0.0.0.0", "169.254.169.254", "[::ffff:127.0.0.1]"],
+             "0.0.0.0", "169.254.169.254", "[::ffff:127.0.0.1]", "[64:ff9b::a9fe:a9fe]", "[2002:7f00:1::]", "[fd00:ec2::254]"],
 )  # fmt: skip
 def test_no_spelling_of_this_machine_is_asked_of_the_proxy(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
     # The proxy would connect to itself, or to the metadata service of its cloud.
@@ -278,3 +278,19 @@ def test_any_environment_gives_a_proxy_or_an_error_of_its_own(value: str, exempt
         patch.setattr(os, "environ", {"HTTPS_PROXY": value, "NO_PROXY": exempt})
         found = proxy_for(URL)
         assert found is None or found.url.startswith(("http://", "https://"))
+
+
+def test_the_proxy_is_told_the_host_of_a_tunnel(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", proxy.url())
+    fetch(URL, seconds=5)
+    (head,) = proxy.requests
+    assert head.count(b"\r\nHost: issuer.test:443\r\n") == 1
+    assert b"\r\nUser-Agent: django-resource-server\r\n" in head
+
+
+def test_a_proxy_that_wants_credentials_is_named_as_the_cause(issuer: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    with proxying({"issuer.test:443": issuer.port}, credentials="a:b") as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url("a:wrong"))
+        with pytest.raises(Unavailable) as caught:
+            fetch(URL, seconds=5)
+    assert caught.value.outcome == "the proxy failed: it answered 407 to CONNECT"

@@ -491,6 +491,12 @@ def test_neither_token_nor_person_is_in_a_repr(api: Api) -> None:
     assert text == "<AccessToken of https://issuer.test/>"
 
 
+def test_the_text_of_a_token_is_its_identity(api: Api) -> None:
+    # django-ninja counts requests by it.
+    ada, bob = (api.verify(api.token(sub=name)) for name in ("ada", "bob"))
+    assert (str(ada), str(bob)) == (ada.identity, bob.identity)
+
+
 def test_identities_are_told_apart(api: Api) -> None:
     # Where the one ends and the other begins is part of it, and so is every character.
     def token(issuer: str, subject: str) -> AccessToken:

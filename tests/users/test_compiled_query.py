@@ -90,8 +90,28 @@ def is_compiled(model, alias, path="username"):
     return (model, path, alias) in compiled_query._compiled
 
 
+# MariaDB takes seconds to make the tables, so it gets one model of each kind of SQL and of conversion.
+ON_MARIADB = (
+    people.Person,
+    people.Engineer,
+    people.NamedByUuid,
+    people.Encrypted,
+    people.WithOffice,
+    people.IgnoringCase,
+)
+
+
+@pytest.mark.parametrize("model", ON_MARIADB, ids=lambda model: model.__name__)
+def test_what_is_found_on_mariadb_is_what_the_orm_finds(model, add_database):
+    is_what_the_orm_finds(model, add_database("people", "mysql"))
+
+
 @pytest.mark.parametrize("model", COMPILED, ids=lambda model: model.__name__)
 def test_what_is_found_is_what_the_orm_finds(model, database):
+    is_what_the_orm_finds(model, database)
+
+
+def is_what_the_orm_finds(model, database):
     fill(model, database)
     seen = 0
     for value in (*map(str, named(model)), *VALUES, *map(str, named(model))):
@@ -172,6 +192,21 @@ def test_a_manager_that_changes_is_noticed(database, monkeypatch):
         patch.setattr(manager, "get_queryset", lambda self: everybody(self).filter(is_active=True))
         assert matching(people.Person, "username", "bob", database) == []
     assert len(matching(people.Person, "username", "bob", database)) == 1
+
+
+def test_a_library_that_replaces_the_method_of_all_managers_is_noticed(database, monkeypatch):
+    model = people.WithPlainManager
+    fill(model, database)
+    everybody = models.Manager.get_queryset
+    for tenant in (1, 2, 1):
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                models.Manager, "get_queryset", lambda self, tenant=tenant: everybody(self).filter(tenant=tenant)
+            )
+            for value in ("ada", "bob"):
+                assert [each.pk for each in matching(model, "username", value, database)] == [
+                    each.pk for each in by_orm(model, database, value)
+                ]
 
 
 def test_joins_of_another_kind_are_another_query(database):

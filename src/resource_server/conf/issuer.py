@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
+from resource_server.conf.introspection import introspection_policy
 from resource_server.conf.problems import Problem, problem
 from resource_server.conf.providers import GENERIC, PROVIDERS, Provider
 from resource_server.conf.reading import Reading, closest, default_of, strings
@@ -35,10 +36,12 @@ POLICY_KEYS: Final = (
     "CLOCK_SKEW_SECONDS",
     "STALE_SECONDS",
     "USERS",
+    "INTROSPECTION",
 )
 # A longer skew would keep tokens alive that the issuer meant to end.
 MAX_CLOCK_SKEW_SECONDS: Final = 300
 MAX_STALE_SECONDS: Final = 7 * 24 * 3600
+_MAIL: Final = re.compile(r"e-?mail", re.IGNORECASE)
 _ONE_CLAIM: Final = frozenset({"subject", "audience"})
 _SOME_CLAIMS: Final = frozenset({"scope", "client_id"})
 # A path as other software writes it: realm_access.roles, realm_access/roles or $.realm_access.roles. A name with a colon
@@ -55,14 +58,15 @@ def parse_policy(
 ) -> tuple[Policy | None, list[Problem]]:
     """The Policy, and the problems; with any problem there is no Policy.
 
-    `debug` and `http_hosts` are those of `Reading`; `place` says in messages where the settings stand. Reads KEY_FILE, and
-    nothing else; raises nothing. Does not look for unknown keys.
+    `debug` and `http_hosts` are those of `Reading`; `place` says in messages where the settings stand. Reads KEY_FILE and
+    CERTIFICATE, and nothing else; raises nothing. Does not look for unknown keys.
     """
     reading = Reading(settings=settings, place=place, debug=debug, http_hosts=http_hosts)
     provider = _provider(reading)
     key_set = static_key_set(reading)
+    key_source = _key_source(reading, provider, key_set)
     policy = Policy(
-        key_source=_key_source(reading, provider, key_set),
+        key_source=key_source,
         audience=_audience(reading),
         algorithms=_algorithms(reading, key_set),
         token_types=_token_types(reading, provider),
@@ -77,6 +81,9 @@ def parse_policy(
         is_machine=provider.is_machine,
         users=users_of(reading),
         rights=right_claims(reading, provider.rights),
+        introspection=introspection_policy(
+            reading, has_metadata=key_source.key_set is None and key_source.jwks_uri is None
+        ),
     )
     return (None, reading.problems) if reading.problems else (policy, [])
 
@@ -208,6 +215,8 @@ def _claim_names(reading: Reading, provider: Provider) -> ClaimNames:
         if isinstance(subject, tuple):
             names |= {"subject": subject[0], "client_as_subject": subject[1:]}
         try:
+            if _MAIL.search(str(names.get("subject"))):
+                raise ValueError("An e-mail address is not an identity: it can be given to another person")
             right_names(claims)
             return replace(provider.claim_names, **names)
         except ValueError as error:

@@ -314,6 +314,20 @@ PROBLEMS: Final[Mapping[str, ProblemText]] = {
         meaning="a setting is not True or False",
         hint="False is the default.",
     ),
+    "E043": ProblemText(
+        key="INTROSPECTION",
+        message="$place: INTROSPECTION $fault",
+        meaning="INTROSPECTION cannot be used: a member is missing, not known, or not of its form",
+        hint="$hint",
+    ),
+    "E044": ProblemText(
+        key="INTROSPECTION",
+        message="$place: ISSUERS has more than one issuer with INTROSPECTION",
+        hint=(
+            "An opaque token names no issuer, and none may see the token of another. Keep INTROSPECTION for one, or set FOR to "
+            "all for each: then JWTs are introspected by their issuers, and opaque tokens are refused."
+        ),
+    ),
     "W001": ProblemText(
         key="DEFAULT_AUTHENTICATION_CLASSES",
         message=(
@@ -341,8 +355,8 @@ PROBLEMS: Final[Mapping[str, ProblemText]] = {
     "W004": ProblemText(
         key="USERS",
         message=(
-            "$place: USERS is lookup for more than one of ISSUERS: a user is found by sub alone, so each of these issuers "
-            "can name the users of the others."
+            "$place: USERS is lookup for one of ISSUERS, and lookup, or provision with FIELD, by the same field for another: "
+            "a user is found by sub alone, so each of these issuers can name the users of the others."
         ),
         hint="Use provision, which tells people apart by issuer and subject, or a function of your own.",
     ),

@@ -9,6 +9,7 @@ from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from resource_server.conf.introspection import has_several_issuers_of_opaque_tokens
 from resource_server.conf.issuer import POLICY_KEYS, form_problem, parse_policy, path_problems
 from resource_server.conf.networks import ca_file, http_hosts
 from resource_server.conf.problems import Problem, problem
@@ -46,7 +47,7 @@ MAX_TOKEN_CACHE: Final = 10_000_000
 MAX_USER_CACHE_SECONDS: Final = 30
 
 # With several issuers these stand beside each issuer, and nowhere else.
-_OF_ONE_ISSUER: Final = ("ISSUER", *KEY_SOURCES)
+_OF_ONE_ISSUER: Final = ("ISSUER", *KEY_SOURCES, "INTROSPECTION")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +57,8 @@ class Config:
     `policies` are the issuers that are listed; `issuers_function` is the dotted path of the function that knows the
     others, or None, and `common` the settings that complete its answers. `cache` is the alias of the cache for
     documents, `token_cache` a number of entries, `realm` the realm in challenges. `ca_file` is a file of certificates,
-    `http_hosts` the names of hosts that may be asked over http. `resources` are those whose metadata are published, with `scopes_supported`, or the scopes of the views if that is None.
+    `http_hosts` the names of hosts that may be asked over http. `resources` are those whose metadata are published, with
+    `scopes_supported`, or the scopes of the views if that is None.
     """
 
     policies: tuple[Policy, ...]
@@ -168,6 +170,8 @@ def _policies(reading: Reading) -> tuple[Policy, ...]:
     names = [policy.issuer for policy in policies]
     for name in {name for name in names if names.count(name) > 1}:
         reading.report("E024", issuer=name)
+    if has_several_issuers_of_opaque_tokens(policies):
+        reading.report("E044")
     return tuple(policies)
 
 

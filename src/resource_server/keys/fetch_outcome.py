@@ -1,5 +1,6 @@
 """How an attempt to fetch a document ended, in words for the operator: the address, and the cause of the failure."""
 
+import re
 import ssl
 from collections.abc import Iterator
 from urllib.parse import urlsplit
@@ -19,6 +20,9 @@ _CAUSES = {
     "HTTPParseError": "not an HTTP answer",
     "TimeoutError": "connection timed out",
 }
+
+# The words of http.client, which has no class for it. The rest of them is the proxy's own text.
+_TUNNEL = re.compile(r"Tunnel connection failed: ([0-9]{3})\b")
 
 
 def shown_address(url: str) -> str:
@@ -70,6 +74,8 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _cause(error: BaseException) -> str:
+    if isinstance(error, OSError) and (refused := _TUNNEL.match(str(error))) is not None:
+        return f"it answered {refused[1]} to CONNECT"
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"certificate refused: {error.verify_message}"
     if isinstance(error, ssl.SSLError):

@@ -130,6 +130,10 @@ class AccessToken:
             raise TypeError("scopes is a list")  # its letters would be read as scopes
         return self.scopes.issuperset(scopes or ())
 
+    def __str__(self) -> str:
+        """The `identity`: django-ninja's throttles count by the text of `request.auth`."""
+        return self.identity
+
     def __repr__(self) -> str:
         return f"<AccessToken of {self.issuer}>"
 

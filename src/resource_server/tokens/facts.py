@@ -15,12 +15,13 @@ from resource_server.tokens.issuers import Issuer
 from resource_server.tokens.jws import UnverifiedToken
 from resource_server.tokens.policy import Policy
 
-__all__ = ["MEMBERS", "Fact", "only_policy", "token_facts"]
+__all__ = ["MEMBERS", "MEMBERS_OF_HEADER", "Fact", "only_policy", "token_facts"]
 
 # A forged claim can have thousands of characters.
 MAX_SHOWN_CHARACTERS = 100
 _DATES = ("exp", "nbf", "iat")
-MEMBERS: Final = ("alg", "typ", "kid", "iss", "aud", *_DATES)
+MEMBERS_OF_HEADER: Final = ("alg", "typ", "kid")
+MEMBERS: Final = (*MEMBERS_OF_HEADER, "iss", "aud", *_DATES)
 """The members of a token that have a fact, in this order. The claim of the audience can have another name."""
 
 
@@ -55,7 +56,7 @@ def token_facts(
     header, claims = token.unverified_header, token.unverified_claims
     if policy is not None:
         claims = policy.claim_names.resolve(claims)
-    named = (*((name, header) for name in MEMBERS[:3]), *((name, claims) for name in ("iss", audience, *_DATES)))
+    named = (*((name, header) for name in MEMBERS_OF_HEADER), *((name, claims) for name in ("iss", audience, *_DATES)))
     return tuple(
         Fact(
             name=name,

@@ -3,21 +3,24 @@
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 
 from resource_server.clocks import Clocks, steady, time_of_day
 from resource_server.flow import Flow
+from resource_server.keys.answer import Post
 from resource_server.keys.background import Later, background
 from resource_server.keys.document import Fetch
 from resource_server.keys.events import KeyEvent
-from resource_server.keys.http import fetch
+from resource_server.keys.http import fetch, post
 from resource_server.keys.issuer_keys import IssuerKeys
 from resource_server.tokens.authority import Authority, Verdict
 from resource_server.tokens.credentials import Credentials
-from resource_server.tokens.introspection import OpaqueAuthority
+from resource_server.tokens.introspection import IntrospectionAuthority, opaque_authority
 from resource_server.tokens.issuers import Issuer, Issuers, PolicyOf
 from resource_server.tokens.jwt_authority import JWTAuthority
 from resource_server.tokens.policy import Policy
 from resource_server.tokens.proofs import RequestFacts, verify_proof
+from resource_server.tokens.shared_answers import SharedAnswers
 from resource_server.tokens.verified_tokens import VerifiedTokens, digest
 
 __all__ = ["TOKEN_CACHE_SIZE", "Verifier"]
@@ -42,7 +45,8 @@ class Verifier:
     are remembered, 0 for none; `remembers` says whether any are. `fetch` brings documents, `now` is the time in
     seconds since 1970, `clock` a clock that never goes back (None: those of `time`, as they are at the call), `later`
     makes calls in the background, and `on_event` is called with what happens to keys, in the thread in which it
-    happens. `opaque` finds the authority for a token that is not a JWT.
+    happens. `post` sends questions about tokens to the issuers with `introspection`; `shared_answers` are the answers
+    that other processes had.
     """
 
     def __init__(
@@ -56,7 +60,8 @@ class Verifier:
         clock: Callable[[], float] | None = None,
         later: Later = background.later,
         on_event: Callable[[KeyEvent], None] = _ignore,
-        opaque: OpaqueAuthority | None = None,
+        post: Post = post,
+        shared_answers: SharedAnswers | None = None,
     ) -> None:
         # The module itself costs no call of ours.
         clocks: Clocks = time
@@ -74,7 +79,10 @@ class Verifier:
             clock=clock or steady,
         )
         self._jwt = JWTAuthority(self._issuers, clocks)
-        self._opaque = opaque
+        self._opaque = opaque_authority(
+            self._issuers,
+            partial(IntrospectionAuthority, post=post, shared=shared_answers, clocks=clocks, clock=clock or steady),
+        )
 
     def recall(self, key: bytes) -> Verdict | None:
         """The verdict on the token with this digest, if it passed less than a minute ago and would pass now; else None.
@@ -123,6 +131,10 @@ class Verifier:
         if self.remembers:
             self._seen.add(key or digest(credentials.unverified_token), verdict, self._clocks.monotonic())
         return verdict
+
+    def introspection_of(self, credentials: Credentials) -> IntrospectionAuthority | None:
+        """The authority for a token that its issuer is asked about; None for one that is read as a JWT."""
+        return None if self._opaque is None else self._opaque(credentials)
 
     def issuer(self, unverified_issuer: str) -> Flow[Issuer]:
         """What is trusted of an issuer. Raises InvalidToken (`issuer_not_trusted`), or what the function for issuers raises."""
