@@ -28,7 +28,7 @@ from resource_server.tokens.rules import RULES
 
 SETTING_OF = {"algorithms": "ALGORITHMS", "token_types": "TOKEN_TYPE"}
 # Runs the command with standard input; gives its exit status and the lines of its output.
-Command: TypeAlias = Callable[[str | bytes], tuple[object, list[str]]]
+Command: TypeAlias = Callable[..., tuple[object, list[str]]]
 LISTED = FakeIssuer("https://tenant.test/", algorithm="ES256")
 
 
@@ -388,11 +388,11 @@ def exit_status(call: Callable[[], object]) -> object:
 def command(issuer: FakeIssuer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
     """Runs the command with standard input; gives its exit status and the lines of its output."""
 
-    def run(text: str | bytes) -> tuple[object, list[str]]:
+    def run(text: str | bytes, **options: str) -> tuple[object, list[str]]:
         data = text.encode() if isinstance(text, str) else text
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
         out = io.StringIO()
-        status = exit_status(lambda: call_command("resource_server", "explain", stdout=out, no_color=True))
+        status = exit_status(lambda: call_command("resource_server", "explain", stdout=out, no_color=True, **options))
         assert capsys.readouterr() == ("", "")
         return status, out.getvalue().splitlines()
 
@@ -410,6 +410,32 @@ def test_the_command_prints_each_step_and_the_verdict_last(command: Command, iss
     position = lines.index("  refused     expiry (RFC 7519 section 4.1.4, RFC 9068 section 4)")
     assert lines[position + 1].strip() == "token_expired: access token has expired"
     assert lines[position + 2].strip() == "Get a new token. If it is new, a clock is wrong."
+
+
+def test_the_command_judges_the_token_by_a_view(command: Command, issuer: FakeIssuer, settings: Settings) -> None:
+    settings.ROOT_URLCONF = "tests.edges.demanding_views"
+    status, lines = command(issuer.token(scope="read"), path="/orders")
+    assert (status, lines[-4:]) == (
+        0,
+        [
+            "The view at GET /orders demands",
+            "  ok          scope `read`",
+            "  not judged  `OnMondays`",
+            "Verdict: the token is good, and no demand that was judged refuses it",
+        ],
+    )
+    status, lines = command(issuer.token(scope="read"), path="/orders", method="post")
+    assert status == 1
+    assert "  refused     role `clerk`" in lines
+    assert lines[-1] == "Verdict: a request is answered 403, right_missing: access token lacks a right: role `clerk`"
+    assert command(issuer.token(), path="/open")[1][-2:] == [
+        "  nothing that can be read without a request",
+        "Verdict: the token is good, and no demand that was judged refuses it",
+    ]
+    with pytest.raises(CommandError, match="no view is at '/nowhere'"):
+        command(issuer.token(), path="/nowhere")
+    # A token that is refused is judged by no view.
+    assert command(issuer.token(exp=1), path="/nowhere")[1][-1].endswith("401, token_expired")
 
 
 def test_the_command_says_when_there_is_no_verdict(command: Command, issuer: FakeIssuer) -> None:

@@ -18,7 +18,17 @@ from resource_server.protected_resource import ProtectedResource, resource_of
 from resource_server.requirements.rights import is_scope
 from resource_server.tokens.dpop import DPOP_ALGORITHMS
 
-__all__ = ["PROBLEM_TYPE", "REFUSALS", "Answers", "body", "challenge", "headers", "problem_details"]
+__all__ = [
+    "PROBLEM_TYPE",
+    "REFUSALS",
+    "Answers",
+    "body",
+    "body_schema",
+    "challenge",
+    "headers",
+    "media_type",
+    "problem_details",
+]
 
 # RFC 9110 section 15.5.6: a cache may store a 405 without being asked to.
 REFUSALS = frozenset({401, 403, 405, 503})
@@ -86,6 +96,24 @@ def body(error: AuthorizationError) -> dict[str, str]:
     if error.hint:
         members["hint"] = error.hint
     return members
+
+
+def body_schema() -> dict[str, Any]:
+    """The JSON schema of `body`, for the API's description. Problem details have more members."""
+    return {
+        "type": "object",
+        "properties": {
+            "detail": {"type": "string", "description": "for a person"},
+            "error": {"type": "string", "description": "error code of RFC 6750 section 3.1"},
+            "reason": {"type": "string", "description": "stable slug"},
+        },
+        "required": ["detail"],
+    }
+
+
+def media_type(answers: Answers) -> str:
+    """The Content-Type of an answer with an error."""
+    return PROBLEM_TYPE if answers.problem_details else "application/json"
 
 
 def problem_details(status: int, members: Mapping[str, Any]) -> dict[str, Any]:

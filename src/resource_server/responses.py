@@ -23,7 +23,7 @@ def error_response(error: AuthorizationError, request: HttpRequest | None = None
         challenge.problem_details(error.status, body) if ours.problem_details else body,
         status=error.status,
         headers=challenge.headers(ours, error, "" if request is None else request.path),
-        content_type=challenge.PROBLEM_TYPE if ours.problem_details else "application/json",
+        content_type=challenge.media_type(ours),
     )
     vary_by_token(response)
     if request is not None:

@@ -9,13 +9,17 @@ from argparse import SUPPRESS, ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.urls import Resolver404
 
+from resource_server.authentication import verify
 from resource_server.errors import InvalidToken, Unavailable
 from resource_server.explain import Explanation, Step, explain
 from resource_server.key_events import meanwhile, time_text
 from resource_server.management.revoke import add_revoke_topic, revoke_by
+from resource_server.tokens.access_token import AccessToken
 from resource_server.tokens.credentials import MAX_TOKEN_CHARACTERS
 from resource_server.trusted import TrustedIssuer, trusted_issuers
+from resource_server.view_demands import judge_view
 
 __all__ = ["Command"]
 
@@ -45,6 +49,8 @@ class Command(BaseCommand):
                 "process lists and shell histories show arguments. Prints no token."
             ),
         )
+        explained.add_argument("--path", help="also judge the token by the view at this path of the project")
+        explained.add_argument("--method", default="GET", help="the HTTP method for --path; GET without it")
         # Refused by `_explain` without repeating it, as the parser's own error would.
         explained.add_argument("arguments", nargs="*", help=SUPPRESS)
 
@@ -52,14 +58,14 @@ class Command(BaseCommand):
 
     def handle(self, *_: Any, topic: str, **options: Any) -> None:
         if topic == "explain":
-            self._explain(options["arguments"])
+            self._explain(options["arguments"], options["path"], options["method"].upper())
         elif topic == "revoke":
             self.stdout.write(revoke_by(options))
         else:
             self._keys(options["issuers"])
 
-    def _explain(self, arguments: list[str]) -> None:
-        """Exit status 0 for a good token, else 1."""
+    def _explain(self, arguments: list[str], path: str | None, method: str) -> None:
+        """Exit status 0 for a good token that the view at the path does not refuse, else 1."""
         if arguments:
             raise CommandError(
                 "give the token on standard input, never as an argument: process lists and shell histories show "
@@ -78,7 +84,27 @@ class Command(BaseCommand):
         if refusal is not None:
             self.stdout.write(self.style.ERROR(f"Verdict: a request is answered {refusal.status}, {refusal.reason}"))
             sys.exit(1)
-        self.stdout.write(self.style.SUCCESS("Verdict: the token is good; a view may still demand scopes"))
+        if path is None:
+            self.stdout.write(self.style.SUCCESS("Verdict: the token is good; a view may still demand scopes"))
+        else:
+            self._judge_view(path, method, verify(token))
+
+    def _judge_view(self, path: str, method: str, token: AccessToken) -> None:
+        try:
+            judgements = judge_view(path, method, token)
+        except Resolver404 as error:
+            raise CommandError(f"no view is at {path!r}: give a path such as /api/orders/7") from error
+        self.stdout.write(self.style.MIGRATE_HEADING(f"The view at {method} {path} demands"))
+        for judgement in judgements:
+            self.stdout.write(f"  {judgement.verdict:<11} {judgement.words}")
+        if not judgements:
+            self.stdout.write("  nothing that can be read without a request")
+        refusal = next((each.refusal for each in judgements if each.refusal is not None), None)
+        if refusal is not None:
+            text = f"Verdict: a request is answered {refusal.status}, {refusal.reason}: {refusal}"
+            self.stdout.write(self.style.ERROR(text))
+            sys.exit(1)
+        self.stdout.write(self.style.SUCCESS("Verdict: the token is good, and no demand that was judged refuses it"))
 
     def _print_facts(self, explanation: Explanation) -> None:
         if not explanation.facts:
