@@ -71,19 +71,19 @@ def _keep_405_unstored(owner: type[Any]) -> None:
     def http_method_not_allowed(self: Any, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         refuse = super(owner, self).http_method_not_allowed if own is None else own.__get__(self, type(self))
         response = refuse(request, *args, **kwargs)
-        return _unstored_later(response) if isawaitable(response) else _unstored(response)
+        return _unstored_later(response, request) if isawaitable(response) else _unstored(response, request)
 
     owner.http_method_not_allowed = http_method_not_allowed
 
 
-def _unstored(response: Any) -> Any:
+def _unstored(response: Any, request: HttpRequest) -> Any:
     if isinstance(response, HttpResponseBase):
-        keep_private(response)
+        keep_private(response, request)
     return response
 
 
-async def _unstored_later(response: Any) -> Any:
-    return _unstored(await response)
+async def _unstored_later(response: Any, request: HttpRequest) -> Any:
+    return _unstored(await response, request)
 
 
 def _asking(view: Callable[..., Any], view_class: type[Any]) -> Callable[..., Any]:
