@@ -20,7 +20,7 @@ from django.db import Error, IntegrityError, connections, models, router, transa
 from resource_server.accounts.models import Account
 from resource_server.database.compiled_query import matching
 from resource_server.database.transactions import is_conflict, is_unused, newest_rows, sees_commits, suspended
-from resource_server.database.unstorable import UNSENDABLE, check_relations, checked_fields, is_unstorable, unstorable
+from resource_server.database.unstorable import check_relations, checked_fields, is_unstorable, unstorable
 from resource_server.errors import Unavailable
 from resource_server.reasons import UnavailableReason
 from resource_server.signals import user_provisioned
@@ -164,7 +164,7 @@ def _create(token: AccessToken, database: str, new_user: NewUser) -> Any:
                     identity=token.identity, issuer=token.issuer, subject=token.subject, user_id=user.pk
                 )
                 check_relations(user, fields, database)
-            except (Error, ValidationError, *UNSENDABLE) as error:
+            except (Error, ValidationError, OverflowError) as error:
                 raise _NotStoredError(error) from None
             if new_user.complete is not None:
                 new_user.complete(user, token, database)

@@ -16,7 +16,6 @@ from resource_server.reasons import TokenReason, UnavailableReason
 from resource_server.tokens.access_token import plain
 
 __all__ = [
-    "UNSENDABLE",
     "check_relations",
     "checked_fields",
     "error_code",
@@ -31,9 +30,6 @@ logger = logging.getLogger("resource_server")
 # Characters that a column or a database lacks, in MySQL and MariaDB, and in PostgreSQL. Drivers of MySQL raise
 # OperationalError for some of them.
 _CHARACTERS: Final = frozenset({1267, 1300, 1366, 3854, 3988, "22021", "22P05"})
-# Errors of drivers about values that they cannot send: in SQLite an integer of more than 64 bits, and in each a text with
-# half of a surrogate pair. Django does not turn them into its own.
-UNSENDABLE: Final = (OverflowError, UnicodeEncodeError)
 
 
 def error_code(error: BaseException) -> object:
@@ -46,8 +42,11 @@ def error_code(error: BaseException) -> object:
 
 
 def is_unstorable(error: BaseException) -> bool:
-    """Whether the database works and refuses a value, or its driver does."""
-    return isinstance(error, (DataError, IntegrityError, ValidationError, *UNSENDABLE)) or lacks_characters(error)
+    """Whether the database works and refuses a value.
+
+    The driver of SQLite raises OverflowError for an integer of more than 64 bits, and Django leaves it as it is.
+    """
+    return isinstance(error, DataError | IntegrityError | ValidationError | OverflowError) or lacks_characters(error)
 
 
 def lacks_characters(error: BaseException) -> bool:

@@ -22,7 +22,6 @@ from django.db.models import Model
 
 from resource_server.database.transactions import is_conflict
 from resource_server.database.unstorable import (
-    UNSENDABLE,
     check_relations,
     checked_fields,
     refuse_unstorable,
@@ -187,7 +186,7 @@ class Updates:
         moved = [field.name for field in user._meta.concrete_fields if getattr(field, "auto_now", False)]
         try:
             user.save(using=database, update_fields=[*changed, *moved])
-        except UNSENDABLE as error:
+        except OverflowError as error:  # of the driver, as `is_unstorable` says
             raise unstorable(error) from None
         check_relations(user, changed, database)
 
