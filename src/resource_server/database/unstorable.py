@@ -84,7 +84,8 @@ def _cause(error: BaseException) -> str:
 def checked_fields(model: type[Model], fields: object, key: str) -> dict[str, Any]:
     """The fields that a function of the project, CREATE or UPDATE, has returned, each value as the field's type.
 
-    So the view sees the same types as on later requests, and an equal value is not saved again. Raises Unavailable (`settings_invalid`) if the result is not a dict of the model's own fields, and InvalidToken
+    So the view sees the same types as on later requests, and an equal value is not saved again. Raises
+    Unavailable (`settings_invalid`) if the result is not a dict of the model's own fields, and InvalidToken
     (`user_not_storable`) if a field cannot have its value.
     """
     known = _fields_by_name(model)

@@ -69,7 +69,8 @@ class MappedRights:
             manager.remove(*superfluous)
         if missing or superfluous:
             for name in _PERMISSION_CACHES:
-                vars(user).pop(name, None)
+                if hasattr(user, name):  # the user may be a lazy object
+                    delattr(user, name)
 
     def _rows(self, model: Any, database: str) -> list[tuple[str, Model]]:
         mapped = {name for _value, name in self._names}
