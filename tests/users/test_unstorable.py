@@ -76,6 +76,7 @@ REFUSED = {
     "an object for a date": {"last_login": {"a": 1}},
     "text for a date": {"last_login": "yesterday"},
     "no value": {"email": None},
+    "an integer that is too large": {"id": 10**30},
 }
 
 

@@ -3,14 +3,17 @@
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from decimal import Decimal
 from typing import Any, Final
 
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import DataError, Error, IntegrityError, connections
+from django.db.backends.utils import format_number
 from django.db.models import Model
 
 from resource_server.errors import InvalidToken, Unavailable
 from resource_server.reasons import TokenReason, UnavailableReason
+from resource_server.tokens.access_token import plain
 
 __all__ = [
     "check_relations",
@@ -39,8 +42,11 @@ def error_code(error: BaseException) -> object:
 
 
 def is_unstorable(error: BaseException) -> bool:
-    """Whether the database works and refuses a value."""
-    return isinstance(error, DataError | IntegrityError | ValidationError) or lacks_characters(error)
+    """Whether the database works and refuses a value.
+
+    The driver of SQLite raises OverflowError for an integer of more than 64 bits, and Django leaves it as it is.
+    """
+    return isinstance(error, DataError | IntegrityError | ValidationError | OverflowError) or lacks_characters(error)
 
 
 def lacks_characters(error: BaseException) -> bool:
@@ -76,9 +82,10 @@ def _cause(error: BaseException) -> str:
 
 
 def checked_fields(model: type[Model], fields: object, key: str) -> dict[str, Any]:
-    """The fields that a function of the project, CREATE or UPDATE, has returned.
+    """The fields that a function of the project, CREATE or UPDATE, has returned, each value as the field's type.
 
-    Raises Unavailable (`settings_invalid`) if the result is not a dict of the model's own fields, and InvalidToken
+    So the view sees the same types as on later requests, and an equal value is not saved again. Raises
+    Unavailable (`settings_invalid`) if the result is not a dict of the model's own fields, and InvalidToken
     (`user_not_storable`) if a field cannot have its value.
     """
     known = _fields_by_name(model)
@@ -87,15 +94,29 @@ def checked_fields(model: type[Model], fields: object, key: str) -> dict[str, An
         fault = "something that is not a dict" if unknown is None else f"fields that it does not have: {unknown}"
         logger.error("USERS: %s returned %s, for %s", key, fault, model.__name__)
         raise Unavailable(UnavailableReason.SETTINGS_INVALID, retry_after=60)
+    converted = {}
     for name, value in fields.items():
-        if known[name].is_relation or hasattr(value, "resolve_expression"):
-            continue
         try:
-            known[name].get_prep_value(value)
+            converted[name] = _converted(known[name], name, value)
         except (TypeError, ValueError, ArithmeticError, ValidationError):
             logger.warning("USERS: %s returned a value that %s.%s cannot have", key, model.__name__, name)
             raise InvalidToken(TokenReason.USER_NOT_STORABLE) from None
-    return dict(fields)
+    return converted
+
+
+def _converted(field: Any, name: str, value: Any) -> Any:
+    """The value as the field has it when it is read from the database. Raises the errors of a value that it cannot have."""
+    # The name of a relation, and not that of its column, stands for an instance.
+    if (field.is_relation and name != field.attname) or hasattr(value, "resolve_expression"):
+        return value
+    field.get_prep_value(value)
+    if field.get_internal_type() in {"JSONField", "ArrayField"}:
+        value = plain(value)  # a claim is read-only
+    value = field.to_python(value)
+    if isinstance(value, Decimal) and hasattr(field, "max_digits"):
+        # The database rounds, so another value would be read.
+        value = Decimal(str(format_number(value, field.max_digits, field.decimal_places)))
+    return value
 
 
 def check_relations(row: Model, names: Iterable[str], database: str) -> None:
