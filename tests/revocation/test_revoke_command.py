@@ -44,7 +44,7 @@ def reason_of(token: str) -> str:
         ["--subject", "auth0|ada", "--issued-before", (datetime.now(UTC) + timedelta(minutes=9)).isoformat()],
         ["https://issuer.test/", "--client", "client", "--issued-before", str(time.time() + 900)],
     ],
-    ids=" ".join,
+    ids=["jti", "jti until", "subject", "client", "session", "before now", "subject before", "client before"],
 )
 def test_the_tokens_that_are_named_are_refused(issuer: FakeIssuer, arguments: list[str]) -> None:
     token = issuer.token(sid="s1")
