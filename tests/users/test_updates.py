@@ -102,10 +102,11 @@ def send(issuer):
 
 @pytest.fixture
 def sign(issuer):
-    """A token, issued so many seconds ago."""
+    """A token, issued so many seconds before the test began."""
+    began = int(issuer.claims()["iat"])
 
     def sign(ago=60, **claims):
-        return issuer.token(**{"scope": "read", "iat": int(issuer.claims()["iat"]) - ago, **claims})
+        return issuer.token(**{"scope": "read", "iat": began - ago, **claims})
 
     return sign
 
@@ -241,10 +242,27 @@ def test_the_members_of_an_object_are_its_values_as_in_the_roles_of_zitadel(grou
     assert names_of_groups() == ["Owners"]
 
 
-SILENT = {
+ABSENT = {
     "no claim": ("groups", {}),
     "null": ("groups", {"groups": None}),
     "a pointer to nothing": ("/realm_access/roles", {"realm_access": {}}),
+}
+
+
+@pytest.mark.parametrize(("claim", "claims"), ABSENT.values(), ids=ABSENT)
+def test_a_token_without_the_claim_takes_the_groups(groups, users_are, sign, send, caplog, claim, claims):
+    # Entra ID and Cognito omit the claim of a person without groups.
+    users_are({"FIND": "provision", **GROUPS, "GROUPS_CLAIM": claim})
+    send(sign(100, groups=["writers"], realm_access={"roles": ["writers"]}))
+    caplog.set_level("INFO", "resource_server")
+    for ago in (90, 80):
+        assert send(sign(ago, **claims)).status_code == 200
+        assert names_of_groups() == []
+    [line] = [record.getMessage() for record in caplog.records if "gets none of the GROUPS" in record.getMessage()]
+    assert "ada" not in line
+
+
+SILENT = {
     "too many for a token of Entra": ("groups", {"_claim_names": {"groups": "src1"}, "_claim_sources": {"src1": {}}}),
     "elsewhere and empty": ("groups", {"groups": [], "_claim_names": {"groups": "src1"}}),
     "elsewhere, by a pointer": ("/realm_access/roles", {"realm_access": {"roles": []}, "_claim_names": {"realm_access": "x"}}),
@@ -265,12 +283,12 @@ def test_a_token_that_says_nothing_of_groups_leaves_them_alone(groups, users_are
     assert "ada" not in line
 
 
-def test_an_older_token_of_another_client_is_heard_where_the_newer_says_nothing(groups, users_are, sign, send):
+def test_of_the_tokens_of_two_clients_the_newest_decides(groups, users_are, sign, send):
     users_are({"FIND": "provision", **NAMES, **GROUPS})
     send(sign(60, client_id="mobile", given_name="Mobile"))
     send(sign(90, client_id="web", groups=["writers"], given_name="Web"))
-    assert names_of_groups() == ["Editors"]
-    assert get_user_model().objects.get().first_name == "Mobile"  # the fields are those of the newest token
+    assert names_of_groups() == []
+    assert get_user_model().objects.get().first_name == "Mobile"
     send(sign(50, client_id="tablet", groups=["bosses"]))
     send(sign(90, client_id="web", groups=["writers"], given_name="Web"))
     assert names_of_groups() == ["Owners"]

@@ -32,26 +32,25 @@ class MappedRights:
         self._logged: set[str] = set()
 
     def named_by(self, token: AccessToken) -> frozenset[str] | None:
-        """The names that the token's claim stands for; None if the token does not have the claim, or has null there.
+        """The names that the token's claim stands for; None if the claim is elsewhere.
 
-        None also if the issuer left the claim out because it is too long (`_claim_names`, OpenID Connect Core section
-        5.6.2). A claim that is not text, a list or an object names none.
+        An issuer refers to a claim by `_claim_names` (OpenID Connect Core section 5.6.2) if it is too long. A claim that
+        is absent or null, or is not text, a list or an object, names none: some issuers omit an empty claim.
         """
         found = self._read(token.claims)
         elsewhere = token.claims.get("_claim_names")
         if isinstance(elsewhere, Mapping) and outermost(self._claim) in elsewhere:
-            self._log_silence("is elsewhere (_claim_names)")
+            self._log("is elsewhere (_claim_names), so it changes no")
             return None
         if found is None:
-            self._log_silence("is not in a token")
-            return None
+            self._log("is not in a token, whose person gets none of the")
         values = _values(found)
         return frozenset(name for value, name in self._names if value in values)
 
-    def _log_silence(self, cause: str) -> None:
+    def _log(self, cause: str) -> None:
         if cause not in self._logged:
             self._logged.add(cause)
-            logger.info("USERS: the claim %r %s, so it changes no %s", self._claim, cause, self._key)
+            logger.info("USERS: the claim %r %s %s", self._claim, cause, self._key)
 
     def apply(self, user: Any, names: frozenset[str], database: str) -> None:
         """Give the user these names, and take the others of the map. Writes only what differs.

@@ -1,7 +1,7 @@
 """What a token changes on its user: fields by UPDATE, groups and permissions by the maps of USERS.
 
-UPDATE runs once for each token. Of the tokens that have a map's claim, the newest decides, and a token without the claim
-changes none of its rights: one person's clients may have tokens with different claims.
+UPDATE runs once for each token. Of a person's tokens the newest decides; one whose claim of a map is elsewhere
+(`_claim_names`) changes none of its rights.
 
 Only the groups and permissions that a map names are given and taken; the others are the project's. Staff and superuser
 are never among them.
@@ -70,7 +70,7 @@ class _Newest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Said:
-    """The names in the newest token that has a map's claim, and when they are compared with the database again."""
+    """The names in the newest token that says them, and when they are compared with the database again."""
 
     newest: _Newest = _Newest()
     names: frozenset[str] = frozenset()
