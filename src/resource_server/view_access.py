@@ -25,6 +25,7 @@ from rest_framework.views import APIView
 from resource_server.access import ANYONE, Access, Credentials, Way, both, either, neither, of_requirement
 from resource_server.marks import declared, noted, noted_on_class, noted_on_function
 from resource_server.requirements import Operation, Requirement
+from resource_server.requirements.shortfall import Shortfall
 
 __all__ = ["access_of"]
 
@@ -75,7 +76,11 @@ def _of_permission(permission: Any, operation: Operation) -> Access:
     if kind is AllowAny or (kind is IsAuthenticatedOrReadOnly and operation.method in SAFE_METHODS):
         return ANYONE
     is_plain = kind in {IsAuthenticated, IsAuthenticatedOrReadOnly}
-    return Access(ways=(Way(credentials=Credentials.ANY, judged=not is_plain),), text=f"`{kind.__name__}`")
+    return Access(
+        ways=(Way(credentials=Credentials.ANY, judged=not is_plain),),
+        text=f"`{kind.__name__}`",
+        lacking=(Shortfall(is_narrowed=not is_plain),),
+    )
 
 
 def _operands(permission: Any, operation: Operation) -> tuple[Access, Access]:

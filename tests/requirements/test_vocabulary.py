@@ -318,8 +318,14 @@ def test_words():
 def test_the_scopes_of_a_composition():
     either = (Roles("x") | (A & B)) & C
 
-    assert either.scopes == ("a", "b", "c")
+    assert (either.scopes, either.all_scopes) == (("c",), ("a", "b", "c"))
     assert (A | B).scopes == ("a",)
+    assert ((A | B) & B).scopes == ("b",)
+    assert (Scopes("a", "b") | C).scopes == ("c",)
+    assert (A | B & Owner("owner")).scopes == ("b",)
+    assert (A | AnyToken()).scopes == ()
+    many = [Scopes(f"x{number}") | Scopes(f"y{number}") for number in range(20)]  # a million ways
+    assert And(tuple(many)).scopes == tuple(f"x{number}" for number in range(20))
     assert ((A | B) & ~Scopes("z")).all_scopes == ("a", "b")
     per_action = PerAction({"list": "a", "create": A & B})
     assert (per_action.scopes, per_action.all_scopes) == ((), ("a", "b"))
@@ -340,6 +346,16 @@ GOLD = AuthenticationContext("gold", max_age_seconds=3600)
         ((B | A) & C, 'error_description="access token lacks a scope: c", scope="a c"'),
         (AnyScope("b", "c"), 'error_description="access token has none of the scopes: b c", scope="b c"'),
         (AnyScope("a", "b") & C, 'error_description="access token lacks a scope: c", scope="a c"'),
+        ((Scopes("b", "c") | Scopes("d")), 'error_description="access token lacks a scope: d", scope="d"'),
+        ((Scopes("x", "y") | Scopes("a", "b")), 'error_description="access token lacks a scope: b", scope="a b"'),
+        ((B | C) & C, 'error_description="access token lacks a scope: c", scope="c"'),
+        # The scope that opens less is enough.
+        (B | C & Owner("owner"), 'error_description="access token lacks a scope: c", scope="c"'),
+        (B | C & ~Owner("owner"), 'error_description="access token lacks a scope: c", scope="c"'),
+        (B | C & Person(), 'error_description="access token lacks a scope: c", scope="c"'),
+        (B | C & Roles("x"), 'error_description="access token lacks a scope: b", scope="b"'),
+        # The token has the scope already, so asking for it again would not help.
+        (B | A & Owner("owner"), 'error_description="access token lacks a scope: b", scope="b"'),
         # More scopes would not help, so none are named.
         (Roles("x") & B, 'error_description="access token lacks a right: role `x`"'),
         (~A, 'error_description="access token lacks a right: not (scope `a`)"'),
@@ -347,7 +363,7 @@ GOLD = AuthenticationContext("gold", max_age_seconds=3600)
         (PerMethod({"POST": "a"}), 'error_description="access token lacks a right: a declared method"'),
         (Owner("owner"), 'error_description="access token lacks a right: the owner (`owner`)"'),
     ],
-    ids=range(13),
+    ids=range(21),
 )
 def test_the_challenge_says_what_would_do(requirement, parameters):
     with pytest.raises(InsufficientScope) as raised:

@@ -109,11 +109,11 @@ class _PerOperation(Requirement):
         chosen = self.chosen(operation)
         return None if chosen is None else chosen.holds(token, operation)
 
-    def shortfall(self, token: AccessToken, operation: Operation) -> Shortfall:
+    def ways(self, token: AccessToken | None, operation: Operation) -> tuple[Shortfall, ...]:
         chosen = self.chosen(operation)
         if chosen is None:
-            return Shortfall(others=(f"a declared {self.noun}",))
-        return chosen.shortfall(token, operation)
+            return (Shortfall(others=(f"a declared {self.noun}",)),)
+        return chosen.ways(token, operation)
 
     def __repr__(self) -> str:
         members = ", ".join(f"{key!r}: {each!r}" for key, each in self.requirements)
