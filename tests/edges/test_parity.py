@@ -82,7 +82,7 @@ TABLE = [
     ("overlapping", {}, lacks("a scope: b", "b")),
     ("method", {"scope": "a"}, GOOD),
     ("method", {"scope": "b"}, lacks("a scope: a", "a")),
-    ("other method", {"scope": "a"}, lacks("a right: a declared method")),
+    ("other method", {"scope": "a"}, lacks("a right: a declared method (`GET` is not named)")),
 ]
 rows = pytest.mark.parametrize(("name", "claims", "expected"), TABLE, ids=range(len(TABLE)))
 

@@ -409,6 +409,12 @@ PROBLEMS: Final[Mapping[str, ProblemText]] = {
         meaning="challenges name a metadata document that no URL pattern serves",
         hint='Add path("", include("resource_server.urls")) to the root URLconf.',
     ),
+    "W013": ProblemText(
+        key="THROTTLE_RATES",
+        message="$place: $throttle counts nothing ($views), because THROTTLE_RATES has no rate for it.",
+        meaning="a throttle of this package is in use, and THROTTLE_RATES has no rate for it",
+        hint='Add one, such as "THROTTLE_RATES": {"$party": "100/min"}. DEFAULT_THROTTLE_RATES of REST framework is not read.',
+    ),
     "resource_server_accounts.W001": ProblemText(
         key="DATABASE_ROUTERS",
         message=(
