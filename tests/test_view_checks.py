@@ -549,7 +549,7 @@ def test_a_throttle_without_a_rate_is_a_warning(project, settings, throttle, idl
         assert ids() == []
 
 
-def test_the_default_throttles_count(project, settings):
+def test_the_default_throttles_count(project, settings, checks):
     project()
     name = "resource_server.throttles.IssuerThrottle"
     settings.REST_FRAMEWORK = {"DEFAULT_THROTTLE_CLASSES": ["no.such.Class", name, 3]}
@@ -558,7 +558,7 @@ def test_the_default_throttles_count(project, settings):
     ]
     for value in (None, 3, "text", {"DEFAULT_THROTTLE_CLASSES": 3}):
         settings.REST_FRAMEWORK = value
-        assert ids() == []
+        assert set(checks()) <= {"resource_server.W006"}
 
 
 @pytest.mark.parametrize("rates", [3, None, ["subject"]])
@@ -566,6 +566,13 @@ def test_throttle_rates_that_are_no_dict_are_another_problem(project, settings, 
     project(path("x/", rest(AccessTokenAuthentication, throttle_classes=[SubjectThrottle]).as_view()))
     settings.RESOURCE_SERVER = {**settings.RESOURCE_SERVER, "THROTTLE_RATES": rates}
     assert "W013" not in ids()
+
+
+@pytest.mark.parametrize("throttles", [3, None, [3, None]])
+def test_throttle_classes_that_are_none_hide_no_other_warning(project, throttles):
+    view = rest(SessionAuthentication, permissions=[IsAuthenticated], throttle_classes=throttles)
+    project(path("x/", view.as_view()))
+    assert ids() == ["W005"]
 
 
 def test_a_throttle_with_a_rate_of_its_own_is_not_warned_of(project):

@@ -201,12 +201,13 @@ def _rest_views() -> Iterator[_RestView]:
             changed = getattr(callback, "initkwargs", {})
             permissions = changed.get("permission_classes", getattr(cls, "permission_classes", ()))
             actions = getattr(callback, "actions", None)
+            throttles = changed.get("throttle_classes", getattr(cls, "throttle_classes", ()))
             handlers = getattr(cls, "http_method_names", ()) if actions is None else actions.values()
             yield _RestView(
                 cls=cls,
                 authentication_classes=tuple(changed.get("authentication_classes", classes)),
                 demands_authentication=_demands_authentication(cls, permissions, handlers),
-                throttle_classes=tuple(changed.get("throttle_classes", getattr(cls, "throttle_classes", ()))),
+                throttle_classes=tuple(throttles) if isinstance(throttles, list | tuple) else (),
             )
 
 

@@ -130,8 +130,10 @@ def test_what_cannot_be_meant_is_an_error_where_it_is_made(make):
         ),
         (
             lambda: requirement_of({"list": "b", "GET": "a"}),
-            "a dict names HTTP methods or actions, not both: 'GET' is a method, 'list' is not; "
-            "write one dict for each, and compose PerMethod(...) & PerAction(...)",
+            (
+                "a dict names HTTP methods or actions, not both: 'GET' is a method, 'list' is not; "
+                "write one dict for each, and compose PerMethod(...) & PerAction(...)"
+            ),
         ),
         (
             lambda: PerMethod({"get": "a"}),

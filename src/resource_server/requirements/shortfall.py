@@ -38,12 +38,17 @@ class Shortfall:
     @property
     def is_short(self) -> bool:
         """Whether anything lacks."""
-        return bool(self._asks or self.others or self.undecided)
+        return bool(self.asks or self.others or self.undecided)
 
     @property
-    def _asks(self) -> int:
+    def asks(self) -> int:
         """The number of things to ask the issuer for; another sign-in is one."""
         return len(self.missing) + bool(self.missing_any) + (self.step_up is not None)
+
+    @property
+    def is_shut(self) -> bool:
+        """Whether scopes and another sign-in cannot open the way."""
+        return bool(self.others) or (bool(self.undecided) and not self.asks)
 
     @classmethod
     def of_all(cls, parts: Sequence["Shortfall"]) -> "Shortfall":
@@ -75,11 +80,7 @@ class Shortfall:
         Of ways that ask for equally much, the first that is narrowed, because its scopes alone open nothing. A way that
         scopes and another sign-in cannot open comes last.
         """
-        return min(ways, key=lambda way: (way._is_shut, way._asks, not way.is_narrowed))
-
-    @property
-    def _is_shut(self) -> bool:
-        return bool(self.others) or (bool(self.undecided) and not self._asks)
+        return min(ways, key=lambda way: (way.is_shut, way.asks, not way.is_narrowed))
 
     @staticmethod
     def without_token(scopes: tuple[str, ...]) -> InsufficientScope:
@@ -88,7 +89,7 @@ class Shortfall:
 
     def error(self) -> Rejected:
         """The refusal. It names no scopes if more scopes would not help, or a client would ask for them again and again."""
-        if self._is_shut:
+        if self.is_shut:
             return InsufficientScope(ScopeReason.RIGHT_MISSING, scopes=(), missing=(*self.others, *self.undecided))
         if self.missing:
             return InsufficientScope(ScopeReason.SCOPE_MISSING, scopes=self.scopes, missing=self.missing)
