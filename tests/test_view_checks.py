@@ -534,13 +534,14 @@ def test_a_throttle_without_a_rate_is_a_warning(project, settings, throttle, idl
     ours = settings.RESOURCE_SERVER
     view = rest(AccessTokenAuthentication, permissions=[IsAuthenticated], throttle_classes=[throttle])
     bare = rest(AccessTokenAuthentication, permissions=[IsAuthenticated])
+    bare.__name__ = "Bare"
     call = project(path("x/", view.as_view()), path("y/", bare.as_view(throttle_classes=[throttle])))
 
     settings.RESOURCE_SERVER = {**ours, "THROTTLE_RATES": idle}
     assert [call() for _ in range(3)] == [200] * 3
     (warning,) = messages()
     assert warning.id == "resource_server.W013"
-    assert "Throttle counts nothing (Rest)" in warning.msg
+    assert "Throttle counts nothing (Rest, Bare)" in warning.msg
     for rates in ({}, {"unknown": "1/s"}):
         settings.RESOURCE_SERVER = {**ours, "THROTTLE_RATES": rates}
         assert "W013" in ids()

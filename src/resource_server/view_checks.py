@@ -1,4 +1,4 @@
-"""System checks of views and middleware: those that refuse or ignore a good token, and idle throttles (W001, W005 to W008, W013).
+"""System checks of views, of their throttles and of the middleware (W001, W005 to W008, W013).
 
 Their texts are in `conf/problems.py`. Nothing is fetched, and nothing raises: Django itself reports a URLconf or a
 middleware that cannot be loaded.
