@@ -314,7 +314,7 @@ def _authorize(
         credential = None if authenticated is None else _found(request, authenticated, admits=admits)
     try:
         if credential is None:
-            scopes = of_requirement(requirement, operation or _operation(request)).scopes
+            scopes = of_requirement(requirement, operation or _operation(request)).challenged
             raise NoCredentials(CredentialsReason.CREDENTIALS_MISSING, scopes=scopes)
         try:
             return requirement.check(credential)

@@ -27,6 +27,9 @@ from resource_server.reasons import UnavailableReason
 
 __all__ = ["FakeIssuer", "ProofKey"]
 
+# Names that a test writes for a claim by mistake, and the claim.
+_CLAIMS_MEANT = {"scopes": "scope", "audience": "aud", "subject": "sub", "issuer": "iss"}
+
 
 class FakeIssuer:
     """An issuer with its own keys. A verifier gets its documents by `fetch`; `fetched` lists the addresses requested.
@@ -64,7 +67,13 @@ class FakeIssuer:
         return {"ISSUER": self.issuer, "AUDIENCE": self.audience, **changes}
 
     def claims(self, **changes: Any) -> dict[str, Any]:
-        """The claims of a person's valid access token (RFC 9068 section 2.2), with changes; None removes a claim."""
+        """The claims of a person's valid access token (RFC 9068 section 2.2), with changes; None removes a claim.
+
+        Raises TypeError for a name that stands for another claim, such as `scopes` for `scope`.
+        """
+        for name, meant in _CLAIMS_MEANT.items():
+            if name in changes:
+                raise TypeError(f"the claim is {meant!r}, not {name!r}")
         now = int(self._now())
         claims = {
             "iss": self.issuer,

@@ -26,6 +26,7 @@ from rest_framework.views import APIView
 from resource_server.access import ANYONE, Access, Credentials, Way, both, either, neither, of_requirement
 from resource_server.marks import declared, noted, noted_on_class, noted_on_function
 from resource_server.requirements import AnyToken, Operation, Or, Requirement
+from resource_server.requirements.shortfall import Shortfall
 
 __all__ = ["access_of", "demands_of"]
 
@@ -98,7 +99,11 @@ def _of_permission(permission: Any, operation: Operation) -> Access:
     kind = type(permission)
     if kind is AllowAny or (kind is IsAuthenticatedOrReadOnly and operation.method in SAFE_METHODS):
         return ANYONE
-    return Access(ways=(Way(credentials=Credentials.ANY, judged=kind not in _PLAIN),), text=f"`{kind.__name__}`")
+    return Access(
+        ways=(Way(credentials=Credentials.ANY, judged=kind not in _PLAIN),),
+        text=f"`{kind.__name__}`",
+        lacking=(Shortfall(is_narrowed=kind not in _PLAIN),),
+    )
 
 
 def _demands(permission: Any, operation: Operation) -> list[Requirement | str]:

@@ -77,9 +77,14 @@ TABLE = [
     ("machine", {}, lacks("a right: a machine")),
     ("owner", {"scope": "admin"}, GOOD),
     ("owner", {}, lacks("a scope: admin", "admin")),
+    ("least", {"scope": "admin"}, GOOD),
+    ("least", {}, lacks("a scope: read", "read")),
+    ("least", {"scope": "read"}, lacks("a scope: admin", "admin")),
+    ("fewest", {}, lacks("a scope: c", "c")),
+    ("overlapping", {}, lacks("a scope: b", "b")),
     ("method", {"scope": "a"}, GOOD),
     ("method", {"scope": "b"}, lacks("a scope: a", "a")),
-    ("other method", {"scope": "a"}, lacks("a right: a declared method")),
+    ("other method", {"scope": "a"}, lacks("a right: a declared method (`GET` is not named)")),
 ]
 rows = pytest.mark.parametrize(("name", "claims", "expected"), TABLE, ids=range(len(TABLE)))
 
@@ -162,6 +167,25 @@ def test_without_a_token_every_requirement_is_401(ask, name):
     # REST framework words the answer to a request without credentials itself, if one of its permissions refuses.
     assert body.get("reason", "credentials_missing") == "credentials_missing"
     assert "error" not in body
+
+
+@pytest.mark.parametrize(
+    ("name", "scope"),
+    {
+        "scopes": "a b",
+        "any scope": "a b",
+        "either scope": "a",
+        "least": "read",
+        "fewest": "c",
+        "overlapping": "b",
+        "method": "a",
+    }.items(),
+)
+def test_without_a_token_and_without_scopes_the_challenge_names_the_same(ask, issuer, settings, name, scope):
+    settings.RESOURCE_SERVER = issuer.settings(PUBLIC_ORIGIN="https://api.test")
+    for authorization, status in ((None, 401), (f"Bearer {issuer.token()}", 403)):
+        answered, headers, _ = ask(name, authorization)
+        assert (answered, headers["WWW-Authenticate"].partition(", scope=")[2]) == (status, f'"{scope}"')
 
 
 @pytest.mark.parametrize("name", ["any token", "not a scope", "owner"])

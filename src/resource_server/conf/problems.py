@@ -493,6 +493,12 @@ PROBLEMS: Final[Mapping[str, ProblemText]] = {
         meaning="DPOP is on, and CACHE does not keep a proof from being used twice",
         hint="Name a cache whose add is atomic for all processes: Redis, Valkey or Memcached.",
     ),
+    "W016": ProblemText(
+        key="THROTTLE_RATES",
+        message="$place: $throttle counts nothing ($views), because THROTTLE_RATES has no rate for it.",
+        meaning="a throttle of this package is in use, and THROTTLE_RATES has no rate for it",
+        hint='Add one, such as "THROTTLE_RATES": {"$party": "100/min"}. DEFAULT_THROTTLE_RATES of REST framework is not read.',
+    ),
     "resource_server_accounts.W001": ProblemText(
         key="DATABASE_ROUTERS",
         message=(
