@@ -16,7 +16,7 @@ from django.dispatch import receiver
 
 from resource_server.challenge import Answers
 from resource_server.conf import project as conf
-from resource_server.conf.issuers_function import invalid, issuers_function
+from resource_server.conf.issuers_function import invalid, issuers_function, log_anew
 from resource_server.conf.networks import is_development
 from resource_server.conf.problems import Problem, problem
 from resource_server.conf.reading import Reading, default_of
@@ -122,6 +122,7 @@ def forget() -> None:
     """Drop the resource server with its keys; the next request reads the settings anew."""
     global _current  # noqa: PLW0603 - as above
     _current = None
+    log_anew()
 
 
 def fetch_with(substitute: Fetch | None) -> None:

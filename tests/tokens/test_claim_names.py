@@ -271,6 +271,26 @@ def test_a_name_that_looks_like_a_path_is_a_warning_with_the_pointer(settings, n
     assert f'"{pointer}"' in warning.hint
 
 
+CLAIM = "realm_access.roles"
+PLACES = {
+    **{f"CLAIMS: {role}": {"CLAIMS": {role: CLAIM}} for role in ("permissions", "roles", "groups", "organisation")},
+    "USERS: GROUPS_CLAIM": {"USERS": {"FIND": "lookup", "GROUPS": {"a": "A"}, "GROUPS_CLAIM": CLAIM}},
+    "USERS: PERMISSIONS_CLAIM": {
+        "USERS": {"FIND": "lookup", "PERMISSIONS": {"a": "auth.add_user"}, "PERMISSIONS_CLAIM": CLAIM}
+    },
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_each_place_that_names_a_claim_has_the_warning(settings, place):
+    settings.RESOURCE_SERVER = {"ISSUER": "https://issuer.test/", "AUDIENCE": "a", **PLACES[place]}
+    [warning] = run_checks()
+    assert warning.id == "resource_server.W009"
+    key = place if place.startswith("USERS") else "CLAIMS"
+    assert warning.msg.startswith(f"RESOURCE_SERVER: {key} names the claim {CLAIM}, ")
+    assert '"/realm_access/roles"' in warning.hint
+
+
 @pytest.mark.parametrize("name", PATHS)
 def test_the_other_spelling_of_the_hint_reads_the_whole_name_without_a_warning(trust, name):
     whole = f"/{name.replace('/', '~1')}"
