@@ -39,11 +39,11 @@ def test_the_scopes_of_an_error_survive_a_queue():
 
 
 def test_an_unlisted_reason_cannot_be_raised():
-    with pytest.raises(ValueError, match="the reason of InvalidToken is one of .*, user_not_storable"):
+    with pytest.raises(ValueError, match=r"the reason of InvalidToken is one of .*, user_not_storable"):
         InvalidToken("invented")
 
 
-@pytest.mark.parametrize("error", [leaf for leaf in dict.fromkeys(reasons().values())], ids=lambda leaf: leaf.__name__)
+@pytest.mark.parametrize("error", list(dict.fromkeys(reasons().values())), ids=lambda leaf: leaf.__name__)
 @pytest.mark.parametrize("reason", ["no e-mail", None, ["no e-mail"]], ids=str)
 def test_each_leaf_names_its_reasons_to_code_that_invents_one(error, reason):
     with pytest.raises(ValueError, match=f"the reason of {error.__name__} is one of ") as raised:

@@ -231,7 +231,9 @@ FAULTS = {
     "the same subject again": ({"subject": ["client_id", "client_id", "azp"], "client_id": "azp"}, None),
     "a client first, and then a person": ({"subject": ["client_id", "sub"]}, "one of client_id, azp"),
     "two audiences": ({"audience": ["aud", "azp"]}, "It is not a dict of claim names"),
-    "a role that users cannot name": ({"client_as_subject": ["azp"]}, "It is not a dict of claim names"),
+    "a role that users cannot name": ({"client_as_subject": ["azp"]}, "'client_as_subject' is not a key of it. "),
+    "a role in the plural": ({"scopes": "scp"}, "'scopes' is not a key of it. Did you mean scope. A dict"),
+    "a right with a typing error": ({"role": "r"}, "Did you mean roles. A dict"),
     "an empty name": ({"subject": ["sub", ""]}, "It is not a dict of claim names"),
 }
 
