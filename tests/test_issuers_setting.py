@@ -513,7 +513,7 @@ def errors_in(caplog):
 
 def test_invalid_settings_are_logged_once_and_again_after_a_change(pair, views, caplog):
     first, _second = pair
-    for audience in ("", {}):
+    for audience in ("", "", {}):
         views.RESOURCE_SERVER = {"ISSUER": FIRST, "AUDIENCE": audience}
         caplog.clear()
         for _ in range(3):
