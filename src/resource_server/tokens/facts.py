@@ -78,7 +78,8 @@ def other_kind(token: UnverifiedToken, policy: Policy) -> str:
     """What shows that a token is not an access token, in words without values; empty if nothing does."""
     claims = without_nulls(policy.claim_names.resolve(token.unverified_claims))
     if policy.access_token_claims and policy.access_token_claims.isdisjoint(claims):
-        return f"this token has none of the claims {_listed(sorted(policy.access_token_claims))}, and an access token has one"
+        names = _listed(sorted(policy.access_token_claims))
+        return f"this token has none of the claims {names}, and an access token has one"
     for name, kind in policy.kind_claims:
         if claims.get(name, kind) != kind:
             return f"this token has the claim {name!r}, " + (
@@ -90,7 +91,7 @@ def other_kind(token: UnverifiedToken, policy: Policy) -> str:
 
 
 def seems_id_token(token: UnverifiedToken) -> bool:
-    """Whether a token without a type of its own has claims that ID tokens have, and does not say that it is no ID token."""
+    """Whether a token has the type of any JWT and claims of ID tokens, and does not say that it is an access token."""
     claims = token.unverified_claims
     typ = token.unverified_header.get("typ", "JWT")
     # Keycloak's access tokens may have a nonce too, and a claim `typ` that names their kind.
