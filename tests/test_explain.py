@@ -14,14 +14,16 @@ from django.core.management import CommandError, call_command
 from django.db import OperationalError
 from django.http import HttpRequest
 from pytest_django import Settings
+from tests.docs.pages import ROOT
 from tests.tokens.test_forged_tokens import DOCUMENTS, DUPLICATES, FORMS, HOPELESS
 from tests.tokens.test_rules import LONG_KID, OTHER_ISSUER, ROWS, Row
 
 from resource_server.accounts.models import Account
 from resource_server.authentication import authenticate, verify
 from resource_server.devissuer.signing import SigningKeys
-from resource_server.errors import AuthorizationError
+from resource_server.errors import AuthorizationError, InvalidToken
 from resource_server.explain import Explanation, Step, explain
+from resource_server.reasons import TokenReason
 from resource_server.testing import FakeIssuer
 from resource_server.tokens.facts import MAX_SHOWN_CHARACTERS
 from resource_server.tokens.rules import RULES
@@ -290,12 +292,46 @@ def test_a_machine_needs_no_user(issuer: FakeIssuer, settings: Settings) -> None
 @pytest.mark.django_db
 def test_no_user_is_made(issuer: FakeIssuer, settings: Settings) -> None:
     settings.RESOURCE_SERVER = issuer.settings(USERS="provision")
-    assert verdict(explain(issuer.token())) is None
+    explanation = explain(issuer.token())
+    user = step(explanation, "user")
+    assert (explanation.refusal, user.outcome) == (None, "not run")
+    assert user.note.startswith("a request would make this user now; ")
     assert (get_user_model().objects.count(), Account.objects.count()) == (0, 0)
     assert found_by(issuer.token()) is None
     assert Account.objects.count() == 1
     get_user_model().objects.update(is_active=False)
     assert found_by(issuer.token()) == "user_inactive"
+
+
+def refuses(*_: object) -> None:
+    raise InvalidToken(TokenReason.USER_NOT_STORABLE)
+
+
+@pytest.mark.django_db
+def test_the_command_does_not_promise_that_a_new_person_is_admitted(
+    issuer: FakeIssuer, settings: Settings, command: Command
+) -> None:
+    users = {"FIND": "provision", "CREATE": f"{__name__}.refuses"}
+    settings.RESOURCE_SERVER = issuer.settings(USERS=users)
+    status, lines = command(issuer.token())
+    page = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
+    assert status == 0
+    assert "\n".join(lines[-3:]) in page
+    assert refusal_of(lambda: authenticate(request_with(issuer.token()))) == "user_not_storable"
+
+
+@pytest.mark.django_db
+def test_the_command_says_that_update_is_not_called(issuer: FakeIssuer, settings: Settings, command: Command) -> None:
+    get_user_model().objects.create_user("auth0|ada")
+    settings.RESOURCE_SERVER = issuer.settings(USERS={"FIND": "lookup", "UPDATE": f"{__name__}.refuses"})
+    _status, lines = command(issuer.token())
+    assert lines[-3:-1] == [
+        "  ok          user (USERS)",
+        f"  {'':<11} a request may call UPDATE; here it is not called",
+    ]
+    assert "the project may still refuse the person" in lines[-1]
+    machine = command(issuer.token(sub="client", client_id="client"))[1]
+    assert machine[-1] == "Verdict: the token is good; a view may still demand scopes"
 
 
 def test_the_database_of_users_is_down(issuer: FakeIssuer, settings: Settings) -> None:
@@ -445,7 +481,17 @@ def test_the_command_says_when_there_is_no_verdict(command: Command, issuer: Fak
     assert "  unavailable key (RFC 7515 section 4.1.4)" in lines
 
 
-@pytest.mark.parametrize("pasted", ["{}", "{}\n", "  {}\r\n\n", "Bearer {}\n", "bearer  {}"])
+COPIED = [
+    "Authorization: Bearer {}\r\n",
+    "authorization:bearer {}",
+    '"Authorization: Bearer {}"',
+    "'{}'",
+    '"Bearer {}"\n',
+    '"authorization": "Bearer {}"',
+]
+
+
+@pytest.mark.parametrize("pasted", ["{}", "{}\n", "  {}\r\n\n", "Bearer {}\n", "bearer  {}", *COPIED])
 def test_the_command_takes_a_token_as_people_paste_it(command: Command, issuer: FakeIssuer, pasted: str) -> None:
     assert command(pasted.format(issuer.token()))[0] == 0
 

@@ -163,11 +163,8 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "handlers": {"console": {"class": "logging.StreamHandler"}},
-    # This log gets the reason of each refused token, never the token. The summary would count them again.
-    "loggers": {
-        "resource_server": {"handlers": ["console"], "level": "INFO"},
-        "resource_server.refusal_summary": {"level": "ERROR"},
-    },
+    # This log gets the reason of each refused token, and once a minute its remedy; never the token.
+    "loggers": {"resource_server": {"handlers": ["console"], "level": "INFO"}},
 }
 
 SPECTACULAR_SETTINGS = {

@@ -52,7 +52,8 @@ __all__ = [
 class AuthorizationError(Exception):
     """The request is not authorised. `reason` is a stable slug, `str()` is the message for a person.
 
-    `hint` is for the developer, and empty unless DEBUG is on: the answer shows it. Raises KeyError for a reason that the class does not list.
+    `hint` is for the developer, and empty unless DEBUG is on: the answer shows it. Raises TypeError for a class that is
+    not a leaf, and ValueError for a reason that the class does not list; both name the legal ones.
     """
 
     code: ClassVar[str | None] = None
@@ -65,7 +66,10 @@ class AuthorizationError(Exception):
 
     def __init__(self, reason: Reason) -> None:
         super().__init__(reason)
-        self.reason = self.reasons.of(reason)
+        try:
+            self.reason = self.reasons.of(reason)
+        except (AttributeError, KeyError, TypeError):
+            raise _misuse(type(self)) from None
         self.message = self.reason.message
 
     def __str__(self) -> str:
@@ -165,7 +169,7 @@ class InsufficientScope(Rejected):
     status = 403
     reasons = ScopeReason
 
-    def __init__(self, reason: ScopeReason, *, scopes: tuple[str, ...], missing: tuple[str, ...] = ()) -> None:
+    def __init__(self, reason: ScopeReason, *, scopes: tuple[str, ...] = (), missing: tuple[str, ...] = ()) -> None:
         super().__init__(reason)
         self.message += (", " if self.reason == ScopeReason.RIGHT_MISSING else " ").join(missing)
         self.scopes = scopes
@@ -222,6 +226,14 @@ class Unavailable(AuthorizationError):
         super().__init__(reason)
         self.retry_after = max(1, retry_after)
         self.outcome = outcome
+
+
+def _misuse(raised: type[AuthorizationError]) -> Exception:
+    """The error of code that raises an AuthorizationError which has no answer."""
+    if not hasattr(raised, "reasons"):
+        leaves = ", ".join(dict.fromkeys(leaf.__name__ for leaf in reasons().values() if issubclass(leaf, raised)))
+        return TypeError(f"{raised.__name__} cannot be raised itself; raise one of {leaves}")
+    return ValueError(f"the reason of {raised.__name__} is one of {', '.join(raised.reasons)}")
 
 
 def reasons() -> dict[Reason, type[AuthorizationError]]:

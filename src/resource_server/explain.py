@@ -6,7 +6,7 @@ holds no token, and only the claims that the settings have an expectation of.
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final, Literal, TypeAlias, TypeVar
 
@@ -25,7 +25,6 @@ from resource_server.tokens.issuers import Issuer
 from resource_server.tokens.jws import UnverifiedToken, parse, verify_signature
 from resource_server.tokens.rules import RULES, Rule, claimed_issuer, named
 from resource_server.users.active_user import UserFinder, find_user
-from resource_server.users.token_user import TokenUser
 
 __all__ = ["Explanation", "Fact", "Step", "explain"]
 
@@ -38,7 +37,8 @@ class Step:
     """One step of the verification: its name, where it is written, and its outcome.
 
     `reason`, with its message and its remedy, and `status` (HTTP) are None for a step that did not refuse. A step is
-    not run if it needs the result of a step that refused.
+    not run if it needs the result of a step that refused, or if it would write. `note` says what a request does here
+    and an explanation does not; empty if they do the same.
     """
 
     name: str
@@ -46,6 +46,7 @@ class Step:
     outcome: Outcome
     reason: Reason | None = None
     status: int | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +58,7 @@ class Explanation:
 
     @property
     def refusal(self) -> Step | None:
-        """The step that a request with this token fails at; None if the token is good."""
+        """The step that a request with this token fails at; None if the token is good, also where a step has a note."""
         return next((step for step in self.steps if step.reason is not None), None)
 
 
@@ -91,13 +92,23 @@ _INTROSPECTED: Final[tuple[_Stage | Rule, ...]] = (
 )
 
 
+class _NewUser:
+    """Stands for a user that the first request makes."""
+
+    is_active = True
+
+
+_NEW: Final = _NewUser()
+
+
 def explain(token: str) -> Explanation:
     """Run every step of the verification of a token, for a person to read. Fetches keys, also after a rule has refused.
 
     For a token that its issuer is asked about, the steps are those of the answer.
 
     `token` is the token alone, without the word Bearer. Raises only what a function of the project raises. With
-    `USERS` = `provision` it makes no user; a function of `USERS` is called as for a request. Logs no refusal and sends
+    `USERS` = `provision` it makes no user and calls neither CREATE nor UPDATE; a function that finds users is called as
+    for a request. Logs no refusal and sends
     no signal of tokens. Does not check scopes, which belong to a view.
     """
     steps, now = _Steps(), time.time()
@@ -155,7 +166,8 @@ def _decide(steps: "_Steps", server: ResourceServer, credentials: Credentials) -
     if verdict is not None and revocations is not None:
         steps.run(_REVOCATION, lambda: run(revocations.check(verdict.token)))
     if verdict is not None:
-        steps.run(_USER, lambda: _find_user(server, verdict))
+        user = steps.run(_USER, lambda: _find_user(server, verdict))
+        steps.add_note(_USER, _unwritten(user, verdict), is_run=user is not _NEW)
 
 
 class _Steps:
@@ -179,6 +191,11 @@ class _Steps:
             return None
         self._note(stage, "ok")
         return result
+
+    def add_note(self, stage: _Stage, note: str, *, is_run: bool) -> None:
+        """Say what a request does at this step and an explanation does not."""
+        done = self._run[stage.name]
+        self._run[stage.name] = replace(done, note=note, outcome=done.outcome if is_run else "not run")
 
     def passed(self, stage: _Stage) -> bool:
         """Whether this step has passed and none has refused."""
@@ -221,7 +238,19 @@ def _find_user(server: ResourceServer, verdict: Verdict) -> Any:
 
 
 def _provisioned(look: Callable[[AccessToken], Any], token: AccessToken) -> Any:
-    # An explanation must not make the user, as the first request does. A TokenUser stands for the user to come.
+    # An explanation must not make the user, as the first request does.
     from resource_server.accounts.models import Account  # a model, so not before the apps are ready
 
-    return look(token) if Account.objects.filter(identity=token.identity).exists() else TokenUser(token)
+    return look(token) if Account.objects.filter(identity=token.identity).exists() else _NEW
+
+
+def _unwritten(user: Any, verdict: Verdict) -> str:
+    """What a request calls and an explanation does not, because it may write; empty if there is nothing."""
+    users = verdict.policy.users
+    if user is _NEW:
+        return (
+            "a request would make this user now; here no user is made, and CREATE, UPDATE and receivers are not called"
+        )
+    if user is None or verdict.token.is_machine or users.update is None:
+        return ""
+    return "a request may call UPDATE; here it is not called"

@@ -121,7 +121,10 @@ class TokenReason(Reason):
     TYP_NOT_ACCEPTED = (
         "typ_not_accepted",
         "typ is not accepted",
-        "If `typ` in the token's header is `JWT` or absent, set `PROVIDER`, or `TOKEN_TYPE` to `JWT`.",
+        (
+            "If `typ` in the access token's header is `JWT` or absent, set `PROVIDER`, or `TOKEN_TYPE` to `JWT`. An ID "
+            "token is never accepted."
+        ),
     )
     KID_MALFORMED = (
         "kid_malformed",

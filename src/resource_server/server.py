@@ -17,7 +17,7 @@ from django.utils.crypto import salted_hmac
 
 from resource_server.challenge import Answers
 from resource_server.conf import project as conf
-from resource_server.conf.issuers_function import invalid, issuers_function
+from resource_server.conf.issuers_function import invalid, issuers_function, log_anew
 from resource_server.conf.networks import is_development
 from resource_server.conf.problems import Problem, problem
 from resource_server.conf.reading import Reading, default_of
@@ -171,6 +171,7 @@ def forget() -> None:
     """Drop the resource server with its keys; the next request reads the settings anew."""
     global _current  # noqa: PLW0603 - as above
     _current = None
+    log_anew()
 
 
 def fetch_with(substitute: Fetch | None) -> None:

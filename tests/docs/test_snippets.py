@@ -24,10 +24,12 @@ from rest_framework.authtoken.models import Token
 from tests.docs.pages import ROOT, provider_snippets, run, snippet, snippets
 from tests.introspection.conftest import Endpoint
 
-from resource_server import AuthorizationError, authenticate, requires_scope, verify
+from resource_server import AuthorizationError, authenticate, refusal_log, requires_scope, verify
 from resource_server.conf import project as conf
 from resource_server.drf import AccessTokenAuthentication
 from resource_server.protected_resource import WELL_KNOWN
+from resource_server.reasons import TokenReason
+from resource_server.refusal_summary import RefusalSummary
 from resource_server.revocation import begin_deny_list
 from resource_server.signals import token_rejected
 from resource_server.spectacular import AccessTokenScheme, describe_access
@@ -69,7 +71,8 @@ MARKS = [
     "FakeIssuer",
     "force_authenticate",
     "LOGGING",
-    "# after AuthenticationMiddleware",
+    "MIDDLEWARE.insert(",
+    "# members.py",
     "# urls.py of the project",
     "# CORS",
     "# the rights of one endpoint",
@@ -90,6 +93,18 @@ MARKS = [
     "ProofKey",
     "# opaque tokens\n",
     "# opaque tokens of django-oauth-toolkit",
+]
+
+
+# As `startproject` writes it.
+FRESH_MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 
 
@@ -151,6 +166,28 @@ def test_the_fields_and_groups_of_users_come_from_the_token(request_with, issuer
         user, _token = authenticate(request)
     assert (user.email, user.first_name) == ("ada@example.com", "Ada")
     assert [group.name for group in user.groups.all()] == ["Editors"]
+
+
+@pytest.mark.django_db
+def test_the_function_of_the_page_refuses_a_person(issuer, monkeypatch):
+    members = ModuleType("mysite.members")
+    members.member_fields = run("# members.py")["member_fields"]
+    monkeypatch.setitem(sys.modules, "mysite", ModuleType("mysite"))
+    monkeypatch.setitem(sys.modules, "mysite.members", members)
+    urls = ModuleType("members_urls")
+    urls.urlpatterns = [path("orders", orders_of_a_page)]
+    users = {"FIND": "provision", "CREATE": "mysite.members.member_fields"}
+
+    def status(**claims):
+        token = issuer.token(scope="read:orders", **claims)
+        return Client().get("/orders", headers={"Authorization": f"Bearer {token}"}).status_code
+
+    with override_settings(ROOT_URLCONF=urls, RESOURCE_SERVER=issuer.settings(USERS=users)):
+        assert status() == 401
+        assert status(email="ada@example.com") == 403
+        assert not User.objects.exists()
+        assert status(email="ada@example.com", email_verified=True) == 200
+    assert User.objects.get().email == "ada@example.com"
 
 
 def test_the_scopes_from_permissions_are_read():
@@ -294,7 +331,13 @@ def test_the_middleware_of_the_readme(issuer):
     urls.urlpatterns = [path("who", lambda request: HttpResponse(request.user.get_username()))]
     bearer = {"Authorization": f"Bearer {issuer.token()}"}
 
-    with override_settings(ROOT_URLCONF=urls, MIDDLEWARE=run("# after AuthenticationMiddleware")["MIDDLEWARE"]):
+    middleware = run("MIDDLEWARE.insert(", MIDDLEWARE=[*FRESH_MIDDLEWARE])["MIDDLEWARE"]
+    assert middleware == [
+        *FRESH_MIDDLEWARE[:5],
+        "resource_server.middleware.AccessTokenMiddleware",
+        *FRESH_MIDDLEWARE[5:],
+    ]
+    with override_settings(ROOT_URLCONF=urls, MIDDLEWARE=middleware):
         client = Client(enforce_csrf_checks=True)
         assert client.post("/who", headers=bearer).text == "auth0|ada"
         assert client.post("/who").status_code == 403
@@ -322,7 +365,9 @@ def test_the_metadata_are_those_of_the_page():
 
 
 def test_the_settings_for_pages_of_other_origins_let_them_read_the_challenge():
-    names = run("# CORS")
+    names = run("# CORS", MIDDLEWARE=[*FRESH_MIDDLEWARE])
+    assert names["INSTALLED_APPS"] == ["django.contrib.auth", "corsheaders"]
+    assert names["MIDDLEWARE"][1:] == FRESH_MIDDLEWARE
     urls = ModuleType("answers_cors_urls")
     urls.urlpatterns = [
         path("", include("resource_server.urls")),
@@ -415,10 +460,12 @@ def test_an_issuer_without_a_provider_may_have_other_conventions():
     assert (verified.client_id, verified.scopes) == ("web", {"read:orders"})
 
 
-def test_the_logging_of_the_page_shows_refusals(issuer, capsys):
+def test_the_logging_of_the_page_shows_refusals_and_remedies(issuer, capsys, monkeypatch):
     settings_of_the_page = run("LOGGING")["LOGGING"]
-    logger, summary = logging.getLogger("resource_server"), logging.getLogger("resource_server.refusal_summary")
-    level, handlers, summary_level = logger.level, list(logger.handlers), summary.level
+    logger = logging.getLogger("resource_server")
+    level, handlers = logger.level, list(logger.handlers)
+    # As in a process that has refused nothing yet.
+    monkeypatch.setattr(refusal_log, "summary", RefusalSummary())
     try:
         logging.config.dictConfig(settings_of_the_page)
         with pytest.raises(AuthorizationError):
@@ -426,9 +473,9 @@ def test_the_logging_of_the_page_shows_refusals(issuer, capsys):
     finally:
         logger.handlers = handlers
         logger.setLevel(level)
-        summary.setLevel(summary_level)
     assert capsys.readouterr().err == (
         "token_malformed: access token is not a JWT in compact serialisation (GET '/orders')\n"
+        f"1 request answered 401, token_malformed: {TokenReason.TOKEN_MALFORMED.remedy}\n"
     )
 
 

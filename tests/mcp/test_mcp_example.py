@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pytest
@@ -30,11 +31,17 @@ class Site:
 
 @pytest.fixture(scope="module")
 def site(free_port: Callable[[], int]) -> Iterator[Site]:
+    with serving(free_port) as site:
+        yield site
+
+
+@contextmanager
+def serving(free_port: Callable[[], int], **others: str) -> Iterator[Site]:
     port = free_port()
     address = f"http://127.0.0.1:{port}"
     with LiveIssuer(audience=f"{address}/mcp", algorithm="ES256") as issuer:
         command = [sys.executable, "-m", "uvicorn", "mcpsite.asgi:application", "--port", str(port)]
-        variables = {"ISSUER": issuer.address, "PUBLIC_ORIGIN": address, "DEBUG": "1"}
+        variables = {"ISSUER": issuer.address, "PUBLIC_ORIGIN": address, "DEBUG": "1", **others}
         folder = str(ROOT / "examples" / "mcp")
         with process([*command, "--app-dir", folder], address, WELL_KNOWN, PYTHONPATH=folder, **variables):
             yield Site(address=address, issuer=issuer)
@@ -56,6 +63,25 @@ def result(answer: Answer) -> Mapping[str, object]:
     value = json.loads(text)["result"]
     assert isinstance(value, dict)
     return value
+
+
+ANOTHER_ISSUER = {
+    "a provider": ({"PROVIDER": "keycloak"}, {"typ": "Bearer"}, 200),
+    "a type": ({"TOKEN_TYPE": "JWT"}, {}, 200),
+    "neither, as a shell leaves them empty": ({"PROVIDER": "", "TOKEN_TYPE": ""}, {}, 401),
+}
+
+
+@pytest.mark.parametrize(("variables", "claims", "status"), ANOTHER_ISSUER.values(), ids=ANOTHER_ISSUER)
+def test_another_issuer_has_its_provider_or_its_type(
+    free_port: Callable[[], int], variables: dict[str, str], claims: dict[str, str], status: int
+) -> None:
+    with serving(free_port, **variables) as site:
+        token = site.issuer.token(header={"typ": "JWT"}, scope="mcp:read", **claims)
+        answer = call(
+            site.address, "/mcp", method="POST", authorization=f"Bearer {token}", headers=ACCEPT, body=json.dumps(LIST)
+        )
+        assert answer.status == status, answer.text
 
 
 def test_a_401_names_the_metadata_and_the_least_scope_alone(site: Site) -> None:

@@ -47,6 +47,7 @@ MAX_STALE_SECONDS: Final = 7 * 24 * 3600
 _MAIL: Final = re.compile(r"e-?mail", re.IGNORECASE)
 _ONE_CLAIM: Final = frozenset({"subject", "audience"})
 _SOME_CLAIMS: Final = frozenset({"scope", "client_id"})
+_ROLES: Final = sorted(_ONE_CLAIM | _SOME_CLAIMS | RIGHTS)
 # A path as other software writes it: realm_access.roles, realm_access/roles or $.realm_access.roles. A name with a colon
 # is a URI, or Cognito's.
 _PATH: Final = re.compile(r"(?:\$\.)?(\w[\w-]*(?:[./]\w[\w-]*)+)")
@@ -115,12 +116,16 @@ def path_problems(settings: Mapping[Any, Any], place: str) -> Iterator[Problem]:
 
     Only names of the project: a provider's are known to be whole.
     """
-    for value in settings.get("CLAIMS", {}).values():
+    users = settings.get("USERS")
+    named = [("CLAIMS", value) for value in settings.get("CLAIMS", {}).values()]
+    if isinstance(users, Mapping):
+        named += [(f"USERS: {key}", users.get(key)) for key in ("GROUPS_CLAIM", "PERMISSIONS_CLAIM")]
+    for key, value in named:
         for name in strings(value) or ():
             if (path := _PATH.fullmatch(name)) is not None:
                 pointer = f"/{re.sub('[.]', '/', path[1])}"
                 whole = f"/{name.replace('/', '~1')}"
-                yield problem("W009", place=place, name=name, pointer=pointer, whole=whole)
+                yield problem("W009", place=place, key=key, name=name, pointer=pointer, whole=whole)
 
 
 def _provider(reading: Reading) -> Provider:
@@ -223,6 +228,8 @@ def _claim_names(reading: Reading, provider: Provider) -> ClaimNames:
     if isinstance(claims, Mapping):
         names = {role: _one_or_some(role, value) for role, value in claims.items() if role not in RIGHTS}
     reason = "It is not a dict of claim names"
+    if unknown := [role for role in names if role and role not in _ONE_CLAIM | _SOME_CLAIMS]:
+        reason = f"{unknown[0]!r} is not a key of it. {closest(unknown[0], _ROLES, 'The keys are').rstrip('.?')}"
     if set(names) <= _ONE_CLAIM | _SOME_CLAIMS and None not in names.values():
         subject = names.get("subject")
         if isinstance(subject, tuple):

@@ -452,8 +452,8 @@ PROBLEMS: Final[Mapping[str, ProblemText]] = {
     ),
     "W009": ProblemText(
         key="CLAIMS",
-        message="$place: CLAIMS names the claim $name, which looks like a path; a token has one claim of this whole name.",
-        meaning="a name in CLAIMS looks like a path into nested claims",
+        message="$place: $key names the claim $name, which looks like a path; a token has one claim of this whole name.",
+        meaning="a name in CLAIMS, GROUPS_CLAIM or PERMISSIONS_CLAIM looks like a path into nested claims",
         hint='For a nested claim write the JSON Pointer "$pointer". For one claim of this name write "$whole".',
     ),
     "W010": ProblemText(

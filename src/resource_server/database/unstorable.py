@@ -1,6 +1,8 @@
 """Values that a database or a user model refuses to store: the token is refused with a reason."""
 
 import logging
+import re
+import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
@@ -30,6 +32,12 @@ logger = logging.getLogger("resource_server")
 # Characters that a column or a database lacks, in MySQL and MariaDB, and in PostgreSQL. Drivers of MySQL raise
 # OperationalError for some of them.
 _CHARACTERS: Final = frozenset({1267, 1300, 1366, 3854, 3988, "22021", "22P05"})
+
+
+# SQLite names columns or a constraint, and no value.
+_SQLITE: Final = re.compile(r"(?:UNIQUE|NOT NULL|CHECK|FOREIGN KEY) constraint failed(?:: [\w., ']+)?")
+# MySQL and MariaDB quote the value before the name, which ends the message or stands before the number of a row.
+_MYSQL: Final = re.compile(r"(?:\bfor (?:key|column) ['`\w.]+(?: at row \d+)?|^Column '\w+' cannot be null)\Z")
 
 
 def error_code(error: BaseException) -> object:
@@ -75,10 +83,22 @@ def _cause(error: BaseException) -> str:
     if isinstance(error, ValidationError):
         names = getattr(error, "error_dict", {NON_FIELD_ERRORS: error})
         return f"the model refuses {', '.join(sorted(names))}"
-    # Messages of databases repeat the values.
-    diagnosis = getattr(error.__cause__, "diag", None)
-    names = [getattr(diagnosis, name, None) for name in ("table_name", "column_name", "constraint_name")]
-    return " ".join(str(part) for part in (type(error).__name__, error_code(error), *names) if part is not None)
+    parts = [type(error).__name__, error_code(error), *_names(error)]
+    return " ".join(str(part) for part in parts if part is not None)
+
+
+def _names(error: BaseException) -> list[str | None]:
+    """The table, columns and constraint that a database names."""
+    cause = error.__cause__
+    diagnosis = getattr(cause, "diag", None)
+    if diagnosis is not None:  # PostgreSQL
+        return [getattr(diagnosis, name, None) for name in ("table_name", "column_name", "constraint_name")]
+    # The other databases name them in the message alone, which can repeat the values.
+    if isinstance(cause, sqlite3.IntegrityError):
+        found = _SQLITE.fullmatch(str(cause))
+    else:
+        found = _MYSQL.search(str(error.args[1])) if isinstance(error_code(error), int) and error.args[1:] else None
+    return [] if found is None else [found[0]]
 
 
 def checked_fields(model: type[Model], fields: object, key: str) -> dict[str, Any]:

@@ -3,10 +3,11 @@
 `revoke` puts tokens on the deny list; see `management/revoke.py`.
 """
 
+import re
 import sys
 import time
 from argparse import SUPPRESS, ArgumentParser
-from typing import Any
+from typing import Any, Final
 
 from django.core.management.base import BaseCommand, CommandError
 from django.urls import Resolver404
@@ -22,6 +23,10 @@ from resource_server.trusted import TrustedIssuer, trusted_issuers
 from resource_server.view_demands import judge_view
 
 __all__ = ["Command"]
+
+# What surrounds a token that is copied from a header, from JSON or from a command of curl.
+_AROUND: Final = " \t\r\n\"'`"
+_BEFORE: Final = re.compile(r"""(?:authorization["']?\s*:\s*["']?)?(?:bearer(?:\s+|\Z))?""", re.IGNORECASE)
 
 
 class Command(BaseCommand):
@@ -84,10 +89,13 @@ class Command(BaseCommand):
         if refusal is not None:
             self.stdout.write(self.style.ERROR(f"Verdict: a request is answered {refusal.status}, {refusal.reason}"))
             sys.exit(1)
-        if path is None:
-            self.stdout.write(self.style.SUCCESS("Verdict: the token is good; a view may still demand scopes"))
-        else:
+        if path is not None:
             self._judge_view(path, method, verify(token))
+        elif any(step.note for step in explanation.steps):
+            verdict = "Verdict: the token is good; the project may still refuse the person, and a view demand scopes"
+            self.stdout.write(self.style.WARNING(verdict))
+        else:
+            self.stdout.write(self.style.SUCCESS("Verdict: the token is good; a view may still demand scopes"))
 
     def _judge_view(self, path: str, method: str, token: AccessToken) -> None:
         try:
@@ -121,6 +129,8 @@ class Command(BaseCommand):
         if step.reason is not None:
             outcome = self.style.ERROR(outcome)
         self.stdout.write(f"  {outcome} {step.name} ({step.source})")
+        if step.note:
+            self.stdout.write(f"  {'':<11} {step.note}")
         if step.reason is not None:
             self.stdout.write(f"  {'':<11} {step.reason}: {step.reason.message}")
             self.stdout.write(f"  {'':<11} {step.reason.remedy}")
@@ -173,8 +183,7 @@ class Command(BaseCommand):
 
 
 def _read_token() -> str:
-    """The token on standard input, as people paste it: with the word Bearer, or with line breaks around it."""
+    """The token on standard input, as people paste it: a whole header, with quotes, or with line breaks around it."""
     # One character more than a token may have is enough to refuse it.
-    text = sys.stdin.buffer.read(2 * MAX_TOKEN_CHARACTERS).decode("utf-8", "replace").strip()
-    scheme, _, rest = text.partition(" ")
-    return rest.strip() if scheme.lower() == "bearer" else text
+    text = sys.stdin.buffer.read(2 * MAX_TOKEN_CHARACTERS).decode("utf-8", "replace").strip(_AROUND)
+    return _BEFORE.sub("", text, count=1).strip(_AROUND)
