@@ -24,6 +24,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode
 
+from resource_server.tokens.dpop import DPOP_ALGORITHMS
+
 HERE = Path(__file__).resolve().parent
 HOST = "127.0.0.1"
 AUDIENCE = "https://api.example.test"
@@ -44,6 +46,7 @@ PRIVATE = {"message": "All good. You only get this message if you're authenticat
 SCOPED = {"message": "All good. You're authenticated and the access token has the appropriate scope"}
 ANONYMOUS = {"detail": "Authentication credentials were not provided."}
 NO_TOKEN = {"realm": "api"}
+BOUND_CALLS = 3
 NO_SCOPE = {"realm": "api", "error": "insufficient_scope", "scope": "example:scope"}
 WELL_KNOWN = "/.well-known/oauth-protected-resource"
 
@@ -63,6 +66,7 @@ class Call:
     status: int
     body: Mapping[str, object]
     challenge: Mapping[str, str] | None = None  # without error_description and resource_metadata
+    revoked: bool = False  # the token is revoked before the call
 
 
 CALLS = (
@@ -84,6 +88,19 @@ CALLS = (
     ),
     Call(path="/api/private-scoped", token="SCOPED", status=200, body=SCOPED),
 )
+# The API asks the issuer about an opaque token (RFC 7662).
+OPAQUE_CALLS = (
+    Call(path="/api/private", token="OPAQUE", status=200, body=PRIVATE),
+    Call(
+        path="/api/private",
+        token="OPAQUE",
+        revoked=True,
+        status=401,
+        body={"error": "invalid_token"},
+        challenge={"realm": "api", "error": "invalid_token"},
+    ),
+)
+OPAQUE_CLIENT = "demo-opaque"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,7 +238,10 @@ def settings_environment(port: int, issuer_port: int) -> dict[str, str]:
         say(f"The demo has settings of its own; not used here: {', '.join(ignored)}.")
     kept = {name: value for name, value in os.environ.items() if name not in names}
     own = {"DJANGO_SETTINGS_MODULE": "mysite.settings", "DEBUG": "1", "ISSUER_PORT": str(issuer_port)}
-    return {**kept, **own, "PUBLIC_ORIGIN": f"http://{HOST}:{port}"}
+    # No answer is remembered, so that the demonstration need not wait to see a revocation.
+    api = {"CLIENT_ID": "demo-api", "CLIENT_SECRET": "demo-api-secret", "CACHE_SECONDS": "0"}
+    introspection = {f"INTROSPECTION_{name}": value for name, value in api.items()}
+    return {**kept, **own, **introspection, "PUBLIC_ORIGIN": f"http://{HOST}:{port}", "DPOP": "allowed"}
 
 
 def prepare_database(environment: Mapping[str, str]) -> None:
@@ -259,21 +279,37 @@ def signals_set(stop: threading.Event) -> Iterator[None]:
             signal.signal(name, handler)
 
 
-def get_token(port: int, scope: str) -> str:
-    credentials = base64.b64encode(b"demo-machine:demo-machine-secret").decode("ascii")
+def credentials_of(client: str) -> dict[str, str]:
+    pair = base64.b64encode(f"{client}:{client}-secret".encode("ascii")).decode("ascii")
+    return {"Authorization": f"Basic {pair}"}
+
+
+def get_token(port: int, scope: str, client: str = "demo-machine", proof: Mapping[str, str] | None = None) -> str:
     form = {"grant_type": "client_credentials", "audience": AUDIENCE} | ({"scope": scope} if scope else {})
-    answer = request(port, "/token", headers={"Authorization": f"Basic {credentials}"}, form=form)
+    answer = request(port, "/token", headers={**credentials_of(client), **(proof or {})}, form=form)
     body = answer.json()
     if answer.status != 200 or not isinstance(body, dict) or not isinstance(body.get("access_token"), str):
         raise Failure(f"the issuer gave no token: {answer.status} {answer.body}")
     return body["access_token"]
 
 
+def revoke(port: int, name: str, token: str) -> None:
+    """Revokes a token at the issuer (RFC 7009), and prints how."""
+    say()
+    say(f"curl -u {OPAQUE_CLIENT}:{OPAQUE_CLIENT}-secret -d token=${name} http://{HOST}:{port}/revoke")
+    answer = request(port, "/revoke", headers=credentials_of(OPAQUE_CLIENT), form={"token": token})
+    say(f"  {answer.status}")
+    if answer.status != 200:
+        raise Failure(f"the issuer did not revoke the token: {answer.status} {answer.body}")
+
+
 def faults(call: Call, answer: Answer, metadata_url: str) -> list[str]:
     """The differences between the answer and the contract."""
     challenge = answer.headers.get("WWW-Authenticate")
     expected = None if call.challenge is None else {**call.challenge, "resource_metadata": metadata_url}
-    parameters = None if challenge is None else dict(re.findall(r'(\w+)="([^"]*)"', challenge))
+    # The challenge for Bearer is first; that for DPoP follows.
+    bearer = None if challenge is None else challenge.partition(", DPoP ")[0]
+    parameters = None if bearer is None else dict(re.findall(r'(\w+)="([^"]*)"', bearer))
     found = []
     if answer.status != call.status:
         found.append(f"status is not {call.status}")
@@ -300,14 +336,17 @@ def metadata_call(issuer_port: int) -> Call:
         "authorization_servers": [f"http://{HOST}:{issuer_port}"],
         "scopes_supported": ["example:scope"],
         "bearer_methods_supported": ["header"],
+        "dpop_signing_alg_values_supported": list(DPOP_ALGORITHMS),
     }
     return Call(path=WELL_KNOWN, token=None, status=200, body=body)
 
 
-def show_calls(port: int, calls: Sequence[Call], tokens: Mapping[str, str]) -> int:
+def show_calls(port: int, issuer_port: int, calls: Sequence[Call], tokens: Mapping[str, str]) -> int:
     """Makes every call and prints it with its answer; returns how many answers were wrong."""
     wrong = 0
     for number, call in enumerate(calls):
+        if call.revoked and call.token:
+            revoke(issuer_port, call.token, tokens[call.token])
         headers = {"Authorization": f"Bearer {tokens[call.token]}"} if call.token else {}
         answer = request(port, call.path, headers=headers)
         if number % 3 == 0:  # the three calls of an endpoint
@@ -321,6 +360,33 @@ def show_calls(port: int, calls: Sequence[Call], tokens: Mapping[str, str]) -> i
         for fault in found:
             say(f"       WRONG: {fault}")
         wrong += bool(found)
+    return wrong
+
+
+def show_bound_calls(port: int, issuer_port: int) -> int:
+    """Calls with a token that is bound to a key: with a proof, with the same proof, and without it, as a thief would."""
+    from resource_server.testing import ProofKey
+
+    path, key = "/api/private-scoped", ProofKey()
+    proof = {"DPoP": key.proof("POST", f"http://{HOST}:{issuer_port}/token")}
+    token = get_token(issuer_port, "example:scope", proof=proof)
+    headers = key.headers("GET", f"http://{HOST}:{port}{path}", token)
+    say()
+    say(f"Three calls to {path} with a token that is bound to a key (DPoP):")
+    calls = (
+        ("with a new proof", headers, 200, None),
+        ("with the same proof again", headers, 401, "proof_replayed"),
+        ("stolen, as a bearer token", {"Authorization": f"Bearer {token}"}, 401, "token_bound_to_key"),
+    )
+    wrong = 0
+    for name, sent, status, reason in calls:
+        answer = request(port, path, headers=sent)
+        body = answer.json()
+        found = body.get("reason") if isinstance(body, dict) else None
+        say(f"  {answer.status}  {name}: {answer.body.strip()}")
+        if (answer.status, found) != (status, reason):
+            say(f"       WRONG: the answer is not {status} {reason or ''}")
+            wrong += 1
     return wrong
 
 
@@ -344,17 +410,24 @@ def run(stop: threading.Event, servers: list[Server]) -> None:
     issuer.wait_until_ready("/.well-known/openid-configuration", stop)
     api.wait_until_ready("/api/public", stop)
 
-    tokens = {"TOKEN": get_token(issuer_port, ""), "SCOPED": get_token(issuer_port, "example:scope")}
-    say("Two access tokens from the issuer, the first without a scope. These lines can be pasted into a shell:")
+    tokens = {
+        "TOKEN": get_token(issuer_port, ""),
+        "SCOPED": get_token(issuer_port, "example:scope"),
+        "OPAQUE": get_token(issuer_port, "", OPAQUE_CLIENT),
+    }
+    say(
+        "Access tokens from the issuer: one without a scope, one with a scope, and an opaque one, which the calls below"
+    )
+    say("revoke. These lines can be pasted into a shell:")
     say()
     for name, token in tokens.items():
         say(f"{name}={token}")
-    calls = (*CALLS, metadata_call(issuer_port))
-    if wrong := show_calls(port, calls, tokens):
+    calls = (*CALLS, metadata_call(issuer_port), *OPAQUE_CALLS)
+    if wrong := show_calls(port, issuer_port, calls, tokens) + show_bound_calls(port, issuer_port):
         raise Failure("1 answer is not as it must be" if wrong == 1 else f"{wrong} answers are not as they must be")
     say()
     if once:
-        say(f"All {len(calls)} answers are right.")
+        say(f"All {len(calls) + BOUND_CALLS} answers are right.")
         return
     person = f"$(ISSUER_PORT={issuer_port} {sys.executable} {HERE / 'person_token.py'} 'auth0|ada' example:scope)"
     say("A call with the token of a person, who signs in at the issuer first:")

@@ -18,7 +18,7 @@ import sys
 from collections.abc import Mapping
 from urllib.parse import parse_qs, urlencode, urlsplit
 
-from demo import Failure, port_of, request
+from demo import HOST, Failure, port_of, request
 
 CLIENT = "demo-browser"
 REDIRECT_URI = "http://127.0.0.1/signed-in"  # nothing is there: the code is read from the redirect
@@ -64,8 +64,11 @@ def main() -> int:
     try:
         port = port_of("ISSUER_PORT", 9000)
         token = person_token(port, subject, " ".join(scopes))
-    except (Failure, OSError, http.client.HTTPException) as error:
+    except Failure as error:
         print(f"error: {error}", file=sys.stderr)
+        return 1
+    except (OSError, http.client.HTTPException) as error:
+        print(f"error: no issuer at http://{HOST}:{port} ({error}); ISSUER_PORT names its port", file=sys.stderr)
         return 1
     print(token)
     return 0

@@ -10,6 +10,9 @@ from pathlib import Path
 from resource_server.conf.problems import PROBLEMS, ProblemText
 from resource_server.reasons import (
     CredentialsReason,
+    LogoutReason,
+    NonceReason,
+    ProofReason,
     Reason,
     RequestReason,
     ScopeReason,
@@ -22,7 +25,17 @@ DOCS = Path(__file__).parents[1] / "docs"
 
 REASONS = (
     ("400 invalid_request", "", (RequestReason,)),
+    (
+        "400 of a logout",
+        (
+            "`backchannel_logout` answers 400 for these reasons, and for those of 401 and 503 that a logout token can have. The "
+            "log has them at WARNING, and at ERROR if the issuer is not at fault."
+        ),
+        (LogoutReason,),
+    ),
     ("401", "", (CredentialsReason, TokenReason)),
+    ("401 invalid_dpop_proof", "", (ProofReason,)),
+    ("401 use_dpop_nonce", "", (NonceReason,)),
     ("401 insufficient_user_authentication", "", (StepUpReason,)),
     ("403 insufficient_scope", "", (ScopeReason,)),
     (

@@ -30,6 +30,7 @@ VARIABLES = [
     "DATABASE_URL",
     "DEBUG",
     "DJANGO_SETTINGS_MODULE",
+    "DPOP",
     "ISSUER",
     "ISSUER_PORT",
     "JWKS_URI",

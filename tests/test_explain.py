@@ -14,21 +14,23 @@ from django.core.management import CommandError, call_command
 from django.db import OperationalError
 from django.http import HttpRequest
 from pytest_django import Settings
+from tests.docs.pages import ROOT
 from tests.tokens.test_forged_tokens import DOCUMENTS, DUPLICATES, FORMS, HOPELESS
 from tests.tokens.test_rules import LONG_KID, OTHER_ISSUER, ROWS, Row
 
 from resource_server.accounts.models import Account
 from resource_server.authentication import authenticate, verify
 from resource_server.devissuer.signing import SigningKeys
-from resource_server.errors import AuthorizationError
+from resource_server.errors import AuthorizationError, InvalidToken
 from resource_server.explain import Explanation, Step, explain
+from resource_server.reasons import TokenReason
 from resource_server.testing import FakeIssuer
 from resource_server.tokens.facts import MAX_SHOWN_CHARACTERS
 from resource_server.tokens.rules import RULES
 
 SETTING_OF = {"algorithms": "ALGORITHMS", "token_types": "TOKEN_TYPE"}
 # Runs the command with standard input; gives its exit status and the lines of its output.
-Command: TypeAlias = Callable[[str | bytes], tuple[object, list[str]]]
+Command: TypeAlias = Callable[..., tuple[object, list[str]]]
 LISTED = FakeIssuer("https://tenant.test/", algorithm="ES256")
 
 
@@ -290,12 +292,46 @@ def test_a_machine_needs_no_user(issuer: FakeIssuer, settings: Settings) -> None
 @pytest.mark.django_db
 def test_no_user_is_made(issuer: FakeIssuer, settings: Settings) -> None:
     settings.RESOURCE_SERVER = issuer.settings(USERS="provision")
-    assert verdict(explain(issuer.token())) is None
+    explanation = explain(issuer.token())
+    user = step(explanation, "user")
+    assert (explanation.refusal, user.outcome) == (None, "not run")
+    assert user.note.startswith("a request would make this user now; ")
     assert (get_user_model().objects.count(), Account.objects.count()) == (0, 0)
     assert found_by(issuer.token()) is None
     assert Account.objects.count() == 1
     get_user_model().objects.update(is_active=False)
     assert found_by(issuer.token()) == "user_inactive"
+
+
+def refuses(*_: object) -> None:
+    raise InvalidToken(TokenReason.USER_NOT_STORABLE)
+
+
+@pytest.mark.django_db
+def test_the_command_does_not_promise_that_a_new_person_is_admitted(
+    issuer: FakeIssuer, settings: Settings, command: Command
+) -> None:
+    users = {"FIND": "provision", "CREATE": f"{__name__}.refuses"}
+    settings.RESOURCE_SERVER = issuer.settings(USERS=users)
+    status, lines = command(issuer.token())
+    page = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
+    assert status == 0
+    assert "\n".join(lines[-3:]) in page
+    assert refusal_of(lambda: authenticate(request_with(issuer.token()))) == "user_not_storable"
+
+
+@pytest.mark.django_db
+def test_the_command_says_that_update_is_not_called(issuer: FakeIssuer, settings: Settings, command: Command) -> None:
+    get_user_model().objects.create_user("auth0|ada")
+    settings.RESOURCE_SERVER = issuer.settings(USERS={"FIND": "lookup", "UPDATE": f"{__name__}.refuses"})
+    _status, lines = command(issuer.token())
+    assert lines[-3:-1] == [
+        "  ok          user (USERS)",
+        f"  {'':<11} a request may call UPDATE; here it is not called",
+    ]
+    assert "the project may still refuse the person" in lines[-1]
+    machine = command(issuer.token(sub="client", client_id="client"))[1]
+    assert machine[-1] == "Verdict: the token is good; a view may still demand scopes"
 
 
 def test_the_database_of_users_is_down(issuer: FakeIssuer, settings: Settings) -> None:
@@ -388,11 +424,11 @@ def exit_status(call: Callable[[], object]) -> object:
 def command(issuer: FakeIssuer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
     """Runs the command with standard input; gives its exit status and the lines of its output."""
 
-    def run(text: str | bytes) -> tuple[object, list[str]]:
+    def run(text: str | bytes, **options: str) -> tuple[object, list[str]]:
         data = text.encode() if isinstance(text, str) else text
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
         out = io.StringIO()
-        status = exit_status(lambda: call_command("resource_server", "explain", stdout=out, no_color=True))
+        status = exit_status(lambda: call_command("resource_server", "explain", stdout=out, no_color=True, **options))
         assert capsys.readouterr() == ("", "")
         return status, out.getvalue().splitlines()
 
@@ -412,6 +448,32 @@ def test_the_command_prints_each_step_and_the_verdict_last(command: Command, iss
     assert lines[position + 2].strip() == "Get a new token. If it is new, a clock is wrong."
 
 
+def test_the_command_judges_the_token_by_a_view(command: Command, issuer: FakeIssuer, settings: Settings) -> None:
+    settings.ROOT_URLCONF = "tests.edges.demanding_views"
+    status, lines = command(issuer.token(scope="read"), path="/orders")
+    assert (status, lines[-4:]) == (
+        0,
+        [
+            "The view at GET /orders demands",
+            "  ok          scope `read`",
+            "  not judged  `OnMondays`",
+            "Verdict: the token is good, and no demand that was judged refuses it",
+        ],
+    )
+    status, lines = command(issuer.token(scope="read"), path="/orders", method="post")
+    assert status == 1
+    assert "  refused     role `clerk`" in lines
+    assert lines[-1] == "Verdict: a request is answered 403, right_missing: access token lacks a right: role `clerk`"
+    assert command(issuer.token(), path="/open")[1][-2:] == [
+        "  nothing that can be read without a request",
+        "Verdict: the token is good, and no demand that was judged refuses it",
+    ]
+    with pytest.raises(CommandError, match="no view is at '/nowhere'"):
+        command(issuer.token(), path="/nowhere")
+    # A token that is refused is judged by no view.
+    assert command(issuer.token(exp=1), path="/nowhere")[1][-1].endswith("401, token_expired")
+
+
 def test_the_command_says_when_there_is_no_verdict(command: Command, issuer: FakeIssuer) -> None:
     issuer.failure = "fetch_timeout"
     status, lines = command(issuer.token())
@@ -419,7 +481,17 @@ def test_the_command_says_when_there_is_no_verdict(command: Command, issuer: Fak
     assert "  unavailable key (RFC 7515 section 4.1.4)" in lines
 
 
-@pytest.mark.parametrize("pasted", ["{}", "{}\n", "  {}\r\n\n", "Bearer {}\n", "bearer  {}"])
+COPIED = [
+    "Authorization: Bearer {}\r\n",
+    "authorization:bearer {}",
+    '"Authorization: Bearer {}"',
+    "'{}'",
+    '"Bearer {}"\n',
+    '"authorization": "Bearer {}"',
+]
+
+
+@pytest.mark.parametrize("pasted", ["{}", "{}\n", "  {}\r\n\n", "Bearer {}\n", "bearer  {}", *COPIED])
 def test_the_command_takes_a_token_as_people_paste_it(command: Command, issuer: FakeIssuer, pasted: str) -> None:
     assert command(pasted.format(issuer.token()))[0] == 0
 

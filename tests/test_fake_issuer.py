@@ -49,6 +49,16 @@ def test_each_issuer_serves_its_own_documents(issuers):
                 assert refused.value.reason == "key_unknown"
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"), {"scopes": "scope", "audience": "aud", "subject": "sub", "issuer": "iss"}.items()
+)
+def test_a_claim_by_another_name_is_an_error(name, meant):
+    issuer = FakeIssuer(algorithm="ES256")
+    for make in (issuer.token, issuer.claims):
+        with pytest.raises(TypeError, match=f"the claim is '{meant}', not '{name}'"):
+            make(**{name: "x"})
+
+
 @pytest.mark.parametrize("issuers", ORDERS, indirect=True)
 def test_the_failure_of_one_issuer_is_no_other_issuers(issuers):
     for issuer in issuers:

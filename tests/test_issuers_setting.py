@@ -15,7 +15,9 @@ from joserfc.jwk import OctKey
 from tests.edges.views import url
 
 from resource_server import TokenUser, server
+from resource_server.conf import issuers_function
 from resource_server.conf import project as conf
+from resource_server.conf.problems import problem
 from resource_server.devissuer.signing import SigningKeys, _base64url, _json
 from resource_server.errors import Unavailable
 from resource_server.testing import FakeIssuer
@@ -89,6 +91,8 @@ PROBLEMS = {
     "claims that are a list": ({**GOOD, "CLAIMS": ["scope"]}, "E018", "RESOURCE_SERVER: CLAIMS does not name claims", "subject, audience"),
     "a claim of no role": ({**GOOD, "CLAIMS": {"email": "mail"}}, "E018", "RESOURCE_SERVER: CLAIMS does not name claims", ""),
     "two subjects": ({**GOOD, "CLAIMS": {"subject": ["sub", "uid"]}}, "E018", "RESOURCE_SERVER: CLAIMS does not name claims", ""),
+    "an address as the subject": ({**GOOD, "CLAIMS": {"subject": "email"}}, "E018", "RESOURCE_SERVER: CLAIMS does not name claims", "not an identity"),
+    "an address within": ({**GOOD, "CLAIMS": {"subject": "/user/e-mail"}}, "E018", "RESOURCE_SERVER: CLAIMS does not name claims", "not an identity"),
     "no scope": ({**GOOD, "CLAIMS": {"scope": []}}, "E018", "RESOURCE_SERVER: CLAIMS does not name claims", ""),
     "a claim that is a number": ({**GOOD, "CLAIMS": {"scope": 1}}, "E018", "RESOURCE_SERVER: CLAIMS does not name claims", ""),
     "a key that is no PEM": ({**GOOD, "PUBLIC_KEY": "AAAA"}, "E019", "RESOURCE_SERVER: PUBLIC_KEY is not a public key or a certificate in PEM", "not 1 to 100 whole blocks"),
@@ -329,7 +333,11 @@ def test_an_answer_without_its_issuer_is_an_error_in_the_log_once(pair, views, c
     TENANTS.update({name: {} if number < 10 else {"ISSUER": FIRST} for number, name in enumerate(names)})
     for name in names:
         assert call(pair[0].token(iss=name)).status_code == 401
-    errors = [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
+    errors = [
+        record.getMessage()
+        for record in caplog.records
+        if record.name == "resource_server" and record.levelno >= logging.ERROR
+    ]
     assert len(errors) == 2
     for error in errors:
         assert f"{HERE}.tenant answers with" in error
@@ -495,3 +503,40 @@ def test_what_is_trusted_of_tenants_is_shown_when_they_are_named(pair, views):
     TENANTS["https://fourth.test/"] = OSError()
     with pytest.raises(Unavailable):
         trusted_issuers("https://fourth.test/")
+
+
+def errors_in(caplog):
+    return [
+        record.getMessage()
+        for record in caplog.records
+        if record.name == "resource_server" and record.levelno >= logging.ERROR
+    ]
+
+
+def test_invalid_settings_are_logged_once_and_again_after_a_change(pair, views, caplog):
+    first, _second = pair
+    for audience in ("", "", {}):
+        views.RESOURCE_SERVER = {"ISSUER": FIRST, "AUDIENCE": audience}
+        caplog.clear()
+        for _ in range(3):
+            assert call(first.token(scope="read")).status_code == 503
+        assert len(errors_in(caplog)) == 1, errors_in(caplog)
+
+
+@pytest.mark.parametrize("answer", [{"ISSUER": FIRST, "ALGORITHMS": "none"}, []], ids=["settings", "no settings"])
+def test_an_answer_that_cannot_be_used_is_logged_once_a_minute(pair, views, caplog, monkeypatch, answer):
+    first, _second = pair
+    views.RESOURCE_SERVER = {"AUDIENCE": "https://api.test/", "ISSUERS": f"{HERE}.tenant"}
+    TENANTS[FIRST] = answer
+    for seconds in (0, 59, 61):
+        monkeypatch.setattr(issuers_function, "steady", lambda later=seconds: 1000.0 + later)
+        for _ in range(2):
+            assert call(first.token(scope="read")).status_code == 503
+    assert len(errors_in(caplog)) == 2
+
+
+def test_the_lines_that_wait_are_limited(monkeypatch):
+    monkeypatch.setattr(issuers_function, "_next_lines", {})
+    for number in range(2500):
+        issuers_function.invalid([problem("E024", place="x", issuer=f"https://{number}.test")])
+    assert len(issuers_function._next_lines) <= 1000

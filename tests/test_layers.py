@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 EDGES = [
     path
-    for name in ("channels", "decorators", "drf", "middleware", "ninja", "spectacular", "throttles")
+    for name in ("channels", "decorators", "drf", "logout", "middleware", "ninja", "spectacular", "throttles")
     if (path := ROOT / "src" / "resource_server" / f"{name}.py").exists()
 ]
 

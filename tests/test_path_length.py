@@ -36,8 +36,8 @@ MARGIN = 0.05
 # Python -> view -> (calls, instructions) to the open view, with a seen token, at the first sight of a token.
 MEASURED = {
     "3.11": {
-        "rest": ((420, 4630), (469, 5180), (576, 6627)),
-        "plain": ((140, 1561), (204, 2257), (313, 3728)),
+        "rest": ((420, 4630), (468, 5184), (569, 6539)),
+        "plain": ((140, 1561), (203, 2257), (304, 3612)),
     },
     "3.12": {
         "rest": ((409, 4243), (457, 4744), (564, 6066)),

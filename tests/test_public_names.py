@@ -13,6 +13,7 @@ NAMES = {
         "AuthorizationError",
         "TokenUser",
         "aauthenticate",
+        "arevoke",
         "auth0_issuer",
         "authenticate",
         "averify",
@@ -21,6 +22,7 @@ NAMES = {
         "requires_any_scope",
         "requires_scope",
         "requires_token",
+        "revoke",
         "verify",
     ],
     "resource_server.drf": [
@@ -39,9 +41,12 @@ NAMES = {
         "AuthorizationError",
         "InsufficientScope",
         "InsufficientUserAuthentication",
+        "InvalidLogoutToken",
+        "InvalidProof",
         "InvalidRequest",
         "InvalidToken",
         "NoCredentials",
+        "NonceNeeded",
         "Rejected",
         "Unavailable",
         "reasons",
@@ -76,6 +81,7 @@ NAMES = {
         "requirement_of_scopes",
     ],
     "resource_server.throttles": ["ClientThrottle", "IssuerThrottle", "SubjectThrottle"],
+    "resource_server.logout": ["backchannel_logout"],
     "resource_server.explain": ["Explanation", "Fact", "Step", "explain"],
     "resource_server.signals": [
         "key_added",
@@ -88,7 +94,7 @@ NAMES = {
         "token_rejected",
         "user_provisioned",
     ],
-    "resource_server.testing": ["FakeIssuer"],
+    "resource_server.testing": ["FakeIssuer", "ProofKey"],
 }
 
 

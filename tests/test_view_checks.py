@@ -23,12 +23,14 @@ from rest_framework.decorators import action, api_view, authentication_classes, 
 from rest_framework.permissions import AllowAny, DjangoModelPermissions, IsAdminUser, IsAuthenticated
 from rest_framework.response import Response
 from rest_framework.routers import SimpleRouter
+from rest_framework.throttling import UserRateThrottle
 from rest_framework.views import APIView
 from rest_framework.viewsets import ViewSet
 
 from resource_server import authenticate, requires_scope, requires_token
 from resource_server.drf import AccessTokenAuthentication, RequiresScope
 from resource_server.testing import FakeIssuer
+from resource_server.throttles import ClientThrottle, IssuerThrottle, SubjectThrottle
 
 MIDDLEWARE = "resource_server.middleware.AccessTokenMiddleware"
 SESSIONS = "django.contrib.sessions.middleware.SessionMiddleware"
@@ -517,6 +519,68 @@ def test_no_setting_makes_a_check_raise(project, settings, checks, value):
         setattr(settings, name, value)
         assert set(checks()) <= {"resource_server.W006"}
         setattr(settings, name, before)
+
+
+THROTTLED = {
+    "subject": (SubjectThrottle, {"client": "1/s", "issuer": "1/s"}, [{"subject": "1/s"}, {"scope:a": "1/s"}]),
+    "client": (ClientThrottle, {"subject": "1/s", "scope:a": "1/s"}, [{"client": "1/s"}, {"client:a": "1/s"}]),
+    "issuer": (IssuerThrottle, {"subject": "1/s", "client:a": "1/s"}, [{"issuer": "1/s"}]),
+    "a subclass": (type("Mine", (SubjectThrottle,), {}), {}, [{"subject": "1/s"}]),
+}
+
+
+@pytest.mark.parametrize(("throttle", "idle", "counting"), THROTTLED.values(), ids=THROTTLED)
+def test_a_throttle_without_a_rate_is_a_warning(project, settings, throttle, idle, counting):
+    ours = settings.RESOURCE_SERVER
+    view = rest(AccessTokenAuthentication, permissions=[IsAuthenticated], throttle_classes=[throttle])
+    bare = rest(AccessTokenAuthentication, permissions=[IsAuthenticated])
+    bare.__name__ = "Bare"
+    call = project(path("x/", view.as_view()), path("y/", bare.as_view(throttle_classes=[throttle])))
+
+    settings.RESOURCE_SERVER = {**ours, "THROTTLE_RATES": idle}
+    assert [call() for _ in range(3)] == [200] * 3
+    (warning,) = messages()
+    assert warning.id == "resource_server.W016"
+    assert "Throttle counts nothing (Rest, Bare)" in warning.msg
+    for rates in ({}, {"unknown": "1/s"}):
+        settings.RESOURCE_SERVER = {**ours, "THROTTLE_RATES": rates}
+        assert "W016" in ids()
+    for rates in counting:
+        settings.RESOURCE_SERVER = {**ours, "THROTTLE_RATES": rates}
+        assert ids() == []
+
+
+def test_the_default_throttles_count(project, settings, checks):
+    project()
+    name = "resource_server.throttles.IssuerThrottle"
+    settings.REST_FRAMEWORK = {"DEFAULT_THROTTLE_CLASSES": ["no.such.Class", name, 3]}
+    assert [message.msg.partition(": ")[2] for message in messages()] == [
+        "IssuerThrottle counts nothing (DEFAULT_THROTTLE_CLASSES), because THROTTLE_RATES has no rate for it."
+    ]
+    for value in (None, 3, "text", {"DEFAULT_THROTTLE_CLASSES": 3}):
+        settings.REST_FRAMEWORK = value
+        assert set(checks()) <= {"resource_server.W006"}
+
+
+@pytest.mark.parametrize("rates", [3, None, ["subject"]])
+def test_throttle_rates_that_are_no_dict_are_another_problem(project, settings, rates):
+    project(path("x/", rest(AccessTokenAuthentication, throttle_classes=[SubjectThrottle]).as_view()))
+    settings.RESOURCE_SERVER = {**settings.RESOURCE_SERVER, "THROTTLE_RATES": rates}
+    assert "W016" not in ids()
+
+
+@pytest.mark.parametrize("throttles", [3, None, [3, None]])
+def test_throttle_classes_that_are_none_hide_no_other_warning(project, throttles):
+    view = rest(SessionAuthentication, permissions=[IsAuthenticated], throttle_classes=throttles)
+    project(path("x/", view.as_view()))
+    assert ids() == ["W005"]
+
+
+def test_a_throttle_with_a_rate_of_its_own_is_not_warned_of(project):
+    mine = type("Mine", (SubjectThrottle,), {"rate_of": lambda self, token: "1/s"})
+    builtin = type("Builtin", (UserRateThrottle,), {"rate": "9/s"})
+    project(path("x/", rest(AccessTokenAuthentication, throttle_classes=[mine, builtin]).as_view()))
+    assert ids() == []
 
 
 def test_a_view_that_chooses_its_authenticators_by_the_request_is_not_warned_of(project):

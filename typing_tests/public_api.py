@@ -16,6 +16,7 @@ from resource_server import (
     AuthorizationError,
     TokenUser,
     aauthenticate,
+    arevoke,
     auth0_issuer,
     authenticate,
     averify,
@@ -23,6 +24,7 @@ from resource_server import (
     requires_any_scope,
     requires_scope,
     requires_token,
+    revoke,
     verify,
 )
 from resource_server.authentication import aauthorize, authorize
@@ -118,11 +120,14 @@ def the_ways_in(request: HttpRequest, error: AuthorizationError) -> None:
     assert_type(bare(request, 1), HttpResponse)
     assert_type(Bare(), Bare)
     verify(b"token")  # type: ignore[arg-type]
+    revoke("https://issuer.test/", subject="ada", issued_before=datetime.now().astimezone())
+    revoke("https://issuer.test/", "ada")  # type: ignore[call-arg]  # what it names has a name
     AccessTokenMiddleware(lambda request: HttpResponse())
 
 
 async def the_async_ways_in(request: HttpRequest) -> None:
     assert_type(await averify("token"), AccessToken)
+    await arevoke("https://issuer.test/", jti="1", expires_at=0.0)
     assert_type(await aauthenticate(request), tuple[Any, AccessToken] | None)
     assert_type(await aauthorize(request, AnyToken()), AccessToken)
     assert_type(await called(request), HttpResponse)

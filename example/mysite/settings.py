@@ -54,15 +54,25 @@ _optional = {"ALGORITHMS": env_list("ALGORITHMS"), "JWKS_URI": env("JWKS_URI"), 
 # A provider knows the types of its vendor's tokens.
 _optional["PROVIDER"] = env("PROVIDER")
 _optional["TOKEN_TYPE"] = env_list("TOKEN_TYPE") or ([] if env("PROVIDER") else _token_types)
+# The issuer is asked about opaque tokens (RFC 7662), as this client.
+_introspection: dict[str, object] = {
+    "ENDPOINT": env("INTROSPECTION_ENDPOINT"),
+    "CLIENT_ID": env("INTROSPECTION_CLIENT_ID"),
+    "CLIENT_SECRET": env("INTROSPECTION_CLIENT_SECRET"),
+}
+if seconds := env("INTROSPECTION_CACHE_SECONDS"):
+    _introspection["CACHE_SECONDS"] = int(seconds) if seconds.isdecimal() else seconds
+_optional["INTROSPECTION"] = {name: value for name, value in _introspection.items() if value != ""}
 # With PUBLIC_ORIGIN, clients find the issuer by themselves (RFC 9728).
 _optional["PUBLIC_ORIGIN"] = env("PUBLIC_ORIGIN")
+_optional["DPOP"] = env("DPOP")
 
 RESOURCE_SERVER = {
     "ISSUER": _issuer,
     "AUDIENCE": env("API_IDENTIFIER") or "https://api.example.test",
     **{name: value for name, value in _optional.items() if value},
-    # Processes with a common cache share the issuer's keys through it.
-    **({"CACHE": "default"} if env("REDIS_URL") else {}),
+    # Processes with a common cache share the issuer's keys through it, and the used proofs of DPoP.
+    **({"CACHE": "default"} if env("REDIS_URL") or env("DPOP") not in {"", "off"} else {}),
 }
 
 REST_FRAMEWORK = {
@@ -153,11 +163,8 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "handlers": {"console": {"class": "logging.StreamHandler"}},
-    # This log gets the reason of each refused token, never the token. The summary would count them again.
-    "loggers": {
-        "resource_server": {"handlers": ["console"], "level": "INFO"},
-        "resource_server.refusal_summary": {"level": "ERROR"},
-    },
+    # This log gets the reason of each refused token, and once a minute its remedy; never the token.
+    "loggers": {"resource_server": {"handlers": ["console"], "level": "INFO"}},
 }
 
 SPECTACULAR_SETTINGS = {

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from resource_server.decorators import requires, requires_any_scope, requires_scope, requires_token
     from resource_server.errors import AuthorizationError
     from resource_server.responses import error_response
+    from resource_server.revocation import arevoke, revoke
     from resource_server.tokens.access_token import AccessToken
     from resource_server.users.token_user import TokenUser
 
@@ -30,6 +31,7 @@ __all__ = [
     "AuthorizationError",
     "TokenUser",
     "aauthenticate",
+    "arevoke",
     "auth0_issuer",
     "authenticate",
     "averify",
@@ -38,6 +40,7 @@ __all__ = [
     "requires_any_scope",
     "requires_scope",
     "requires_token",
+    "revoke",
     "verify",
 ]
 
@@ -46,6 +49,7 @@ _MODULES = {
     "AuthorizationError": "errors",
     "TokenUser": "users.token_user",
     "aauthenticate": "authentication",
+    "arevoke": "revocation",
     "auth0_issuer": "conf.providers",
     "authenticate": "authentication",
     "averify": "authentication",
@@ -54,6 +58,7 @@ _MODULES = {
     "requires_any_scope": "decorators",
     "requires_scope": "decorators",
     "requires_token": "decorators",
+    "revoke": "revocation",
     "verify": "authentication",
 }
 

@@ -20,6 +20,7 @@ from resource_server.requirements import (
     Requirement,
     Scopes,
 )
+from resource_server.requirements.shortfall import Shortfall
 
 __all__ = ["ANYONE", "Access", "Credentials", "Way", "both", "either", "neither", "of_requirement"]
 
@@ -44,17 +45,26 @@ class Way:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
-    """All ways in. `exact` is False if only `text` is complete; `demands` is True with a requirement of ours."""
+    """All ways in. `exact` is False if only `text` is complete; `demands` is True with a requirement of ours.
+
+    `scopes` are all that are named; `lacking` is the shortfall of a caller without a token on each way.
+    """
 
     ways: tuple[Way, ...]
     text: str
+    lacking: tuple[Shortfall, ...]
     scopes: tuple[str, ...] = ()
     exact: bool = True
     demands: bool = False
     is_choice: bool = False
 
+    @property
+    def challenged(self) -> tuple[str, ...]:
+        """The scopes that a challenge names to a caller without a token: those of the way that asks for the least."""
+        return Shortfall.least(self.lacking).scopes
 
-ANYONE = Access(ways=(Way(),), text="anyone")
+
+ANYONE = Access(ways=(Way(),), text="anyone", lacking=(Shortfall(),))
 
 
 def of_requirement(requirement: Requirement, operation: Operation) -> Access:
@@ -79,6 +89,7 @@ def _of_right(requirement: Requirement) -> Access:
     return Access(
         ways=tuple(Way(scopes=each, credentials=Credentials.TOKEN, judged=judged) for each in alternatives),
         text=requirement.words,
+        lacking=requirement.ways(None, Operation()),
         scopes=scopes,
         exact=not judged,
         demands=True,
@@ -99,6 +110,7 @@ def both(first: Access, second: Access) -> Access:
     return Access(
         ways=_shortest(ways),
         text=" and ".join(f"({access.text})" if access.is_choice else access.text for access in (first, second)),
+        lacking=Shortfall.combined((first.lacking, second.lacking)),
         scopes=(*first.scopes, *second.scopes),
         exact=exact,
         demands=first.demands or second.demands,
@@ -111,6 +123,7 @@ def either(first: Access, second: Access) -> Access:
     return Access(
         ways=_shortest(ways),
         text=f"{first.text} or {second.text}",
+        lacking=(*first.lacking, *second.lacking),
         scopes=(*first.scopes, *second.scopes),
         exact=first.exact and second.exact and not any(way.judged for way in ways),
         demands=first.demands or second.demands,
@@ -121,7 +134,13 @@ def either(first: Access, second: Access) -> Access:
 def neither(access: Access) -> Access:
     """The ways in for a permission that must not admit the request, which may then lack credentials."""
     # The rest may be no request, or any without credentials: an alternative can only list what a request must have.
-    return Access(ways=(Way(judged=True),), text=f"not ({access.text})", exact=False, demands=access.demands)
+    return Access(
+        ways=(Way(judged=True),),
+        text=f"not ({access.text})",
+        lacking=(Shortfall(is_narrowed=True),),
+        exact=False,
+        demands=access.demands,
+    )
 
 
 def _joined(one: Way, other: Way) -> Way:

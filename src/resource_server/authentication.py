@@ -55,7 +55,7 @@ UNREAD: Final = object()
 # A thread of one call leaves no database connection behind.
 _run = partial(run, after_thread=connections.close_all)
 
-# A credential refused for one of these reasons is not a JWT of a listed issuer, so it may belong to another scheme.
+# A credential refused for one of these reasons is not a token of a listed issuer, so it may belong to another scheme.
 _FOREIGN = frozenset(
     {
         TokenReason.CREDENTIALS_MALFORMED,
@@ -66,6 +66,7 @@ _FOREIGN = frozenset(
         TokenReason.ISS_MISSING,
         TokenReason.ISS_MALFORMED,
         TokenReason.ISSUER_NOT_TRUSTED,
+        TokenReason.TOKEN_INACTIVE,
     }
 )
 
@@ -251,7 +252,9 @@ def _verified(request: HttpRequest, lookup: _Lookup) -> Flow[tuple[Verdict, Reso
         raise lookup.error
     server = lookup.server or current()
     try:
-        verdict = yield from server.verifier.verify(credentials, lookup.digest, lookup.seen)
+        verdict = yield from server.verifier.verify(
+            credentials, lookup.digest, lookup.seen, server.reader.facts(request)
+        )
     except AuthorizationError:
         raise
     except Exception as error:
@@ -311,7 +314,7 @@ def _authorize(
         credential = None if authenticated is None else _found(request, authenticated, admits=admits)
     try:
         if credential is None:
-            scopes = of_requirement(requirement, operation or _operation(request)).scopes
+            scopes = of_requirement(requirement, operation or _operation(request)).challenged
             raise NoCredentials(CredentialsReason.CREDENTIALS_MISSING, scopes=scopes)
         try:
             return requirement.check(credential)
@@ -346,6 +349,7 @@ def _operation(request: HttpRequest) -> Operation:
 
 def _report(request: HttpRequest, error: AuthorizationError) -> Flow[None]:
     """Tell the log and the receivers of `token_rejected` why a request is refused."""
+    error.is_dpop = str(request.META.get("HTTP_AUTHORIZATION")).lstrip()[:5].lower() == "dpop "
     log_refusal(request, error)
     yield from _send(signals.token_rejected, request=request, error=error)
 

@@ -1,6 +1,6 @@
 """An error -> headers and body of the answer (RFC 6750 section 3, RFC 9470 section 3, RFC 9728 section 5.1)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -10,13 +10,25 @@ from resource_server.errors import (
     InsufficientScope,
     InsufficientUserAuthentication,
     NoCredentials,
+    NonceNeeded,
     Rejected,
     Unavailable,
 )
 from resource_server.protected_resource import ProtectedResource, resource_of
 from resource_server.requirements.rights import is_scope
+from resource_server.tokens.dpop import DPOP_ALGORITHMS
 
-__all__ = ["PROBLEM_TYPE", "REFUSALS", "Answers", "body", "challenge", "headers", "problem_details"]
+__all__ = [
+    "PROBLEM_TYPE",
+    "REFUSALS",
+    "Answers",
+    "body",
+    "body_schema",
+    "challenge",
+    "headers",
+    "media_type",
+    "problem_details",
+]
 
 # RFC 9110 section 15.5.6: a cache may store a 405 without being asked to.
 REFUSALS = frozenset({401, 403, 405, 503})
@@ -27,11 +39,15 @@ MAX_GRANTED_CHARACTERS = 2000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answers:
-    """The settings of answers: the realm, the published resources, and whether bodies are problem details."""
+    """The settings of answers: the realm, the published resources, and whether bodies are problem details.
+
+    `dpop` says which schemes a challenge offers: `off` Bearer, `allowed` both, `required` DPoP.
+    """
 
     realm: str
     resources: tuple[ProtectedResource, ...] = ()
     problem_details: bool = False
+    dpop: str = "off"
 
 
 def challenge(answers: Answers, error: Rejected, path: str = "") -> str:
@@ -54,7 +70,7 @@ def challenge(answers: Answers, error: Rejected, path: str = "") -> str:
             parameters.append(("acr_values", _escaped(" ".join(error.acr_values))))
         if error.max_age is not None:
             parameters.append(("max_age", str(error.max_age)))
-    return "Bearer " + ", ".join(f'{name}="{value}"' for name, value in parameters)
+    return _schemes(parameters, error, answers.dpop)
 
 
 def headers(answers: Answers, error: AuthorizationError, path: str = "") -> dict[str, str]:
@@ -64,6 +80,8 @@ def headers(answers: Answers, error: AuthorizationError, path: str = "") -> dict
         found["Retry-After"] = str(error.retry_after)
     if isinstance(error, Rejected):
         found["WWW-Authenticate"] = challenge(answers, error, path)
+    if isinstance(error, NonceNeeded):
+        found["DPoP-Nonce"] = error.nonce
     return found
 
 
@@ -80,9 +98,43 @@ def body(error: AuthorizationError) -> dict[str, str]:
     return members
 
 
+def body_schema() -> dict[str, Any]:
+    """The JSON schema of `body`, for the API's description. Problem details have more members."""
+    return {
+        "type": "object",
+        "properties": {
+            "detail": {"type": "string", "description": "for a person"},
+            "error": {"type": "string", "description": "error code of RFC 6750 section 3.1"},
+            "reason": {"type": "string", "description": "stable slug"},
+        },
+        "required": ["detail"],
+    }
+
+
+def media_type(answers: Answers) -> str:
+    """The Content-Type of an answer with an error."""
+    return PROBLEM_TYPE if answers.problem_details else "application/json"
+
+
 def problem_details(status: int, members: Mapping[str, Any]) -> dict[str, Any]:
     """A body as problem details (RFC 9457 section 3.1), of the type `about:blank`."""
     return {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, **members}
+
+
+def _schemes(parameters: Sequence[tuple[str, str]], error: Rejected, dpop: str) -> str:
+    """The challenge of each scheme that is offered; the one that the request used is first, and has the error."""
+    realm, algorithms = parameters[0], ("algs", " ".join(DPOP_ALGORITHMS))
+    if dpop == "off":
+        return _scheme("Bearer", *parameters)
+    if dpop == "required":
+        return _scheme("DPoP", *parameters, algorithms)
+    if error.is_dpop:
+        return f"{_scheme('DPoP', *parameters, algorithms)}, {_scheme('Bearer', realm)}"
+    return f"{_scheme('Bearer', *parameters)}, {_scheme('DPoP', realm, algorithms)}"
+
+
+def _scheme(name: str, *parameters: tuple[str, str]) -> str:
+    return f"{name} " + ", ".join(f'{each}="{value}"' for each, value in parameters)
 
 
 def _scopes(error: Rejected, *, is_published: bool) -> str:

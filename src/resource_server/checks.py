@@ -1,4 +1,4 @@
-"""System checks of the settings: the errors E001 to E042, and the warnings W002 to W004 and W009 to W012.
+"""System checks of the settings: the errors E001 to E053, and the warnings W002 to W004 and W009 to W015.
 
 Importing this module registers them, and with them the checks of views and middleware in `view_checks.py`. Their texts
 are in `conf/problems.py`. Nothing is fetched: the result does not depend on whether an issuer is up.
@@ -18,6 +18,7 @@ import resource_server.view_checks  # noqa: F401 - registers by being imported
 from resource_server.conf.problems import problem
 from resource_server.conf.project import claim_problems, form_problems
 from resource_server.conf.reading import Reading
+from resource_server.conf.revocation import unfit_cache
 from resource_server.conf.users import users_of
 from resource_server.protected_resource import WELL_KNOWN
 from resource_server.server import configure
@@ -29,7 +30,9 @@ __all__ = [
     "check_issuer_form",
     "check_lookup_of_several_issuers",
     "check_metadata_are_served",
+    "check_proof_cache",
     "check_provisioned_fields",
+    "check_revocation",
     "check_settings",
     "check_shared_cache",
 ]
@@ -37,7 +40,7 @@ __all__ = [
 
 @checks.register()
 def check_settings(app_configs: Sequence[AppConfig] | None = None, **_: Any) -> list[checks.CheckMessage]:
-    """E001 to E042: RESOURCE_SERVER, each problem by itself."""
+    """E001 to E053: RESOURCE_SERVER, each problem by itself."""
     _server, problems = configure()
     return [each.check_message() for each in problems]
 
@@ -69,6 +72,37 @@ def check_shared_cache(app_configs: Sequence[AppConfig] | None = None, **_: Any)
 
 
 @checks.register()
+def check_proof_cache(app_configs: Sequence[AppConfig] | None = None, **_: Any) -> list[checks.CheckMessage]:
+    """W015: DPOP is on, and the `add` of CACHE is not atomic for all processes, so that a proof can be used twice."""
+    resource_server = getattr(settings, "RESOURCE_SERVER", None)
+    if not isinstance(resource_server, Mapping) or not _uses_dpop(resource_server):
+        return []
+    alias = resource_server.get("CACHE")
+    cache = settings.CACHES.get(alias) if isinstance(alias, str) else None
+    backend = str(cache.get("BACKEND", "")).rpartition(".")[2] if cache is not None else ""
+    fault = _NOT_ATOMIC.get(backend)
+    if backend == "DatabaseCache" and not any(each.get("ATOMIC_REQUESTS") for each in settings.DATABASES.values()):
+        fault = None
+    return [] if fault is None else [problem("W015", alias=alias, backend=backend, fault=fault).check_message()]
+
+
+# The name of a backend -> the reason why a proof can be used twice.
+_NOT_ATOMIC = {
+    "LocMemCache": "which each process has for itself",
+    "DummyCache": "which keeps nothing",
+    "FileBasedCache": "whose add is not atomic",
+    "DatabaseCache": "whose entry a failed request takes back (ATOMIC_REQUESTS)",
+}
+
+
+def _uses_dpop(resource_server: Mapping[Any, Any]) -> bool:
+    issuers = resource_server.get("ISSUERS")
+    entries = issuers if isinstance(issuers, list | tuple) else ()
+    values = [each.get("DPOP") for each in (resource_server, *entries) if isinstance(each, Mapping)]
+    return "allowed" in values or "required" in values
+
+
+@checks.register()
 def check_lookup_of_several_issuers(
     app_configs: Sequence[AppConfig] | None = None, **_: Any
 ) -> list[checks.CheckMessage]:
@@ -78,9 +112,12 @@ def check_lookup_of_several_issuers(
     common = resource_server.get("USERS") if isinstance(resource_server, Mapping) else None
     entries = issuers if isinstance(issuers, list | tuple) else ()
     sources = [_source(entry.get("USERS", common)) for entry in entries if isinstance(entry, Mapping)]
-    # Two issuers may find users in two fields.
-    fields = [source.field for source in sources if source.find == "lookup"]
-    if len(set(fields)) == len(fields) and not (isinstance(issuers, str) and _source(common).find == "lookup"):
+    # Two issuers may find users in two fields. The users that one of them makes have its subjects in FIELD alone.
+    username = get_user_model().USERNAME_FIELD
+    looked_up = [source.field or username for source in sources if source.find == "lookup"]
+    made = [source.field for source in sources if source.find == "provision" and source.field is not None]
+    is_shared = len(set(looked_up)) < len(looked_up) or not set(looked_up).isdisjoint(made)
+    if not is_shared and not (isinstance(issuers, str) and _source(common).find == "lookup"):
         return []
     return [problem("W004").check_message()]
 
@@ -121,3 +158,20 @@ def _is_served(path: str) -> bool:
 
 def _source(users: object) -> UserSource:
     return UserSource() if users is None else users_of(Reading(settings={"USERS": users}))
+
+
+@checks.register()
+def check_revocation(app_configs: Sequence[AppConfig] | None = None, **_: Any) -> list[checks.CheckMessage]:
+    """W013, W014: a deny list in a cache that loses it, and logout tokens without a deny list."""
+    server, _problems = configure()
+    if server is None:
+        return []
+    alias = settings.RESOURCE_SERVER.get("REVOCATION")
+    if alias is None:
+        expects_logout = any(issuer.policy.logout_audience for issuer in server.verifier.issuers)
+        return [problem("W014").check_message()] if expects_logout else []
+    backend = str(settings.CACHES[alias].get("BACKEND", ""))
+    fault = unfit_cache(backend)
+    if fault is None:
+        return []
+    return [problem("W013", alias=alias, backend=backend.rpartition(".")[2], fault=fault).check_message()]

@@ -5,8 +5,11 @@
     AuthorizationError
     ├── Rejected                 the request is at fault
     │   ├── InvalidRequest       400  invalid_request
+    │   ├── InvalidLogoutToken   400  invalid_request (OpenID Connect Back-Channel Logout 1.0 section 2.8)
     │   ├── NoCredentials        401  (no code: RFC 6750 section 3.1, last paragraph)
     │   ├── InvalidToken         401  invalid_token
+    │   ├── InvalidProof         401  invalid_dpop_proof
+    │   ├── NonceNeeded          401  use_dpop_nonce
     │   ├── InsufficientScope    403  insufficient_scope
     │   └── InsufficientUserAuthentication   401  insufficient_user_authentication (RFC 9470)
     └── Unavailable              503  no verdict was reached; the caller is not at fault
@@ -19,6 +22,9 @@ from typing import ClassVar
 
 from resource_server.reasons import (
     CredentialsReason,
+    LogoutReason,
+    NonceReason,
+    ProofReason,
     Reason,
     RequestReason,
     ScopeReason,
@@ -31,9 +37,12 @@ __all__ = [
     "AuthorizationError",
     "InsufficientScope",
     "InsufficientUserAuthentication",
+    "InvalidLogoutToken",
+    "InvalidProof",
     "InvalidRequest",
     "InvalidToken",
     "NoCredentials",
+    "NonceNeeded",
     "Rejected",
     "Unavailable",
     "reasons",
@@ -43,7 +52,8 @@ __all__ = [
 class AuthorizationError(Exception):
     """The request is not authorised. `reason` is a stable slug, `str()` is the message for a person.
 
-    `hint` is for the developer, and empty unless DEBUG is on: the answer shows it. Raises KeyError for a reason that the class does not list.
+    `hint` is for the developer, and empty unless DEBUG is on: the answer shows it. Raises TypeError for a class that is
+    not a leaf, and ValueError for a reason that the class does not list; both name the legal ones.
     """
 
     code: ClassVar[str | None] = None
@@ -51,10 +61,15 @@ class AuthorizationError(Exception):
     reasons: ClassVar[type[Reason]]
     reason: Reason
     hint: str = ""
+    # Whether the credentials came under the scheme DPoP, whose challenge then has the error.
+    is_dpop: bool = False
 
     def __init__(self, reason: Reason) -> None:
         super().__init__(reason)
-        self.reason = self.reasons.of(reason)
+        try:
+            self.reason = self.reasons.of(reason)
+        except (AttributeError, KeyError, TypeError):
+            raise _misuse(type(self)) from None
         self.message = self.reason.message
 
     def __str__(self) -> str:
@@ -73,6 +88,17 @@ class InvalidRequest(Rejected):
     reasons = RequestReason
 
     def __init__(self, reason: RequestReason) -> None:
+        super().__init__(reason)
+
+
+class InvalidLogoutToken(Rejected):
+    """The request is not one good logout token (OpenID Connect Back-Channel Logout 1.0 section 2.8). No edge raises it."""
+
+    code = "invalid_request"
+    status = 400
+    reasons = LogoutReason
+
+    def __init__(self, reason: LogoutReason) -> None:
         super().__init__(reason)
 
 
@@ -101,6 +127,36 @@ class InvalidToken(Rejected):
         super().__init__(reason)
 
 
+class InvalidProof(Rejected):
+    """The DPoP proof of the request does not fit it, or was used before (RFC 9449 section 7.1, `invalid_dpop_proof`)."""
+
+    code = "invalid_dpop_proof"
+    status = 401
+    reasons = ProofReason
+
+    def __init__(self, reason: ProofReason) -> None:
+        super().__init__(reason)
+
+
+class NonceNeeded(Rejected):
+    """The DPoP proof needs the nonce of this server (RFC 9449 section 9, `use_dpop_nonce`). `nonce` is the one to use."""
+
+    code = "use_dpop_nonce"
+    status = 401
+    reasons = NonceReason
+
+    def __init__(self, reason: NonceReason, *, nonce: str) -> None:
+        super().__init__(reason)
+        self.nonce = nonce
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _nonce_needed, (self.reason, self.nonce)
+
+
+def _nonce_needed(reason: NonceReason, nonce: str) -> NonceNeeded:
+    return NonceNeeded(reason, nonce=nonce)
+
+
 class InsufficientScope(Rejected):
     """The access token is valid but does not give the required right (RFC 6750 section 3.1, `insufficient_scope`).
 
@@ -113,7 +169,7 @@ class InsufficientScope(Rejected):
     status = 403
     reasons = ScopeReason
 
-    def __init__(self, reason: ScopeReason, *, scopes: tuple[str, ...], missing: tuple[str, ...] = ()) -> None:
+    def __init__(self, reason: ScopeReason, *, scopes: tuple[str, ...] = (), missing: tuple[str, ...] = ()) -> None:
         super().__init__(reason)
         self.message += (", " if self.reason == ScopeReason.RIGHT_MISSING else " ").join(missing)
         self.scopes = scopes
@@ -172,12 +228,23 @@ class Unavailable(AuthorizationError):
         self.outcome = outcome
 
 
+def _misuse(raised: type[AuthorizationError]) -> Exception:
+    """The error of code that raises an AuthorizationError which has no answer."""
+    if not hasattr(raised, "reasons"):
+        leaves = ", ".join(dict.fromkeys(leaf.__name__ for leaf in reasons().values() if issubclass(leaf, raised)))
+        return TypeError(f"{raised.__name__} cannot be raised itself; raise one of {leaves}")
+    return ValueError(f"the reason of {raised.__name__} is one of {', '.join(raised.reasons)}")
+
+
 def reasons() -> dict[Reason, type[AuthorizationError]]:
     """Every reason, with the class of error that it belongs to."""
     leaves: tuple[type[AuthorizationError], ...] = (
         InvalidRequest,
+        InvalidLogoutToken,
         NoCredentials,
         InvalidToken,
+        InvalidProof,
+        NonceNeeded,
         InsufficientScope,
         InsufficientUserAuthentication,
         Unavailable,

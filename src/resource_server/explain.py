@@ -6,7 +6,7 @@ holds no token, and only the claims that the settings have an expectation of.
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final, Literal, TypeAlias, TypeVar
 
@@ -17,13 +17,14 @@ from resource_server.reasons import Reason
 from resource_server.server import ResourceServer, current
 from resource_server.tokens.access_token import AccessToken
 from resource_server.tokens.authority import Verdict
-from resource_server.tokens.credentials import parse_token
-from resource_server.tokens.facts import Fact, only_policy, token_facts
+from resource_server.tokens.checked_verifier import CheckedVerifier
+from resource_server.tokens.credentials import Credentials, parse_token
+from resource_server.tokens.facts import MEMBERS_OF_HEADER, Fact, only_policy, token_facts
+from resource_server.tokens.introspection import IntrospectionAuthority
 from resource_server.tokens.issuers import Issuer
 from resource_server.tokens.jws import UnverifiedToken, parse, verify_signature
 from resource_server.tokens.rules import RULES, Rule, claimed_issuer, named
 from resource_server.users.active_user import UserFinder, find_user
-from resource_server.users.token_user import TokenUser
 
 __all__ = ["Explanation", "Fact", "Step", "explain"]
 
@@ -36,7 +37,8 @@ class Step:
     """One step of the verification: its name, where it is written, and its outcome.
 
     `reason`, with its message and its remedy, and `status` (HTTP) are None for a step that did not refuse. A step is
-    not run if it needs the result of a step that refused.
+    not run if it needs the result of a step that refused, or if it would write. `note` says what a request does here
+    and an explanation does not; empty if they do the same.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Step:
     outcome: Outcome
     reason: Reason | None = None
     status: int | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +58,7 @@ class Explanation:
 
     @property
     def refusal(self) -> Step | None:
-        """The step that a request with this token fails at; None if the token is good."""
+        """The step that a request with this token fails at; None if the token is good, also where a step has a note."""
         return next((step for step in self.steps if step.reason is not None), None)
 
 
@@ -70,28 +73,53 @@ class _Stage:
 _FORM: Final = _Stage(name="bearer token", source="RFC 6750 section 2.1")
 _SETTINGS: Final = _Stage(name="settings", source="manage.py check")
 _PARSE: Final = _Stage(name="signed JWT", source="RFC 7515 section 3.1")
+_INTROSPECTION: Final = _Stage(name="introspection", source="RFC 7662 section 2.2")
 _ISSUER: Final = _Stage(name="trusted issuer", source="RFC 8725 section 3.8")
 _KEY: Final = _Stage(name="key", source="RFC 7515 section 4.1.4")
 _SIGNATURE: Final = _Stage(name="signature", source="RFC 7515 section 5.2")
 _PROOF: Final = _Stage(name="proof", source="RFC 7800 section 3")
+_REVOCATION: Final = _Stage(name="deny list", source="REVOCATION")
 _USER: Final = _Stage(name="user", source="USERS")
 _ORDER: Final[tuple[_Stage | Rule, ...]] = (
     *(_FORM, _SETTINGS, _PARSE, _ISSUER),
     *RULES,
-    *(_KEY, _SIGNATURE, _PROOF, _USER),
+    *(_KEY, _SIGNATURE, _PROOF, _REVOCATION, _USER),
 )
+_INTROSPECTED: Final[tuple[_Stage | Rule, ...]] = (
+    *(_FORM, _SETTINGS, _INTROSPECTION),
+    *(rule for rule in RULES if not rule.is_of_header),
+    *(_PROOF, _REVOCATION, _USER),
+)
+
+
+class _NewUser:
+    """Stands for a user that the first request makes."""
+
+    is_active = True
+
+
+_NEW: Final = _NewUser()
 
 
 def explain(token: str) -> Explanation:
     """Run every step of the verification of a token, for a person to read. Fetches keys, also after a rule has refused.
 
+    For a token that its issuer is asked about, the steps are those of the answer.
+
     `token` is the token alone, without the word Bearer. Raises only what a function of the project raises. With
-    `USERS` = `provision` it makes no user; a function of `USERS` is called as for a request. Logs no refusal and sends
+    `USERS` = `provision` it makes no user and calls neither CREATE nor UPDATE; a function that finds users is called as
+    for a request. Logs no refusal and sends
     no signal of tokens. Does not check scopes, which belong to a view.
     """
     steps, now = _Steps(), time.time()
     credentials = steps.run(_FORM, lambda: parse_token(token))
     server = steps.run(_SETTINGS, current)
+    if server is None or server.revocations is None:
+        steps.leave_out(_REVOCATION)
+    if server is not None and credentials is not None:
+        authority = server.verifier.introspection_of(credentials)
+        if authority is not None:
+            return _explain_answer(steps, server, authority, credentials)
     unverified = steps.run(_PARSE, lambda: parse(credentials.unverified_token)) if credentials is not None else None
     if server is None or unverified is None:
         facts = token_facts(unverified, server.verifier.issuers if server is not None else ())
@@ -107,11 +135,39 @@ def explain(token: str) -> Explanation:
     if issuer is not None:
         _verify_signature(steps, issuer, unverified)
     if credentials is not None and steps.passed(_SIGNATURE):
-        # The verifier decides last, so that no token is called good that a request is refused for.
-        verdict = steps.run(_PROOF, lambda: run(server.verifier.verify(credentials)))
-        if verdict is not None:
-            steps.run(_USER, lambda: _find_user(server, verdict))
+        _decide(steps, server, credentials)
     return Explanation(steps=steps.all(), facts=token_facts(unverified, issuers, issuer))
+
+
+def _explain_answer(
+    steps: "_Steps", server: ResourceServer, authority: IntrospectionAuthority, credentials: Credentials
+) -> Explanation:
+    policy, issuer = authority.policy, authority.issuer
+    answer = steps.run(_INTROSPECTION, lambda: run(authority.answer(credentials)))
+    token = steps.run(_INTROSPECTION, lambda: authority.active_token(answer)) if answer is not None else None
+    if token is not None:
+        judged, now = named(token, policy), time.time()
+        for rule in RULES:
+            if not rule.is_of_header:
+                steps.run(rule, partial(rule.check, judged, policy, now))
+        if steps.passed(_INTROSPECTION):
+            _decide(steps, server, credentials)
+    facts = token_facts(token, server.verifier.issuers, issuer)
+    return Explanation(
+        steps=steps.all(_INTROSPECTED), facts=tuple(fact for fact in facts if fact.name not in MEMBERS_OF_HEADER)
+    )
+
+
+def _decide(steps: "_Steps", server: ResourceServer, credentials: Credentials) -> None:
+    # The verifier decides last, so that no token is called good that a request is refused for.
+    verifier, revocations = server.verifier, server.revocations
+    unchecked = verifier.unchecked if isinstance(verifier, CheckedVerifier) else verifier
+    verdict = steps.run(_PROOF, lambda: run(unchecked.verify(credentials)))
+    if verdict is not None and revocations is not None:
+        steps.run(_REVOCATION, lambda: run(revocations.check(verdict.token)))
+    if verdict is not None:
+        user = steps.run(_USER, lambda: _find_user(server, verdict))
+        steps.add_note(_USER, _unwritten(user, verdict), is_run=user is not _NEW)
 
 
 class _Steps:
@@ -119,6 +175,11 @@ class _Steps:
 
     def __init__(self) -> None:
         self._run: dict[str, Step] = {}
+        self._left_out: list[_Stage] = []
+
+    def leave_out(self, stage: _Stage) -> None:
+        """Leave out a step that the settings do not have."""
+        self._left_out.append(stage)
 
     def run(self, stage: _Stage | Rule, call: Callable[[], T]) -> T | None:
         """The result of a step, None if it refuses."""
@@ -131,15 +192,21 @@ class _Steps:
         self._note(stage, "ok")
         return result
 
+    def add_note(self, stage: _Stage, note: str, *, is_run: bool) -> None:
+        """Say what a request does at this step and an explanation does not."""
+        done = self._run[stage.name]
+        self._run[stage.name] = replace(done, note=note, outcome=done.outcome if is_run else "not run")
+
     def passed(self, stage: _Stage) -> bool:
         """Whether this step has passed and none has refused."""
         return stage.name in self._run and all(step.outcome == "ok" for step in self._run.values())
 
-    def all(self) -> tuple[Step, ...]:
+    def all(self, order: tuple[_Stage | Rule, ...] = _ORDER) -> tuple[Step, ...]:
         """All steps in their order, those too that were not run."""
         return tuple(
             self._run.get(stage.name) or Step(name=stage.name, source=stage.source, outcome="not run")
-            for stage in _ORDER
+            for stage in order
+            if stage not in self._left_out
         )
 
     def _note(
@@ -171,7 +238,19 @@ def _find_user(server: ResourceServer, verdict: Verdict) -> Any:
 
 
 def _provisioned(look: Callable[[AccessToken], Any], token: AccessToken) -> Any:
-    # An explanation must not make the user, as the first request does. A TokenUser stands for the user to come.
+    # An explanation must not make the user, as the first request does.
     from resource_server.accounts.models import Account  # a model, so not before the apps are ready
 
-    return look(token) if Account.objects.filter(identity=token.identity).exists() else TokenUser(token)
+    return look(token) if Account.objects.filter(identity=token.identity).exists() else _NEW
+
+
+def _unwritten(user: Any, verdict: Verdict) -> str:
+    """What a request calls and an explanation does not, because it may write; empty if there is nothing."""
+    users = verdict.policy.users
+    if user is _NEW:
+        return (
+            "a request would make this user now; here no user is made, and CREATE, UPDATE and receivers are not called"
+        )
+    if user is None or verdict.token.is_machine or users.update is None:
+        return ""
+    return "a request may call UPDATE; here it is not called"

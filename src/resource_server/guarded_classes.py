@@ -39,11 +39,11 @@ def guard_class(view: type[Any], requirement: Requirement) -> type[Any]:
         if getattr(self, "view_is_async", False):
             return dispatch_async(self, request, *args, **kwargs)
         refused = refusal(request, requirement)
-        return refused or vary(super(guarded, self).dispatch(request, *args, **kwargs))
+        return refused or vary(super(guarded, self).dispatch(request, *args, **kwargs), request)
 
     async def dispatch_async(self: Any, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         refused = await arefusal(request, requirement)
-        return refused or await avary(super(guarded, self).dispatch(request, *args, **kwargs))
+        return refused or await avary(super(guarded, self).dispatch(request, *args, **kwargs), request)
 
     hook: Any = wraps(view.initial)(initial) if is_rest else wraps(view.dispatch)(dispatch)
     hook.requirements = (requirement,)

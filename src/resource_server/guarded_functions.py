@@ -26,16 +26,18 @@ def guard_function(view: Callable[..., Any], requirement: Requirement) -> Callab
 
         @wraps(view)
         async def guarded_async(*args: Any, **kwargs: Any) -> Any:
-            refused = await arefusal(_request(view, args, kwargs), requirement, is_rest=is_rest, admits=admits)
-            return refused or await avary(view(*args, **kwargs))
+            request = _request(view, args, kwargs)
+            refused = await arefusal(request, requirement, is_rest=is_rest, admits=admits)
+            return refused or await avary(view(*args, **kwargs), request)
 
         guarded = guarded_async
     else:
 
         @wraps(view)
         def guarded_sync(*args: Any, **kwargs: Any) -> Any:
-            refused = refusal(_request(view, args, kwargs), requirement, is_rest=is_rest, admits=admits)
-            return refused or vary(view(*args, **kwargs))
+            request = _request(view, args, kwargs)
+            refused = refusal(request, requirement, is_rest=is_rest, admits=admits)
+            return refused or vary(view(*args, **kwargs), request)
 
         guarded = guarded_sync
     guarded.csrf_exempt, guarded.login_required = True, False  # Django's own marks on a view

@@ -12,7 +12,7 @@ from resource_server.errors import AuthorizationError, Unavailable
 from resource_server.reasons import Reason, TokenReason
 from resource_server.server import current
 from resource_server.tokens.credentials import Credentials
-from resource_server.tokens.facts import MEMBERS, Fact, token_facts
+from resource_server.tokens.facts import MEMBERS, Fact, other_kind, seems_id_token, token_facts
 from resource_server.tokens.jws import parse
 
 __all__ = ["hint"]
@@ -21,7 +21,6 @@ __all__ = ["hint"]
 _COMPARED: Final[Mapping[Reason, tuple[str, ...]]] = {
     TokenReason.ALG_NOT_ALLOWED: ("alg",),
     TokenReason.TYP_NOT_ACCEPTED: ("typ",),
-    TokenReason.NOT_AN_ACCESS_TOKEN: ("typ",),
     TokenReason.KID_MALFORMED: ("kid",),
     TokenReason.KID_MISSING: ("kid", "alg"),
     TokenReason.KEY_UNKNOWN: ("kid", "alg"),
@@ -63,8 +62,8 @@ def hint(error: AuthorizationError, credentials: Credentials | None) -> str:
 
 
 def _sides(reason: Reason, credentials: Credentials | None) -> str:
-    compared = _COMPARED.get(reason)
-    if compared is None or credentials is None:
+    compared = _COMPARED.get(reason, ())
+    if credentials is None or not (compared or reason == TokenReason.NOT_AN_ACCESS_TOKEN):
         return ""
     try:
         token, issuers = parse(credentials.unverified_token), current().verifier.issuers
@@ -72,8 +71,13 @@ def _sides(reason: Reason, credentials: Credentials | None) -> str:
         return ""
     name = token.unverified_claims.get("iss")
     issuer = next((issuer for issuer in issuers if issuer.policy.issuer == name), None)
+    if reason == TokenReason.NOT_AN_ACCESS_TOKEN:
+        return other_kind(token, issuer.policy) if issuer is not None else ""
     facts = dict(zip(MEMBERS, token_facts(token, issuers, issuer), strict=True))
-    return "; ".join(_text(member, facts[member]) for member in compared)
+    sides = [_text(member, facts[member]) for member in compared]
+    if reason == TokenReason.TYP_NOT_ACCEPTED and seems_id_token(token):
+        sides.append("this seems to be an ID token, so change no setting: send the access token")
+    return "; ".join(sides)
 
 
 def _text(member: str, fact: Fact) -> str:

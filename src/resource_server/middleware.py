@@ -52,7 +52,7 @@ class AccessTokenMiddleware:
         if authenticated is not None:
             admit(request, *authenticated)
             _spare_csrf_check(request)
-        return _vary(self.get_response(request), has_token=authenticated is not None)
+        return _vary(self.get_response(request), request, has_token=authenticated is not None)
 
     async def _acall(self, request: HttpRequest) -> HttpResponseBase:
         try:
@@ -64,7 +64,7 @@ class AccessTokenMiddleware:
         if authenticated is not None:
             admit(request, *authenticated)
             _spare_csrf_check(request)
-        return _vary(await self.get_response(request), has_token=authenticated is not None)
+        return _vary(await self.get_response(request), request, has_token=authenticated is not None)
 
 
 def _is_public(request: HttpRequest) -> bool:
@@ -81,9 +81,9 @@ def _spare_csrf_check(request: HttpRequest) -> None:
         request.csrf_processing_done = True  # type: ignore[attr-defined] # Django's own mark on a request
 
 
-def _vary(response: HttpResponseBase, *, has_token: bool) -> HttpResponseBase:
+def _vary(response: HttpResponseBase, request: HttpRequest, *, has_token: bool) -> HttpResponseBase:
     # Any view may read `request.user`, so each answer depends on the header.
     vary_by_token(response)
     if has_token:
-        keep_private(response)
+        keep_private(response, request)
     return response

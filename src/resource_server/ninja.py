@@ -14,9 +14,11 @@ from ninja.security.base import AuthBase
 from resource_server import requirements as rights
 from resource_server.access import of_requirement
 from resource_server.authentication import aauthenticate, aauthorize, authenticate, authorize
+from resource_server.challenge import body_schema, media_type
 from resource_server.errors import AuthorizationError
 from resource_server.requirements import AnyToken, Requirement, requirement_of
 from resource_server.responses import error_response, keep_private, vary_by_token
+from resource_server.server import answers
 from resource_server.tokens.access_token import AccessToken as Token
 
 __all__ = ["AccessRefused", "AccessToken", "AccessTokenAPI"]
@@ -89,7 +91,7 @@ class AccessTokenAPI(NinjaAPI):
         response = super().create_response(request, *args, **kwargs)
         if hasattr(request, _REQUIRED):
             vary_by_token(response)
-            keep_private(response)
+            keep_private(response, request)
         return response
 
     def get_openapi_schema(
@@ -129,6 +131,10 @@ class _Schema(OpenAPISchema):
         details["security"] = [*listed, *others]
         for status, description in _ANSWERS.items():
             header = "Retry-After" if status == 503 else "WWW-Authenticate"
-            answer = {"description": description, "headers": {header: {"schema": {"type": "string"}}}}
+            answer = {
+                "description": description,
+                "headers": {header: {"schema": {"type": "string"}}},
+                "content": {media_type(answers()): {"schema": body_schema()}},
+            }
             details["responses"].setdefault(status, answer)
         return details

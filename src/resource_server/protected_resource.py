@@ -44,14 +44,28 @@ def resource_of(resources: Sequence[ProtectedResource], path: str) -> ProtectedR
     return max(containing, key=lambda resource: len(resource.path), default=resources[0] if resources else None)
 
 
-def document(resource: ProtectedResource, scopes: Iterable[str]) -> dict[str, Any]:
-    """The metadata document. RFC 9728 section 3.2: a member without a value is left out."""
+def document(
+    resource: ProtectedResource,
+    scopes: Iterable[str],
+    *,
+    dpop_algorithms: Sequence[str] = (),
+    needs_dpop: bool = False,
+    has_certificates: bool = False,
+) -> dict[str, Any]:
+    """The metadata document. RFC 9728 section 3.2: a member without a value is left out.
+
+    `dpop_algorithms` are those of proofs, none without DPoP; `needs_dpop` says that each token is bound to a key, and
+    `has_certificates` that certificate-bound tokens are accepted.
+    """
     # A client asks for offline_access on its own behalf: no resource needs it.
     members = {
         "resource": resource.identifier,
         "authorization_servers": list(resource.authorization_servers),
         "scopes_supported": [scope for scope in scopes if scope != "offline_access"],
         "bearer_methods_supported": ["header"],
+        "dpop_signing_alg_values_supported": list(dpop_algorithms),
+        "dpop_bound_access_tokens_required": needs_dpop,
+        "tls_client_certificate_bound_access_tokens": has_certificates,
     }
     return {name: value for name, value in members.items() if value}
 

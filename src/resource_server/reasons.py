@@ -10,6 +10,9 @@ from typing import Self
 
 __all__ = [
     "CredentialsReason",
+    "LogoutReason",
+    "NonceReason",
+    "ProofReason",
     "Reason",
     "RequestReason",
     "ScopeReason",
@@ -67,8 +70,8 @@ class TokenReason(Reason):
     # tokens/credentials.py
     CREDENTIALS_MALFORMED = (
         "credentials_malformed",
-        "the Authorization header is not the word Bearer, a space and one token",
-        "After `Bearer` come a space and one token, without quotes or line breaks.",
+        "the Authorization header is not the word Bearer or DPoP, a space and one token",
+        "After `Bearer` or `DPoP` come a space and one token, without quotes or line breaks.",
     )
     TOKEN_TOO_LARGE = (
         "token_too_large",
@@ -81,7 +84,7 @@ class TokenReason(Reason):
         "access token is not a JWT in compact serialisation",
         (
             "The token is not a JWT. An opaque token, as Auth0 issues without an `audience`, is none: ask for a token for this "
-            "API."
+            "API. If the issuer introspects, set `INTROSPECTION`."
         ),
     )
     TOKEN_ENCRYPTED = (
@@ -118,7 +121,10 @@ class TokenReason(Reason):
     TYP_NOT_ACCEPTED = (
         "typ_not_accepted",
         "typ is not accepted",
-        "If `typ` in the token's header is `JWT` or absent, set `PROVIDER`, or `TOKEN_TYPE` to `JWT`.",
+        (
+            "If `typ` in the access token's header is `JWT` or absent, set `PROVIDER`, or `TOKEN_TYPE` to `JWT`. An ID "
+            "token is never accepted."
+        ),
     )
     KID_MALFORMED = (
         "kid_malformed",
@@ -213,8 +219,53 @@ class TokenReason(Reason):
     # tokens/proofs.py
     PROOF_NOT_SUPPORTED = (
         "proof_not_supported",
-        "access token is bound to a key (cnf), and no proof of it is supported",
-        "The token is bound to a key (`cnf`: DPoP, mutual TLS). Ask for a bearer token.",
+        "access token is bound to its sender in a way that is not supported",
+        (
+            "The token is bound to a key or a certificate (`cnf`). Set `DPOP` to `allowed` for its issuer if `cnf` has `jkt`; "
+            "of other members only `x5t#S256` is supported."
+        ),
+    )
+    CNF_MALFORMED = (
+        "cnf_malformed",
+        "cnf is not an object of thumbprints",
+        "`cnf` is an object with `jkt` or `x5t#S256`, each the base64url of a SHA-256 digest.",
+    )
+    TOKEN_BOUND_TO_KEY = (
+        "token_bound_to_key",
+        "access token is bound to a key, so it needs the scheme DPoP and a proof",
+        "Send `Authorization: DPoP TOKEN` and a proof in the header `DPoP`. As a bearer token it may be a stolen one.",
+    )
+    TOKEN_NOT_BOUND = (
+        "token_not_bound",
+        "access token is not bound to a key",
+        (
+            "A token without `cnf` is sent under `Bearer`. With `DPOP` set to `required` only tokens that are bound to a key "
+            "pass: send a proof to the issuer when you ask for the token."
+        ),
+    )
+    PROOF_KEY_DIFFERS = (
+        "proof_key_differs",
+        "access token is bound to another key than that of the proof",
+        "Sign the proof with the key that signed the proof for the issuer, when it issued the token.",
+    )
+    CERTIFICATE_MISSING = (
+        "certificate_missing",
+        "access token is bound to a certificate, and the request came without one",
+        (
+            "Send the request over mutual TLS. If the client does, set `CLIENT_CERTIFICATE`, and look whether the request comes "
+            "from one of its `PROXIES` with the header that it reads."
+        ),
+    )
+    CERTIFICATE_DIFFERS = (
+        "certificate_differs",
+        "access token is bound to another certificate than that of the client",
+        "Use the certificate with which the client got the token; after it is renewed, get a new token.",
+    )
+    # tokens/introspection.py
+    TOKEN_INACTIVE = (
+        "token_inactive",
+        "access token is not active",
+        "The issuer says so: the token is revoked, has expired, or is not one of its tokens. Get a new one.",
     )
     # keys/issuer_keys.py
     KID_MISSING = (
@@ -228,6 +279,25 @@ class TokenReason(Reason):
         (
             "The issuer has no such key now: it was withdrawn, belongs to another tenant, is seconds old, or stands in the key "
             "set without its `kid`. Get a new token, and look at the key set."
+        ),
+    )
+    # tokens/revocations.py
+    TOKEN_REVOKED = (
+        "token_revoked",
+        "access token was revoked",
+        "The deny list of `REVOCATION` has this token, its subject, client or session, or all older tokens. Get a new token.",
+    )
+    TOKEN_LIVES_TOO_LONG = (
+        "token_lives_too_long",
+        "access token lives longer than a revocation is kept",
+        "From `iat` to `exp` are more than `MAX_TOKEN_SECONDS`. Raise it, or have the issuer issue shorter tokens.",
+    )
+    TOKEN_BEFORE_DENY_LIST = (
+        "token_before_deny_list",
+        "access token is older than the deny list, so it may have been revoked",
+        (
+            "The cache of `REVOCATION` was empty when the list began: new, flushed or restarted. Get a new token. If nothing was "
+            "lost, run `manage.py resource_server revoke --begin`; a token without `iat` needs that too."
         ),
     )
     # users/
@@ -245,6 +315,138 @@ class TokenReason(Reason):
             "cannot hold, an address that another user has, a field without a value. The log names the cause. `CREATE` and "
             "`UPDATE` in `USERS` choose the values."
         ),
+    )
+
+
+class LogoutReason(Reason):
+    """Reasons of `InvalidLogoutToken` (400). A logout token is refused for reasons of `InvalidToken` too."""
+
+    LOGOUT_TOKEN_MISSING = (
+        "logout_token_missing",
+        "the request does not hold one logout_token",
+        "The issuer sends a POST of `application/x-www-form-urlencoded` with `logout_token` once.",
+    )
+    LOGOUT_IAT_MISSING = ("logout_iat_missing", "iat is missing", "A logout token has `iat`. Mend it at the issuer.")
+    LOGOUT_EVENT_MISSING = (
+        "logout_event_missing",
+        "events does not name a back-channel logout",
+        "The token is of another kind. `events` has the member `http://schemas.openid.net/event/backchannel-logout`.",
+    )
+    LOGOUT_NONCE_PRESENT = (
+        "logout_nonce_present",
+        "a logout token has no nonce",
+        "The token has a `nonce`, so it may be an ID token. Send a logout token.",
+    )
+    LOGOUT_SUBJECT_MISSING = (
+        "logout_subject_missing",
+        "sub and sid are both missing",
+        "The token does not say whose session has ended. Mend it at the issuer.",
+    )
+    LOGOUT_SID_MALFORMED = (
+        "logout_sid_malformed",
+        "sid is not a string of 1 to 512 characters",
+        "`sid` is a string of 1 to 512 characters. Mend it at the issuer.",
+    )
+    LOGOUT_JTI_MALFORMED = (
+        "logout_jti_malformed",
+        "jti is not a string of 1 to 512 characters",
+        "A logout token has a `jti` of 1 to 512 characters. Mend it at the issuer.",
+    )
+    LOGOUT_TOKEN_REPLAYED = (
+        "logout_token_replayed",
+        "logout token was used before",
+        "Each logout token counts once; the first one has revoked the tokens.",
+    )
+
+
+class ProofReason(Reason):
+    """Reasons of `InvalidProof` (401)."""
+
+    # tokens/dpop.py
+    PROOF_MISSING = (
+        "proof_missing",
+        "the DPoP proof is missing",
+        "Send a proof in the header `DPoP`. A proxy, or CORS without the header in its list, may have removed it.",
+    )
+    PROOF_REPEATED = (
+        "proof_repeated",
+        "the request holds more than one DPoP proof",
+        "Send one `DPoP` header with one proof; servers join repeated headers with a comma.",
+    )
+    PROOF_TOO_LARGE = ("proof_too_large", "the DPoP proof is larger than 8 KiB", "The limit is 8 KiB.")
+    PROOF_MALFORMED = (
+        "proof_malformed",
+        "the DPoP proof is not a signed JWT",
+        "A proof is a JWT in compact serialisation, without `crit`, `b64` and `zip`.",
+    )
+    PROOF_TYPE_DIFFERS = (
+        "proof_type_differs",
+        "typ of the DPoP proof is not dpop+jwt",
+        "Set `typ` in the header of the proof to `dpop+jwt`.",
+    )
+    PROOF_ALG_NOT_ALLOWED = (
+        "proof_alg_not_allowed",
+        "alg of the DPoP proof is not allowed",
+        "Sign with an algorithm of `algs` in the challenge, such as ES256.",
+    )
+    PROOF_KEY_MALFORMED = (
+        "proof_key_malformed",
+        "jwk of the DPoP proof is not a public key for its alg",
+        "`jwk` holds the public key alone, of the type and curve of `alg`; an RSA key has 2048 bits or more.",
+    )
+    PROOF_SIGNATURE_INVALID = (
+        "proof_signature_invalid",
+        "signature of the DPoP proof is not valid",
+        "Sign the proof with the private key that belongs to `jwk`.",
+    )
+    PROOF_JTI_MALFORMED = (
+        "proof_jti_malformed",
+        "jti of the DPoP proof is not a string of 1 to 512 characters",
+        "Give each proof a new random `jti`, such as a UUID.",
+    )
+    PROOF_METHOD_DIFFERS = (
+        "proof_method_differs",
+        "htm of the DPoP proof is not the method of the request",
+        "`htm` is the method in upper case. Make a new proof for each request.",
+    )
+    PROOF_URL_DIFFERS = (
+        "proof_url_differs",
+        "htu of the DPoP proof is not the URL of the request",
+        (
+            "`htu` is the URL as the client sends it. Set `PUBLIC_ORIGIN` to the scheme and host that clients use, and "
+            "`FORCE_SCRIPT_NAME` if a proxy removes the beginning of the path."
+        ),
+    )
+    PROOF_NOT_CURRENT = (
+        "proof_not_current",
+        "iat of the DPoP proof is not a date of the last 60 s",
+        "Make a new proof for each request. If it is new, a clock is wrong: it may be 5 s ahead.",
+    )
+    PROOF_TOKEN_DIFFERS = (
+        "proof_token_differs",
+        "ath of the DPoP proof is not the hash of the access token",
+        "`ath` is the base64url of the SHA-256 of the access token.",
+    )
+    # tokens/used_proofs.py
+    PROOF_REPLAYED = (
+        "proof_replayed",
+        "the DPoP proof was used before",
+        "Make a new proof with a new `jti` for each request, for a retry too.",
+    )
+
+
+class NonceReason(Reason):
+    """Reasons of `NonceNeeded` (401)."""
+
+    NONCE_MISSING = (
+        "nonce_missing",
+        "nonce of the DPoP proof is missing",
+        "Repeat the request with a new proof that holds the nonce of the header `DPoP-Nonce`.",
+    )
+    NONCE_NOT_CURRENT = (
+        "nonce_not_current",
+        "nonce of the DPoP proof is not a current one of this server",
+        "As for `nonce_missing`. Each answer with the header `DPoP-Nonce` brings the nonce for the next proof.",
     )
 
 
@@ -311,7 +513,7 @@ class UnavailableReason(Reason):
         "fetch_status",
         "issuer answered with another status than 200",
         (
-            "The address of the metadata or of the key set does not answer 200 or 304. Try "
+            "The address of the metadata, of the key set or of introspection does not answer 200 (or 304). Try "
             "`curl ISSUER/.well-known/openid-configuration`; set `JWKS_URI` if the issuer has no metadata."
         ),
     )
@@ -343,6 +545,27 @@ class UnavailableReason(Reason):
         "key set of the issuer holds no usable key",
         "No key in the set can be used; the log says why for each. Look at the set with `curl`.",
     )
+    INTROSPECTION_REFUSED = (
+        "introspection_refused",
+        "issuer does not accept the credentials of this API",
+        (
+            "The introspection endpoint refuses this API as a client: compare `CLIENT_ID`, the secret or key and `AUTH` in "
+            "`INTROSPECTION` with the issuer, and let the client introspect."
+        ),
+    )
+    INTROSPECTION_NOT_OFFERED = (
+        "introspection_not_offered",
+        "metadata of the issuer name no introspection endpoint",
+        "Set `ENDPOINT` in `INTROSPECTION`, or turn introspection on at the issuer.",
+    )
+    INTROSPECTION_NOT_SIGNED = (
+        "introspection_not_signed",
+        "issuer's answer about the token is not signed as it must be",
+        (
+            "`SIGNED` in `INTROSPECTION` asks for answers that the issuer signs (RFC 9701), for this client and with a key of "
+            "its key set; the log says what is missing. Configure the issuer so, or leave `SIGNED` out."
+        ),
+    )
     USER_LOOKUP_FAILED = (
         "user_lookup_failed",
         "user cannot be looked up now",
@@ -360,6 +583,24 @@ class UnavailableReason(Reason):
         "issuer_lookup_failed",
         "settings of the issuer cannot be looked up now",
         "The function of `ISSUERS` raised an error; the log has the whole error.",
+    )
+    REVOCATION_STORE_FAILED = (
+        "revocation_store_failed",
+        "revocations cannot be looked up now",
+        (
+            "The cache of `REVOCATION` gave no clear answer: it is down, or its client library hides its errors, or it keeps "
+            'nothing. Set `REVOCATION_FAILS` to `"open"` to let tokens pass meanwhile.'
+        ),
+    )
+    PROOF_STORE_FAILED = (
+        "proof_store_failed",
+        "the DPoP proofs cannot be judged now",
+        "The cache of `CACHE` gave no clear answer to whether the proof was used. Look at its server and its `BACKEND`.",
+    )
+    PROOF_LIMIT_REACHED = (
+        "proof_limit_reached",
+        "the key of the DPoP proof has signed too many proofs",
+        "One key may sign 10,000 proofs in 75 s for one process. Use more keys.",
     )
     SETTINGS_INVALID = (
         "settings_invalid",

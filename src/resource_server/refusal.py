@@ -52,22 +52,22 @@ async def arefusal(
     return None
 
 
-def vary(response: Any) -> Any:
-    """The answer of a guarded view, with `Vary: Authorization` and `Cache-Control`.
+def vary(response: Any, request: Any) -> Any:
+    """The answer of a guarded view to a request, with `Vary: Authorization` and `Cache-Control`.
 
     Values other than Django's responses are left as they are: the view's framework makes the response from them.
     """
     if isinstance(response, HttpResponseBase):
         vary_by_token(response)
-        keep_private(response)
+        keep_private(response, request)
     elif isawaitable(response):
-        return avary(response)
+        return avary(response, request)
     return response
 
 
-async def avary(response: Any) -> Any:
+async def avary(response: Any, request: Any) -> Any:
     """`vary` for an answer that may have to be awaited."""
-    return vary(await response if isawaitable(response) else response)
+    return vary(await response if isawaitable(response) else response, request)
 
 
 def _other_credential(request: HttpRequest, user: object, reads_tokens_first: bool) -> object:

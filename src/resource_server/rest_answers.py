@@ -8,7 +8,8 @@ from django.http import HttpResponseBase
 
 from resource_server import server
 from resource_server.challenge import PROBLEM_TYPE, REFUSALS, problem_details
-from resource_server.responses import vary_by_token
+from resource_server.request_facts import FACTS
+from resource_server.responses import offer_nonce, vary_by_token
 from resource_server.tokens.access_token import AccessToken
 
 __all__ = ["finish_answer"]
@@ -41,17 +42,19 @@ def _finalized(
     is_ours = is_refusal or isinstance(getattr(request, "_auth", None), AccessToken)
     if is_ours and "Cache-Control" not in response.headers:
         response.headers["Cache-Control"] = "no-store" if is_refusal else "private"
+    if FACTS in request._request.__dict__:
+        offer_nonce(response, request._request)
     if getattr(response, "exception", False):
         _describe(view, response)
     return response  # type: ignore[no-any-return] # REST framework's own
 
 
 def _describe(view: Any, response: Any) -> None:
-    # The errors of a serializer have the names of its fields, and no `detail`.
+    # The errors of a serializer have the names of its fields, each with a list.
     if (
         server.answers().problem_details
         and isinstance(response.data, dict)
-        and "detail" in response.data
+        and isinstance(response.data.get("detail"), str)
         and view.get_exception_handler().__module__ == "rest_framework.views"
         and response.accepted_renderer.media_type == "application/json"
     ):

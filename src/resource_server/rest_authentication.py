@@ -86,13 +86,13 @@ class AccessTokenAuthentication(BaseAuthentication):
 
 
 def _scopes(request: Request | HttpRequest) -> tuple[str, ...]:
-    """The scopes that the view of a request demands, all of them where it has several ways in."""
+    """The scopes that the view of a request demands; of several ways in, those of the one that asks for the least."""
     from resource_server.view_access import access_of
 
     view = request.parser_context.get("view") if isinstance(request, Request) else None
     if view is None:
         return ()
     try:
-        return tuple(dict.fromkeys(access_of(view, str(request.method)).scopes))
+        return access_of(view, str(request.method)).challenged
     except Exception:  # noqa: BLE001 - permissions of the project, for an answer that is right without their scopes too
         return ()

@@ -13,20 +13,29 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 from django.dispatch import receiver
+from django.utils.crypto import salted_hmac
 
 from resource_server.challenge import Answers
 from resource_server.conf import project as conf
-from resource_server.conf.issuers_function import invalid, issuers_function
+from resource_server.conf.issuers_function import invalid, issuers_function, log_anew
 from resource_server.conf.networks import is_development
 from resource_server.conf.problems import Problem, problem
 from resource_server.conf.reading import Reading, default_of
+from resource_server.conf.revocation import RevocationSettings
 from resource_server.conf.users import users_of
 from resource_server.errors import Unavailable
 from resource_server.forks import on_fork
 from resource_server.key_events import report
 from resource_server.keys.document import Fetch
-from resource_server.keys.http import fetch
-from resource_server.shared_cache import shared_documents
+from resource_server.keys.http import fetch, post
+from resource_server.request_facts import RequestReader
+from resource_server.shared_cache import RequestCache, deny_list, shared_answers, shared_documents
+from resource_server.tokens.checked_verifier import CheckedVerifier
+from resource_server.tokens.nonces import Nonces
+from resource_server.tokens.policy import Policy
+from resource_server.tokens.proofs import ProofVerifier
+from resource_server.tokens.revocations import Revocations
+from resource_server.tokens.used_proofs import UsedProofs
 from resource_server.tokens.user_source import UserSource
 from resource_server.tokens.verifier import Verifier
 from resource_server.users.active_user import UserFinder
@@ -39,15 +48,18 @@ __all__ = ["ResourceServer", "answers", "configure", "current", "fetch_with", "f
 class ResourceServer:
     """The parts that the settings describe. `finders` has one finder for each value of USERS, None for `token`.
 
-    `scopes_supported` is None if the metadata name the scopes that the views demand.
+    `scopes_supported` is None if the metadata name the scopes that the views demand. `revocations` is the
+    deny list that the verifier asks, None without one.
     """
 
-    verifier: Verifier
+    verifier: Verifier | CheckedVerifier
     finders: Mapping[UserSource, UserFinder | None]
+    reader: RequestReader
     answers: Answers
     scopes_supported: tuple[str, ...] | None
     challenge_granted_scopes: bool
     throttle_rates: Mapping[str, str]
+    revocations: Revocations | None = None
 
 
 _current: ResourceServer | None = None
@@ -82,11 +94,14 @@ def configure() -> tuple[ResourceServer | None, list[Problem]]:
         )
         problems += found
     fetch_documents = _fetch or partial(fetch, ca_file=config.ca_file)
+    shared = None
     if config.cache is not None:
         try:
             fetch_documents = shared_documents(fetch_documents, config.cache)
+            shared = shared_answers(config.cache)
         except ImproperlyConfigured as error:
             problems.append(problem("E030", reason=error))
+    revocations = _revocations(config.revocation, problems)
     if problems:
         return None, problems
     verifier = Verifier(
@@ -94,17 +109,51 @@ def configure() -> tuple[ResourceServer | None, list[Problem]]:
         policy_of=policy_of,
         token_cache=config.token_cache,
         fetch=fetch_documents,
+        post=partial(post, ca_file=config.ca_file),
+        shared_answers=shared,
         on_event=partial(report, ResourceServer),
+        proofs=_proofs(config),
     )
-    answers = Answers(realm=config.realm, resources=config.resources, problem_details=config.problem_details)
     return ResourceServer(
-        verifier=verifier,
+        verifier=verifier if revocations is None else CheckedVerifier(verifier, revocations),
         finders=finders,
-        answers=answers,
+        reader=RequestReader(origin=config.public_origin, certificates=config.client_certificate),
+        answers=_answers(config),
         scopes_supported=config.scopes_supported,
         challenge_granted_scopes=config.challenge_granted_scopes,
         throttle_rates=config.throttle_rates,
+        revocations=revocations,
     ), []
+
+
+def _revocations(wanted: RevocationSettings | None, problems: list[Problem]) -> Revocations | None:
+    if wanted is None:
+        return None
+    try:
+        return deny_list(wanted.cache, fails_open=wanted.fails_open, max_token_seconds=wanted.max_token_seconds)
+    except ImproperlyConfigured as error:
+        problems.append(problem("E048", reason=error))
+        return None
+
+
+def _answers(config: conf.Config) -> Answers:
+    rules = {policy.dpop for policy in config.policies}
+    if config.issuers_function is not None:
+        rules |= {str(config.common.get("DPOP", default_of(Policy, "dpop"))), "off"}
+    dpop = "off" if rules == {"off"} else "required" if rules == {"required"} else "allowed"
+    return Answers(realm=config.realm, resources=config.resources, problem_details=config.problem_details, dpop=dpop)
+
+
+def _proofs(config: conf.Config) -> ProofVerifier:
+    if config.cache is None:
+        return ProofVerifier()
+    # All processes of a project know the nonces of each other by its secret key, which `shared_documents` has read.
+    secret = salted_hmac("resource_server.nonces", "", algorithm="sha256").digest()
+    return ProofVerifier(
+        used=UsedProofs(RequestCache(config.cache)),
+        nonces=None if config.dpop_nonce == "off" else Nonces(secret),
+        needs_nonce=config.dpop_nonce == "required",
+    )
 
 
 def current() -> ResourceServer:
@@ -122,6 +171,7 @@ def forget() -> None:
     """Drop the resource server with its keys; the next request reads the settings anew."""
     global _current  # noqa: PLW0603 - as above
     _current = None
+    log_anew()
 
 
 def fetch_with(substitute: Fetch | None) -> None:

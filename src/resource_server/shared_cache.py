@@ -1,6 +1,11 @@
-"""Django's cache as the store of shared documents (`keys/shared_documents.py`)."""
+"""Django's cache as the store of what processes share.
+
+These are documents (`keys/shared_documents.py`), answers (`tokens/shared_answers.py`) and the deny list
+(`tokens/revocations.py`).
+"""
 
 import contextlib
+import logging
 from typing import Any
 
 from django.core.cache import caches
@@ -9,8 +14,12 @@ from django.utils.crypto import salted_hmac
 
 from resource_server.keys.document import Fetch
 from resource_server.keys.shared_documents import SharedDocuments
+from resource_server.tokens.revocations import Revocations
+from resource_server.tokens.shared_answers import SharedAnswers
 
-__all__ = ["shared_documents"]
+__all__ = ["RequestCache", "deny_list", "shared_answers", "shared_documents"]
+
+logger = logging.getLogger("resource_server")
 
 
 class _Cache:
@@ -47,8 +56,53 @@ class _Cache:
                 pool.disconnect()
 
 
+class RequestCache:
+    """Django's cache behind an alias, for calls within a request: Django closes the connections after it."""
+
+    def __init__(self, alias: str) -> None:
+        self._alias = alias
+
+    def get_many(self, keys: list[str], /) -> Any:
+        return caches[self._alias].get_many(keys)
+
+    def set(self, key: str, value: int, /, timeout: int | None) -> Any:
+        caches[self._alias].set(key, value, timeout)
+
+    def delete(self, key: str, /) -> Any:
+        return caches[self._alias].delete(key)
+
+    def add(self, key: str, value: object, /, timeout: float | None) -> object:
+        """See `ProofStore.add`. Logs an error of the cache, and raises it."""
+        return self._call("add", key, value, timeout=timeout)
+
+    def get(self, key: str, /) -> object:
+        """See `ProofStore.get`. Logs an error of the cache, and raises it."""
+        return self._call("get", key)
+
+    def _call(self, method: str, *arguments: Any, **options: Any) -> object:
+        try:
+            return getattr(caches[self._alias], method)(*arguments, **options)
+        except Exception:
+            logger.exception("cache %s failed", self._alias)
+            raise
+
+
 def shared_documents(fetch: Fetch, alias: str) -> Fetch:
     """Shares fetched documents through the cache with this alias. Raises ImproperlyConfigured without SECRET_KEY."""
+    return SharedDocuments(fetch, _Cache(alias), secret=_secret("resource_server.documents"))
+
+
+def shared_answers(alias: str) -> SharedAnswers:
+    """Shares answers about tokens through the cache with this alias. Raises ImproperlyConfigured without SECRET_KEY."""
+    return SharedAnswers(_Cache(alias), secret=_secret("resource_server.introspection"))
+
+
+def deny_list(alias: str, *, fails_open: bool, max_token_seconds: int) -> Revocations:
+    """The deny list in the cache with this alias. Raises ImproperlyConfigured without SECRET_KEY."""
+    secret = _secret("resource_server.revocations")
+    return Revocations(RequestCache(alias), secret=secret, fails_open=fails_open, max_token_seconds=max_token_seconds)
+
+
+def _secret(purpose: str) -> bytes:
     # Sealed by the project's secret key: an entry of another project, or of an attacker at the cache, is ignored.
-    secret = salted_hmac("resource_server.documents", "", algorithm="sha256").digest()
-    return SharedDocuments(fetch, _Cache(alias), secret=secret)
+    return salted_hmac(purpose, "", algorithm="sha256").digest()

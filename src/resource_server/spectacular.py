@@ -12,22 +12,15 @@ from drf_spectacular.openapi import AutoSchema
 
 import resource_server.described_views  # noqa: F401 - registers by being imported
 from resource_server.access import Access, Credentials
+from resource_server.challenge import body_schema, media_type
 from resource_server.rest_authentication import AccessTokenAuthentication
 from resource_server.security_scheme import lists_scopes, security_scheme
+from resource_server.server import answers
 from resource_server.view_access import access_of
 
 __all__ = ["AccessTokenScheme", "describe_access"]
 
 _NAME = "accessToken"
-_REFUSAL = {
-    "type": "object",
-    "properties": {
-        "detail": {"type": "string", "description": "for a person"},
-        "error": {"type": "string", "description": "error code of RFC 6750 section 3.1"},
-        "reason": {"type": "string", "description": "stable slug"},
-    },
-    "required": ["detail"],
-}
 _ANSWERS: Mapping[str, tuple[str, str, str]] = {
     "401": ("Unauthenticated", "No access token, or none that is accepted.", "WWW-Authenticate"),
     "403": ("InsufficientScope", "The access token lacks a scope.", "WWW-Authenticate"),
@@ -94,11 +87,11 @@ def describe_access(result: dict[str, Any], generator: object, request: object, 
     _list_scopes(components, scopes)
     for status in sorted(used):
         name, description, header = _ANSWERS[status]
-        components.setdefault("schemas", {})["Refusal"] = _REFUSAL
+        components.setdefault("schemas", {})["Refusal"] = body_schema()
         components.setdefault("responses", {})[name] = {
             "description": description,
             "headers": {header: {"schema": {"type": "string"}}},
-            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Refusal"}}},
+            "content": {media_type(answers()): {"schema": {"$ref": "#/components/schemas/Refusal"}}},
         }
     return result
 

@@ -9,8 +9,10 @@
 Needs only the dependencies of the package. Not for production: it signs any claims.
 """
 
+import base64
 import hashlib
 import json
+import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -23,7 +25,10 @@ from resource_server.keys.document import Document
 from resource_server.keys.metadata import metadata_urls
 from resource_server.reasons import UnavailableReason
 
-__all__ = ["FakeIssuer"]
+__all__ = ["FakeIssuer", "ProofKey"]
+
+# Names that a test writes for a claim by mistake, and the claim.
+_CLAIMS_MEANT = {"scopes": "scope", "audience": "aud", "subject": "sub", "issuer": "iss"}
 
 
 class FakeIssuer:
@@ -62,7 +67,13 @@ class FakeIssuer:
         return {"ISSUER": self.issuer, "AUDIENCE": self.audience, **changes}
 
     def claims(self, **changes: Any) -> dict[str, Any]:
-        """The claims of a person's valid access token (RFC 9068 section 2.2), with changes; None removes a claim."""
+        """The claims of a person's valid access token (RFC 9068 section 2.2), with changes; None removes a claim.
+
+        Raises TypeError for a name that stands for another claim, such as `scopes` for `scope`.
+        """
+        for name, meant in _CLAIMS_MEANT.items():
+            if name in changes:
+                raise TypeError(f"the claim is {meant!r}, not {name!r}")
         now = int(self._now())
         claims = {
             "iss": self.issuer,
@@ -130,3 +141,54 @@ class FakeIssuer:
             yield self
         finally:
             server.fetch_with(None)
+
+
+class ProofKey:
+    """The key of a DPoP client (RFC 9449): a token is bound to it, and each request brings a proof that it signs.
+
+    ::
+
+        key = ProofKey()
+        token = issuer.token(scope="read", cnf=key.confirmation)
+        client.get("/api/private", headers=key.headers("GET", "https://api.test/api/private", token))
+
+    The origin of the address is that of `PUBLIC_ORIGIN`.
+    """
+
+    def __init__(self, algorithm: str = "ES256", *, now: Callable[[], float] = time_of_day) -> None:
+        self._keys = SigningKeys(algorithm)
+        self._now = now
+
+    @property
+    def jwk(self) -> dict[str, Any]:
+        """The public key (RFC 7517)."""
+        (key,) = self._keys.jwks()["keys"]
+        return {name: value for name, value in key.items() if name not in ("kid", "use", "alg")}
+
+    @property
+    def confirmation(self) -> dict[str, str]:
+        """The `cnf` claim of a token that is bound to this key (RFC 9449 section 6.1)."""
+        return {"jkt": self._keys.current_kid}
+
+    def proof(
+        self, method: str, url: str, token: str = "", *, header: Mapping[str, Any] | None = None, **claims: Any
+    ) -> str:
+        """A proof for one request (RFC 9449 section 4.2). `header` and the claims change a good one; None removes a member."""
+        members: dict[str, Any] = {
+            "jti": secrets.token_urlsafe(16),
+            "htm": method,
+            "htu": url.partition("#")[0].partition("?")[0],
+            "iat": int(self._now()),
+            "ath": _base64url(hashlib.sha256(token.encode()).digest()) if token else None,
+            **claims,
+        }
+        payload = {name: value for name, value in members.items() if value is not None}
+        return self._keys.sign(payload, header={"typ": "dpop+jwt", "kid": None, "jwk": self.jwk, **(header or {})})
+
+    def headers(self, method: str, url: str, token: str, **claims: Any) -> dict[str, str]:
+        """The headers of a request with a bound token: the scheme DPoP and a proof; `claims` as for `proof`."""
+        return {"Authorization": f"DPoP {token}", "DPoP": self.proof(method, url, token, **claims)}
+
+
+def _base64url(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.urls import URLPattern, URLResolver, get_resolver
 
-__all__ = ["callbacks"]
+__all__ = ["callbacks", "ninja_operations"]
 
 
 def callbacks() -> Iterator[Any]:
@@ -25,3 +25,10 @@ def callbacks() -> Iterator[Any]:
                 if id(inside) not in seen:  # one that is included twice, or in itself
                     seen.add(id(inside))
                     pending = [*inside, *pending]
+
+
+def ninja_operations(callback: Any) -> Iterator[Any]:
+    """The operations of a view of django-ninja, a function that holds its PathView in its closure."""
+    for cell in getattr(callback, "__closure__", None) or ():
+        with suppress(ValueError):  # the cell is still empty
+            yield from getattr(cell.cell_contents, "operations", ())

@@ -1,4 +1,4 @@
-"""System checks of views and middleware that refuse or ignore a good token (W001, W005 to W008).
+"""System checks of views, of their throttles and of the middleware (W001, W005 to W008, W016).
 
 Their texts are in `conf/problems.py`. Nothing is fetched, and nothing raises: Django itself reports a URLconf or a
 middleware that cannot be loaded.
@@ -23,11 +23,18 @@ __all__ = [
     "check_csrf_of_guarded_methods",
     "check_default_permissions",
     "check_middleware_order",
+    "check_throttles_have_rates",
     "check_tokens_are_read",
 ]
 
 _OURS = "resource_server.drf.AccessTokenAuthentication"
 _MIDDLEWARE = "resource_server.middleware.AccessTokenMiddleware"
+# A throttle -> the parties of THROTTLE_RATES that it counts; a name follows a colon.
+_THROTTLES = {
+    "resource_server.throttles.SubjectThrottle": ("subject", "scope:"),
+    "resource_server.throttles.ClientThrottle": ("client", "client:"),
+    "resource_server.throttles.IssuerThrottle": ("issuer",),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +44,7 @@ class _RestView:
     cls: type[Any]
     authentication_classes: tuple[Any, ...]
     demands_authentication: bool
+    throttle_classes: tuple[Any, ...]
 
 
 @checks.register()
@@ -111,6 +119,43 @@ def check_csrf_of_guarded_methods(
     return [problem("W008", method=method).check_message() for method in guarded]
 
 
+@checks.register()
+def check_throttles_have_rates(app_configs: Sequence[AppConfig] | None = None, **_: Any) -> list[checks.CheckMessage]:
+    """W016: a throttle of ours without a rate, which counts nothing."""
+    ours = getattr(settings, "RESOURCE_SERVER", None)
+    rates = ours.get("THROTTLE_RATES", {}) if isinstance(ours, Mapping) and ours else None
+    if not isinstance(rates, Mapping):
+        return []  # E001 or E038
+    idle: dict[str, list[str]] = {}
+    for place, throttles in _throttles_in_use():
+        for throttle in throttles:
+            kind = next((name for name in _THROTTLES if name in _ancestry(throttle)), None)
+            # A subclass of the project may have a rate of its own.
+            if kind is None or getattr(throttle.rate_of, "__module__", "") != "resource_server.throttles":
+                continue
+            counted, *named = _THROTTLES[kind]
+            if not any(name == counted or str(name).startswith(tuple(named)) for name in rates):
+                places = idle.setdefault(kind, [])
+                places += [place] if place not in places else []
+    return [
+        problem(
+            "W016", throttle=kind.rpartition(".")[2], views=_listed(places), party=_THROTTLES[kind][0]
+        ).check_message()
+        for kind, places in idle.items()
+    ]
+
+
+def _throttles_in_use() -> Iterator[tuple[str, Sequence[Any]]]:
+    """The throttle classes of REST framework's settings and of each view, with the name of the place."""
+    options = getattr(settings, "REST_FRAMEWORK", None)
+    defaults = options.get("DEFAULT_THROTTLE_CLASSES", ()) if isinstance(options, Mapping) else ()
+    for default in defaults if isinstance(defaults, list | tuple) else ():
+        with suppress(Exception):  # REST framework itself reports a path that cannot be imported
+            yield "DEFAULT_THROTTLE_CLASSES", [import_string(default) if isinstance(default, str) else default]
+    for view in _rest_views():
+        yield view.cls.__name__, view.throttle_classes
+
+
 def _guarded_unsafe_methods(view: type[Any]) -> list[str]:
     names = (name for name in ("post", "put", "patch", "delete") if name in view.http_method_names)
     return [name for name in names if noted_on_function(getattr(view, name, None))]
@@ -156,11 +201,13 @@ def _rest_views() -> Iterator[_RestView]:
             changed = getattr(callback, "initkwargs", {})
             permissions = changed.get("permission_classes", getattr(cls, "permission_classes", ()))
             actions = getattr(callback, "actions", None)
+            throttles = changed.get("throttle_classes", getattr(cls, "throttle_classes", ()))
             handlers = getattr(cls, "http_method_names", ()) if actions is None else actions.values()
             yield _RestView(
                 cls=cls,
                 authentication_classes=tuple(changed.get("authentication_classes", classes)),
                 demands_authentication=_demands_authentication(cls, permissions, handlers),
+                throttle_classes=tuple(throttles) if isinstance(throttles, list | tuple) else (),
             )
 
 

@@ -24,7 +24,7 @@ from resource_server import authentication
 from resource_server.admission import has_browser_credential
 from resource_server.errors import AuthorizationError
 from resource_server.requirements import Requirement
-from resource_server.responses import error_response
+from resource_server.responses import error_response, keep_private
 from resource_server.rest_views import is_rest_class
 
 __all__ = ["ask_in_view"]
@@ -61,6 +61,29 @@ def ask_in_view(owner: type[Any]) -> None:
     asking: Any = classonlymethod(as_view)
     asking.asks_middleware = True
     owner.as_view = asking
+    _keep_405_unstored(owner)
+
+
+def _keep_405_unstored(owner: type[Any]) -> None:
+    """Let a method that a class lacks be answered with `no-store` (RFC 9110 section 15.5.6), which no guard sees."""
+    own = vars(owner).get("http_method_not_allowed")
+
+    def http_method_not_allowed(self: Any, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        refuse = super(owner, self).http_method_not_allowed if own is None else own.__get__(self, type(self))
+        response = refuse(request, *args, **kwargs)
+        return _unstored_later(response, request) if isawaitable(response) else _unstored(response, request)
+
+    owner.http_method_not_allowed = http_method_not_allowed
+
+
+def _unstored(response: Any, request: HttpRequest) -> Any:
+    if isinstance(response, HttpResponseBase):
+        keep_private(response, request)
+    return response
+
+
+async def _unstored_later(response: Any, request: HttpRequest) -> Any:
+    return _unstored(await response, request)
 
 
 def _asking(view: Callable[..., Any], view_class: type[Any]) -> Callable[..., Any]:

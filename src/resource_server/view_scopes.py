@@ -10,7 +10,7 @@ from django.urls import URLResolver, get_resolver
 from resource_server.marks import declared, noted_on_class, noted_on_function
 from resource_server.requirements import Requirement
 from resource_server.rest_views import is_rest_class
-from resource_server.url_callbacks import callbacks
+from resource_server.url_callbacks import callbacks, ninja_operations
 
 __all__ = ["demanded_scopes"]
 
@@ -37,12 +37,10 @@ def _of_callback(callback: Any) -> Iterator[str]:
         yield from _of_rest_view(callback)
     elif isinstance(view, type):
         marks += [*declared(view), *noted_on_class(view, "dispatch", *getattr(view, "http_method_names", ()))]
-    # The view of django-ninja is a function that holds its PathView in its closure.
-    for cell in getattr(callback, "__closure__", None) or ():
-        for operation in getattr(cell.cell_contents, "operations", ()):
-            marks += noted_on_function(operation.view_func)
-            rights = (getattr(auth, "requirement", None) for auth in operation.auth_callbacks)
-            marks += [right for right in rights if isinstance(right, Requirement)]
+    for operation in ninja_operations(callback):
+        marks += noted_on_function(operation.view_func)
+        rights = (getattr(auth, "requirement", None) for auth in operation.auth_callbacks)
+        marks += [right for right in rights if isinstance(right, Requirement)]
     for mark in marks:
         yield from mark.all_scopes
 

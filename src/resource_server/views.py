@@ -7,6 +7,7 @@ from resource_server.errors import Unavailable
 from resource_server.protected_resource import document, resource_at
 from resource_server.responses import error_response
 from resource_server.server import current
+from resource_server.tokens.dpop import DPOP_ALGORITHMS
 from resource_server.view_scopes import demanded_scopes
 
 __all__ = ["metadata"]
@@ -53,4 +54,12 @@ def _answer(request: HttpRequest, path: str) -> HttpResponse:
     if resource is None:
         return JsonResponse({"detail": "Not found."}, status=404)
     scopes = demanded_scopes() if server.scopes_supported is None else server.scopes_supported
-    return JsonResponse(document(resource, scopes), headers={"Cache-Control": f"public, max-age={MAX_AGE_SECONDS}"})
+    dpop = server.answers.dpop
+    members = document(
+        resource,
+        scopes,
+        dpop_algorithms=() if dpop == "off" else DPOP_ALGORITHMS,
+        needs_dpop=dpop == "required",
+        has_certificates=server.reader.certificates is not None,
+    )
+    return JsonResponse(members, headers={"Cache-Control": f"public, max-age={MAX_AGE_SECONDS}"})

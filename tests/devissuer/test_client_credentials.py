@@ -121,6 +121,11 @@ def test_a_bad_request_is_told_why(issuer, fields, error):
     assert answer.json()["error"] == error
 
 
+def test_an_unknown_scope_is_named(issuer):
+    answer = issuer.post("/token", b"grant_type=client_credentials&scope=example:scope+other", BASIC)
+    assert answer.json()["error_description"] == "other is not among the scopes of this issuer; --scope names them."
+
+
 def test_parameters_in_the_address_are_refused(issuer):
     answer = issuer.post("/token?grant_type=client_credentials", b"", BASIC)
 

@@ -92,7 +92,10 @@ def test_a_missing_authlib_is_one_line():
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=False)
 
     assert (said.returncode, said.stdout) == (1, "")
-    assert said.stderr == "python -m resource_server.devissuer: authlib is not installed; pip install Authlib\n"
+    assert (
+        said.stderr
+        == "python -m resource_server.devissuer: authlib is not installed; pip install 'django-resource-server[dev]'\n"
+    )
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

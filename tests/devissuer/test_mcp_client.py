@@ -1,6 +1,5 @@
 """The official MCP client, from the 401 of a server over this issuer's sign-in to a token, and on to more scopes."""
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -13,8 +12,6 @@ from threading import Thread
 import pytest
 from tests.devissuer.conftest import running
 from tests.devissuer.documents import document_server
-
-pytestmark = pytest.mark.skipif(importlib.util.find_spec("mcp") is None, reason="the package mcp is not installed")
 
 
 class McpServer(ThreadingHTTPServer):

@@ -6,7 +6,8 @@ import logging
 import logging.config
 import re
 import sys
-from types import ModuleType
+import time
+from types import ModuleType, SimpleNamespace
 
 import pytest
 from django.conf import settings
@@ -21,11 +22,15 @@ from drf_spectacular.settings import patched_settings
 from rest_framework.authentication import TokenAuthentication
 from rest_framework.authtoken.models import Token
 from tests.docs.pages import ROOT, provider_snippets, run, snippet, snippets
+from tests.introspection.conftest import Endpoint
 
-from resource_server import AuthorizationError, authenticate, requires_scope, verify
+from resource_server import AuthorizationError, authenticate, refusal_log, requires_scope, verify
 from resource_server.conf import project as conf
 from resource_server.drf import AccessTokenAuthentication
 from resource_server.protected_resource import WELL_KNOWN
+from resource_server.reasons import TokenReason
+from resource_server.refusal_summary import RefusalSummary
+from resource_server.revocation import begin_deny_list
 from resource_server.signals import token_rejected
 from resource_server.spectacular import AccessTokenScheme, describe_access
 from resource_server.testing import FakeIssuer
@@ -66,7 +71,8 @@ MARKS = [
     "FakeIssuer",
     "force_authenticate",
     "LOGGING",
-    "# after AuthenticationMiddleware",
+    "MIDDLEWARE.insert(",
+    "# members.py",
     "# urls.py of the project",
     "# CORS",
     "# the rights of one endpoint",
@@ -77,7 +83,28 @@ MARKS = [
     "# graphql.py",
     "# rates by the token",
     "# permissions of Django by the token",
+    "# a deny list in Redis",
+    "# offboarding.py",
+    "# urls.py with back-channel logout",
     "MigratingAuthentication",
+    '"DPOP": "allowed"',
+    '"CLIENT_CERTIFICATE"',
+    "# pages that send proofs",
+    "ProofKey",
+    "# opaque tokens\n",
+    "# opaque tokens of django-oauth-toolkit",
+]
+
+
+# As `startproject` writes it.
+FRESH_MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 
 
@@ -141,6 +168,28 @@ def test_the_fields_and_groups_of_users_come_from_the_token(request_with, issuer
     assert [group.name for group in user.groups.all()] == ["Editors"]
 
 
+@pytest.mark.django_db
+def test_the_function_of_the_page_refuses_a_person(issuer, monkeypatch):
+    members = ModuleType("mysite.members")
+    members.member_fields = run("# members.py")["member_fields"]
+    monkeypatch.setitem(sys.modules, "mysite", ModuleType("mysite"))
+    monkeypatch.setitem(sys.modules, "mysite.members", members)
+    urls = ModuleType("members_urls")
+    urls.urlpatterns = [path("orders", orders_of_a_page)]
+    users = {"FIND": "provision", "CREATE": "mysite.members.member_fields"}
+
+    def status(**claims):
+        token = issuer.token(scope="read:orders", **claims)
+        return Client().get("/orders", headers={"Authorization": f"Bearer {token}"}).status_code
+
+    with override_settings(ROOT_URLCONF=urls, RESOURCE_SERVER=issuer.settings(USERS=users)):
+        assert status() == 401
+        assert status(email="ada@example.com") == 403
+        assert not User.objects.exists()
+        assert status(email="ada@example.com", email_verified=True) == 200
+    assert User.objects.get().email == "ada@example.com"
+
+
 def test_the_scopes_from_permissions_are_read():
     config, problems = conf.parse(run("# scopes from Auth0")["RESOURCE_SERVER"], debug=False)
 
@@ -166,6 +215,30 @@ def test_the_scopes_from_keycloaks_roles_are_read():
 
     with issuer.serving(), override_settings(RESOURCE_SERVER=settings):
         assert verify(token).scopes == {"clerk"}
+
+
+def introspection_settings(mark):
+    return run(mark, os=SimpleNamespace(environ={"INTROSPECTION_SECRET": "x"}))["RESOURCE_SERVER"]
+
+
+def test_the_settings_for_opaque_tokens_are_valid():
+    config, problems = conf.parse(introspection_settings("# opaque tokens\n"), debug=False)
+
+    assert problems == []
+    assert config.policies[0].introspection.client.method == "client_secret_basic"
+
+
+@pytest.mark.parametrize(("person", "subject"), [({"username": "ada"}, "ada"), ({}, "a-client")])
+def test_opaque_tokens_of_django_oauth_toolkit_pass(person, subject):
+    settings = introspection_settings("# opaque tokens of django-oauth-toolkit")
+    with Endpoint() as endpoint:
+        # As version 3.4 answers; it is asked itself in tests/introspection/test_oauth_toolkit.py.
+        members = {"active": True, "scope": "read", "exp": int(time.time()) + 60, "client_id": "a-client", **person}
+        endpoint.body = json.dumps(members).encode()
+        settings["INTROSPECTION"]["ENDPOINT"] = endpoint.url
+        with override_settings(RESOURCE_SERVER=settings):
+            token = verify("an-opaque-token")
+    assert (token.subject, token.is_machine) == (subject, not person)
 
 
 def test_the_settings_are_valid():
@@ -218,6 +291,30 @@ def test_the_test_without_a_tenant():
         assert run("FakeIssuer")["response"].status_code == 200
 
 
+def test_the_settings_of_bound_tokens_are_valid():
+    for mark in ('"DPOP": "allowed"', '"CLIENT_CERTIFICATE"'):
+        _config, problems = conf.parse(run(mark)["RESOURCE_SERVER"], debug=False)
+        assert problems == []
+
+
+def test_a_call_with_the_key_of_a_proof(issuer):
+    urls = ModuleType("readme_urls")
+    urls.urlpatterns = [path("orders", run("# views.py")["orders"])]
+    changes = {"DPOP": "required", "PUBLIC_ORIGIN": "https://api.example.com", "CACHE": "default"}
+
+    with override_settings(RESOURCE_SERVER=issuer.settings(**changes), ROOT_URLCONF=urls):
+        headers = run("ProofKey", issuer=issuer)["headers"]
+        assert [Client().get("/orders", headers=headers).status_code for _ in range(2)] == [403, 401]
+
+
+def test_cors_lets_a_page_send_proofs_and_read_nonces():
+    pytest.importorskip("corsheaders")
+    names = run("# pages that send proofs")
+    assert "dpop" in names["CORS_ALLOW_HEADERS"]
+    assert "authorization" in names["CORS_ALLOW_HEADERS"]
+    assert set(names["CORS_EXPOSE_HEADERS"]) == {"dpop-nonce", "www-authenticate"}
+
+
 def test_a_forced_token_passes_as_the_page_says(issuer):
     urls = ModuleType("readme_forced_urls")
     urls.urlpatterns = [path("orders", run("# views.py")["orders"])]
@@ -234,7 +331,13 @@ def test_the_middleware_of_the_readme(issuer):
     urls.urlpatterns = [path("who", lambda request: HttpResponse(request.user.get_username()))]
     bearer = {"Authorization": f"Bearer {issuer.token()}"}
 
-    with override_settings(ROOT_URLCONF=urls, MIDDLEWARE=run("# after AuthenticationMiddleware")["MIDDLEWARE"]):
+    middleware = run("MIDDLEWARE.insert(", MIDDLEWARE=[*FRESH_MIDDLEWARE])["MIDDLEWARE"]
+    assert middleware == [
+        *FRESH_MIDDLEWARE[:5],
+        "resource_server.middleware.AccessTokenMiddleware",
+        *FRESH_MIDDLEWARE[5:],
+    ]
+    with override_settings(ROOT_URLCONF=urls, MIDDLEWARE=middleware):
         client = Client(enforce_csrf_checks=True)
         assert client.post("/who", headers=bearer).text == "auth0|ada"
         assert client.post("/who").status_code == 403
@@ -262,7 +365,9 @@ def test_the_metadata_are_those_of_the_page():
 
 
 def test_the_settings_for_pages_of_other_origins_let_them_read_the_challenge():
-    names = run("# CORS")
+    names = run("# CORS", MIDDLEWARE=[*FRESH_MIDDLEWARE])
+    assert names["INSTALLED_APPS"] == ["django.contrib.auth", "corsheaders"]
+    assert names["MIDDLEWARE"][1:] == FRESH_MIDDLEWARE
     urls = ModuleType("answers_cors_urls")
     urls.urlpatterns = [
         path("", include("resource_server.urls")),
@@ -355,10 +460,12 @@ def test_an_issuer_without_a_provider_may_have_other_conventions():
     assert (verified.client_id, verified.scopes) == ("web", {"read:orders"})
 
 
-def test_the_logging_of_the_page_shows_refusals(issuer, capsys):
+def test_the_logging_of_the_page_shows_refusals_and_remedies(issuer, capsys, monkeypatch):
     settings_of_the_page = run("LOGGING")["LOGGING"]
-    logger, summary = logging.getLogger("resource_server"), logging.getLogger("resource_server.refusal_summary")
-    level, handlers, summary_level = logger.level, list(logger.handlers), summary.level
+    logger = logging.getLogger("resource_server")
+    level, handlers = logger.level, list(logger.handlers)
+    # As in a process that has refused nothing yet.
+    monkeypatch.setattr(refusal_log, "summary", RefusalSummary())
     try:
         logging.config.dictConfig(settings_of_the_page)
         with pytest.raises(AuthorizationError):
@@ -366,7 +473,30 @@ def test_the_logging_of_the_page_shows_refusals(issuer, capsys):
     finally:
         logger.handlers = handlers
         logger.setLevel(level)
-        summary.setLevel(summary_level)
     assert capsys.readouterr().err == (
         "token_malformed: access token is not a JWT in compact serialisation (GET '/orders')\n"
+        f"1 request answered 401, token_malformed: {TokenReason.TOKEN_MALFORMED.remedy}\n"
     )
+
+
+def test_the_deny_list_and_the_call_of_the_page(settings, redis_url):
+    namespace = run("# a deny list in Redis")
+    caches = namespace["CACHES"]
+    caches["default"]["LOCATION"] = redis_url
+    settings.CACHES = caches
+    keycloak = FakeIssuer(namespace["RESOURCE_SERVER"]["ISSUER"], "orders-api")
+    with keycloak.serving(), override_settings(RESOURCE_SERVER=namespace["RESOURCE_SERVER"]):
+        begin_deny_list()
+        token = keycloak.token(header={"typ": "JWT"}, typ="Bearer")
+        assert verify(token).subject == "auth0|ada"
+        run("# offboarding.py")["lock_out"]("auth0|ada")
+        with pytest.raises(AuthorizationError) as refused:
+            verify(token)
+        assert refused.value.reason == "token_revoked"
+
+
+def test_the_address_for_back_channel_logout(issuer):
+    urlpatterns = run("# urls.py with back-channel logout")["urlpatterns"]
+
+    assert [pattern.name or str(pattern.pattern) for pattern in urlpatterns] == ["backchannel-logout"]
+    assert urlpatterns[0].callback(RequestFactory().post("/backchannel-logout")).status_code == 400

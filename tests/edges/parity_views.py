@@ -57,6 +57,9 @@ REQUIREMENTS = {
     "organisation": Organisation(argument="org"),
     "machine": Machine(),
     "owner": Scopes("admin") | Owner("owner"),
+    "least": Scopes("admin") | Scopes("read") & Owner("owner"),
+    "fewest": Scopes("a", "b") | Scopes("c"),
+    "overlapping": (Scopes("a") | Scopes("b")) & Scopes("b"),
     "method": {"GET": "a", "POST": "b"},
     "other method": PerMethod({"POST": "a"}),
 }

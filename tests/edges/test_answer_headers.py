@@ -4,6 +4,7 @@ import pytest
 from django.http import HttpResponse, JsonResponse
 from django.test import RequestFactory
 from django.urls import path
+from django.views import View
 from django.views.decorators.cache import cache_control, cache_page, never_cache
 from rest_framework.authentication import SessionAuthentication
 from rest_framework.exceptions import ValidationError
@@ -36,7 +37,7 @@ class Rest(APIView):
         return Response({}, status=status)
 
     def post(self, request, status=200):
-        raise ValidationError({"name": ["is missing"]})
+        raise ValidationError({"name": ["is missing"], "detail": ["is missing"]})
 
 
 class SaysOtherwise(Rest):
@@ -57,8 +58,28 @@ class Browsable(Rest):
     renderer_classes = [BrowsableAPIRenderer, JSONRenderer]
 
 
+class Own405(View):
+    @requires_scope("read")
+    def get(self, request):
+        return HttpResponse()
+
+    def http_method_not_allowed(self, request):
+        return HttpResponse(status=405, headers={"Cache-Control": "max-age=5"})
+
+
+class OwnAsync405(View):
+    @requires_scope("read")
+    async def get(self, request):
+        return HttpResponse()
+
+    async def http_method_not_allowed(self, request):
+        return HttpResponse(status=405, headers={"Cache-Control": "max-age=5"})
+
+
 read = requires_scope("read")
 urlpatterns = [
+    path("own-405", Own405.as_view()),
+    path("own-async-405", OwnAsync405.as_view()),
     *views.urlpatterns,
     path("fails/<int:status>", fails),
     path("rest-fails/<int:status>", Rest.as_view()),
@@ -116,6 +137,15 @@ def test_a_method_that_a_view_lacks_is_not_stored(client, issuer, view):
     response = client.delete(url(view), headers={"Authorization": f"Bearer {issuer.token(scope='read')}"})
 
     assert (response.status_code, response["Cache-Control"]) == (405, "no-store")
+
+
+@pytest.mark.parametrize("view", ["method", "async method", "own 405", "own async 405"])
+def test_a_method_beside_a_guarded_one_is_not_stored(get, client, issuer, view):
+    for authorization in ({}, {"Authorization": f"Bearer {issuer.token(scope='read')}"}):
+        response = client.delete(url(view), headers=authorization)
+        stored = "max-age=5" if "own" in view else "no-store"
+        assert (response.status_code, response["Cache-Control"]) == (405, stored)
+    assert "Cache-Control" not in client.options(url(view))
 
 
 @pytest.mark.parametrize(
@@ -189,7 +219,8 @@ def test_other_answers_keep_their_form(get, client, issuer, problems):
     assert get("/rest-fails/404", token)["Content-Type"] == "application/json"
     invalid = client.post("/rest-fails/200", headers={"Authorization": token})
     assert (invalid.status_code, invalid["Content-Type"]) == (400, "application/json")
-    assert invalid.json() == {"name": ["is missing"]}
+    # A serializer may have a field of this name.
+    assert invalid.json() == {"name": ["is missing"], "detail": ["is missing"]}
     page = client.get("/browsable", headers={"Accept": "text/html"})
     assert (page.status_code, page["Content-Type"]) == (401, "text/html; charset=utf-8")
     assert "about:blank" not in page.text

@@ -6,15 +6,16 @@ import pytest
 from django.test import RequestFactory
 from django.views import View as PlainView
 from hypothesis import given, strategies
-from rest_framework.permissions import IsAuthenticated
+from rest_framework.permissions import IsAdminUser, IsAuthenticated
 from rest_framework.response import Response
 from rest_framework.test import APIRequestFactory
 from rest_framework.views import APIView
+from rest_framework.viewsets import ViewSet
 from tests.edges.views import GUARDED, PLAIN, REST, url
 
 from resource_server import error_response, requires_scope
 from resource_server.challenge import Answers, challenge, headers
-from resource_server.drf import AccessTokenAuthentication, RequiresAnyScope, RequiresScope
+from resource_server.drf import AccessTokenAuthentication, RequirementMixin, RequiresAnyScope, RequiresScope
 from resource_server.errors import (
     InsufficientScope,
     InsufficientUserAuthentication,
@@ -24,6 +25,7 @@ from resource_server.errors import (
 )
 from resource_server.protected_resource import ProtectedResource
 from resource_server.reasons import CredentialsReason, ScopeReason, TokenReason, UnavailableReason
+from resource_server.requirements import Scopes
 
 ORIGIN = "https://public.test"
 DOCUMENT = f"{ORIGIN}/.well-known/oauth-protected-resource"
@@ -79,11 +81,14 @@ def test_an_endpoint_for_any_token_names_no_scope(get, published):
     [
         ([IsAuthenticated], None),
         ([IsAuthenticated & RequiresScope("a", "b")], "a b"),
-        ([IsAuthenticated & (RequiresScope("a") | RequiresAnyScope("b", "a"))], "a b"),
+        ([IsAuthenticated & (RequiresScope("a") | RequiresAnyScope("b", "a"))], "a"),
+        ([IsAuthenticated & (RequiresScope("a", "b") | RequiresScope("c"))], "c"),
+        ([IsAuthenticated & (RequiresScope("a") | (RequiresScope("b") & IsAdminUser))], "b"),
+        ([IsAuthenticated & (RequiresScope("a") | IsAuthenticated)], None),
         ([IsAuthenticated, RequiresScope("a"), RequiresScope("b")], "a b"),
     ],
 )
-def test_a_refusal_by_rest_framework_itself_names_all_that_the_view_demands(published, permissions, scope):
+def test_a_refusal_by_rest_framework_itself_names_the_least_that_the_view_demands(published, permissions, scope):
     class View(APIView):
         authentication_classes = [AccessTokenAuthentication]
         permission_classes = permissions
@@ -93,6 +98,38 @@ def test_a_refusal_by_rest_framework_itself_names_all_that_the_view_demands(publ
 
     expected = f'{BARE}, {METADATA}, scope="{scope}"' if scope else f"{BARE}, {METADATA}"
     assert View.as_view()(APIRequestFactory().get("/"))["WWW-Authenticate"] == expected
+
+
+def test_the_scopes_of_a_challenge_are_those_of_this_request(published):
+    """Guards are read once for each class and method, permissions and `requirement` for each request."""
+
+    class View(APIView):
+        authentication_classes = [AccessTokenAuthentication]
+
+        def get_permissions(self):
+            return [IsAuthenticated(), RequiresScope(self.request.GET["scope"])()]
+
+        @requires_scope("of:get")
+        def get(self, request):
+            return Response({})
+
+        @requires_scope("of:post")
+        def post(self, request):
+            return Response({})
+
+    class Mixed(RequirementMixin, ViewSet):
+        authentication_classes = [AccessTokenAuthentication]
+
+        def list(self, request):
+            return Response({})
+
+    view, factory = View.as_view(), APIRequestFactory()
+    for scope in ("a", "b"):
+        for make, guard in ((factory.get, "get"), (factory.head, "get"), (factory.post, "post")):
+            refused = view(make(f"/?scope={scope}"))
+            assert refused["WWW-Authenticate"] == f'{BARE}, {METADATA}, scope="{scope} of:{guard}"'
+        refused = Mixed.as_view({"get": "list"}, requirement=Scopes(scope))(factory.get("/"))
+        assert refused["WWW-Authenticate"] == f'{BARE}, {METADATA}, scope="{scope}"'
 
 
 def test_permissions_that_fail_to_describe_themselves_cost_the_scope_alone(published):

@@ -222,6 +222,57 @@ def test_an_audience_in_another_claim_is_shown_by_its_name(issuer, debug):
     assert hint_of(caught.value) == "this token's client_id is 'client'; AUDIENCE accepts 'the client'"
 
 
+SCHEMES = ["Token {}", "JWT {}", "Basic {}", "{}"]
+
+
+@pytest.mark.parametrize("header", SCHEMES)
+@pytest.mark.parametrize("edge", ["/function", "/async-function"])
+def test_a_header_of_another_scheme_has_a_hint_without_its_value(get, issuer, debug, caplog, header, edge):
+    caplog.set_level(logging.DEBUG, "resource_server")
+    token = issuer.token(scope="read")
+    body = get(edge, header.format(token)).json()
+    assert body["reason"] == "credentials_missing"
+    assert body["hint"].startswith("the Authorization header does not begin with the word Bearer. Send `Authorization")
+    assert token not in caplog.text
+    assert get(edge, None).json()["hint"].startswith("Send `Authorization")
+
+
+KINDS = {
+    "an ID token": ({"nonce": "n"}, {}, "this token has 'nonce', as an ID or logout token has"),
+    "without the claims of a provider": (
+        {},
+        {"PROVIDER": "okta"},
+        "this token has none of the claims 'cid', and an access token has one",
+    ),
+    "another kind": (
+        {"typ": "ID"},
+        {"PROVIDER": "keycloak"},
+        "this token has the claim 'typ', which is 'Bearer' in an access token",
+    ),
+}
+
+
+@pytest.mark.parametrize(("claims", "settings_", "side"), KINDS.values(), ids=KINDS)
+def test_a_token_of_another_kind_is_known_by_its_claims(issuer, debug, claims, settings_, side):
+    debug.RESOURCE_SERVER = issuer.settings(**{"TOKEN_TYPE": "JWT", **settings_})
+    with pytest.raises(InvalidToken) as caught:
+        verify(issuer.token(header={"typ": "JWT"}, sub=SUBJECT, **claims))
+    assert caught.value.reason == "not_an_access_token"
+    assert caught.value.hint.startswith(side)
+    assert SUBJECT not in caught.value.hint
+
+
+def test_an_id_token_is_no_reason_to_change_a_setting(issuer, debug):
+    def hint(**claims):
+        with pytest.raises(InvalidToken) as caught:
+            verify(issuer.token(header={"typ": "JWT"}, **claims))
+        return caught.value.hint
+
+    assert "; this seems to be an ID token, so change no setting: send the access token. " in hint(nonce="n")
+    assert "ID token, so" not in hint()
+    assert "ID token, so" not in hint(nonce="n", typ="Bearer")
+
+
 def test_a_signature_is_shown_with_its_key(issuer, debug):
     kid = issuer.keys.current_kid
     with pytest.raises(InvalidToken) as caught:

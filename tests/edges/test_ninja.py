@@ -238,3 +238,18 @@ def test_the_document_names_scopes_words_and_refusals(issuer):
         "503": ["Retry-After"],
     }
     assert list(paths["/api/open"]["get"]["responses"]) == ["200"]
+
+
+@pytest.mark.parametrize("problem_details", [False, True])
+def test_the_document_describes_the_body_of_a_refusal(issuer, settings, problem_details):
+    settings.RESOURCE_SERVER = issuer.settings(PROBLEM_DETAILS=problem_details)
+    document = Client().get("/api/openapi.json").json()
+    validate(document)
+    answers = document["paths"]["/api/any"]["get"]["responses"]
+
+    for token in (None, FakeIssuer(algorithm="ES256").token()):
+        response = get("/api/any", token)
+        [(media, content)] = answers["401"]["content"].items()
+        assert media == response["Content-Type"]
+        assert set(content["schema"]["required"]) <= set(response.json())
+    assert list(answers["503"]["content"]) == list(answers["403"]["content"]) == [media]

@@ -24,7 +24,7 @@ from rest_framework.permissions import (
 from rest_framework.response import Response
 from rest_framework.routers import SimpleRouter
 from rest_framework.serializers import ModelSerializer
-from rest_framework.test import APIClient
+from rest_framework.test import APIClient, APIRequestFactory
 from rest_framework.views import APIView
 from rest_framework.viewsets import ModelViewSet
 
@@ -108,6 +108,23 @@ def test_scopes_of_every_kind_of_view(view, scopes):
     assert described["security"] in [tokens(one) for one in scopes.split("|")]
     assert {"401", "403", "503"} <= set(described["responses"])
     assert "Access:" not in described.get("description", "")
+
+
+@pytest.mark.parametrize("problem_details", [False, True])
+def test_the_document_describes_the_body_of_a_refusal(project, settings, problem_details):
+    settings.RESOURCE_SERVER = project.settings(PROBLEM_DETAILS=problem_details)
+    view = permitting(A)
+    found = document(path("x/", view))["components"]["responses"]
+    refused = view(APIRequestFactory().get("/x/")).render()
+
+    media = "application/problem+json" if problem_details else "application/json"
+    assert refused["Content-Type"] == media
+    assert {name: list(each["content"]) for name, each in found.items()} == {name: [media] for name in found}
+    assert {name: list(each["headers"]) for name, each in found.items()} == {
+        "Unauthenticated": ["WWW-Authenticate"],
+        "InsufficientScope": ["WWW-Authenticate"],
+        "Unavailable": ["Retry-After"],
+    }
 
 
 def test_two_guarded_bases_are_both_demanded():

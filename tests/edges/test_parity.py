@@ -10,6 +10,8 @@ from asgiref.testing import ApplicationCommunicator
 from django.test import AsyncClient, Client
 from tests.edges.parity_views import EDGES, REQUIREMENTS, websocket
 
+from resource_server import revoke
+from resource_server.revocation import begin_deny_list
 from resource_server.testing import FakeIssuer
 
 BARE = 'Bearer realm="api"'
@@ -75,9 +77,14 @@ TABLE = [
     ("machine", {}, lacks("a right: a machine")),
     ("owner", {"scope": "admin"}, GOOD),
     ("owner", {}, lacks("a scope: admin", "admin")),
+    ("least", {"scope": "admin"}, GOOD),
+    ("least", {}, lacks("a scope: read", "read")),
+    ("least", {"scope": "read"}, lacks("a scope: admin", "admin")),
+    ("fewest", {}, lacks("a scope: c", "c")),
+    ("overlapping", {}, lacks("a scope: b", "b")),
     ("method", {"scope": "a"}, GOOD),
     ("method", {"scope": "b"}, lacks("a scope: a", "a")),
-    ("other method", {"scope": "a"}, lacks("a right: a declared method")),
+    ("other method", {"scope": "a"}, lacks("a right: a declared method (`GET` is not named)")),
 ]
 rows = pytest.mark.parametrize(("name", "claims", "expected"), TABLE, ids=range(len(TABLE)))
 
@@ -162,6 +169,25 @@ def test_without_a_token_every_requirement_is_401(ask, name):
     assert "error" not in body
 
 
+@pytest.mark.parametrize(
+    ("name", "scope"),
+    {
+        "scopes": "a b",
+        "any scope": "a b",
+        "either scope": "a",
+        "least": "read",
+        "fewest": "c",
+        "overlapping": "b",
+        "method": "a",
+    }.items(),
+)
+def test_without_a_token_and_without_scopes_the_challenge_names_the_same(ask, issuer, settings, name, scope):
+    settings.RESOURCE_SERVER = issuer.settings(PUBLIC_ORIGIN="https://api.test")
+    for authorization, status in ((None, 401), (f"Bearer {issuer.token()}", 403)):
+        answered, headers, _ = ask(name, authorization)
+        assert (answered, headers["WWW-Authenticate"].partition(", scope=")[2]) == (status, f'"{scope}"')
+
+
 @pytest.mark.parametrize("name", ["any token", "not a scope", "owner"])
 def test_a_token_that_fails_is_refused(ask, issuer, name):
     stranger = FakeIssuer(algorithm="ES256")
@@ -182,3 +208,17 @@ def test_an_issuer_that_is_down_is_503_everywhere(ask, issuer):
 
     assert (status, body["reason"]) == (503, "fetch_failed")
     assert int(headers["Retry-After"]) >= 1
+
+
+def test_a_revoked_token_is_401_everywhere(ask, issuer, settings):
+    settings.RESOURCE_SERVER = issuer.settings(REVOCATION="default")
+    begin_deny_list()
+    first, second = issuer.token(jti=f"{time.monotonic_ns()}"), issuer.token(jti=(jti := f"{time.monotonic_ns()}"))
+    for token in (first, second, second):
+        assert ask("any token", f"Bearer {token}")[0] == 200
+    revoke(issuer.issuer, jti=jti)
+    status, headers, body = ask("any token", f"Bearer {second}")
+
+    assert (status, body["reason"]) == (401, "token_revoked")
+    assert headers["WWW-Authenticate"].startswith(f'{BARE}, error="invalid_token"')
+    assert ask("any token", f"Bearer {first}")[0] == 200

@@ -63,7 +63,7 @@ def test_once(example_copy: Path, ports: dict[str, str]) -> None:
     for _ in range(2):
         done = run(example_copy, ONCE="1", **ports)
         assert (done.returncode, done.stderr) == (0, "")
-        assert done.stdout.endswith("\nAll 10 answers are right.\n")
+        assert done.stdout.endswith("\nAll 15 answers are right.\n")
         calls = re.findall(r"^curl -i (\S+)(.*)\n  (\d+)", done.stdout, re.MULTILINE)
         origin = f"http://127.0.0.1:{ports['PORT']}"
         address = f"{origin}/api/"
@@ -77,10 +77,23 @@ def test_once(example_copy: Path, ports: dict[str, str]) -> None:
             }.items()
             for token, status in zip(("", "TOKEN", "SCOPED"), statuses, strict=True)
         ]
-        assert calls == [*expected, (document, "", "200")]
-        assert done.stdout.count(f'resource_metadata="{document}"') == 3
+        opaque = [(f"{address}private", ' -H "Authorization: Bearer $OPAQUE"', status) for status in ("200", "401")]
+        assert calls == [*expected, (document, "", "200"), *opaque]
+        revocation = (
+            f"curl -u demo-opaque:demo-opaque-secret -d token=$OPAQUE http://127.0.0.1:{ports['ISSUER_PORT']}/revoke"
+        )
+        assert f"\n{revocation}\n  200\n" in done.stdout
+        assert '"reason":"token_inactive"' in done.stdout
+        assert done.stdout.count(f'resource_metadata="{document}"') == 4
         assert f'"authorization_servers": ["http://127.0.0.1:{ports["ISSUER_PORT"]}"]' in done.stdout
         assert len(re.findall(r"^(TOKEN|SCOPED)=ey[\w-]+\.[\w-]+\.[\w-]+$", done.stdout, re.MULTILINE)) == 2
+        bound = re.findall(r'^  (\d+)  (\w+).*"(?:reason|message)":"([^"]+)', done.stdout, re.MULTILINE)
+        assert [each for each in bound if each[1] in ("with", "stolen")] == [
+            ("200", "with", "All good. You're authenticated and the access token has the appropriate scope"),
+            ("401", "with", "proof_replayed"),
+            ("401", "stolen", "token_bound_to_key"),
+        ]
+        assert len(re.findall(r"^OPAQUE=[\w-]+$", done.stdout, re.MULTILINE)) == 1
         assert not listening(ports["PORT"])
         assert not listening(ports["ISSUER_PORT"])
 
@@ -121,14 +134,14 @@ BROKEN = {
         "All good. You only",
         "All right. You only",
         "WRONG: body is not",
-        "error: 2 answers are not as they must be",
+        "error: 3 answers are not as they must be",
     ),
     "the-realm-is-another": (
         "mysite/settings.py",
         '    "ISSUER": _issuer,\n',
         '    "ISSUER": _issuer,\n    "REALM": "other",\n',
         "WRONG: challenge is not",
-        "error: 3 answers are not as they must be",
+        "error: 4 answers are not as they must be",
     ),
 }
 

@@ -77,7 +77,10 @@ def test_what_fails_is_one_line(issuer: str, free_port: object) -> None:
     port = issuer.rpartition(":")[2]
     assert (run().returncode, run().stderr) == (2, "usage: python person_token.py SUBJECT [SCOPE ...]\n")
     failures = {
-        ("auth0|ada", "no:scope"): "error: the issuer shows no sign-in page: 303 .*invalid_scope.*\n",
+        (
+            "auth0|ada",
+            "no:scope",
+        ): "error: the issuer shows no sign-in page: 303 .*invalid_scope.*no(:|%3A)scope.*--scope.*\n",
         ("",): "error: the issuer gives no code: 400 .*Pick a person.*\n",
     }
     for arguments, message in failures.items():
@@ -86,5 +89,7 @@ def test_what_fails_is_one_line(issuer: str, free_port: object) -> None:
         assert re.fullmatch(message, done.stderr), done.stderr
     done = run("auth0|ada", ISSUER_PORT="1")
     assert (done.returncode, done.stdout) == (1, "")
-    assert re.fullmatch(r"error: .*refused\n", done.stderr)
+    assert re.fullmatch(
+        r"error: no issuer at http://127\.0\.0\.1:1 \(.*refused\); ISSUER_PORT names its port\n", done.stderr
+    )
     assert run("auth0|ada", ISSUER_PORT="http").stderr == "error: ISSUER_PORT must be a number from 1 to 65535\n"

@@ -34,6 +34,20 @@ def test_without_variables_it_trusts_the_development_issuer() -> None:
     }
 
 
+def test_introspection() -> None:
+    variables = {"INTROSPECTION_CLIENT_ID": "api", "INTROSPECTION_CLIENT_SECRET": "x"}
+    assert resource_server(**variables)["INTROSPECTION"] == {"CLIENT_ID": "api", "CLIENT_SECRET": "x"}
+    more = {"INTROSPECTION_ENDPOINT": "https://issuer.test/i", "INTROSPECTION_CACHE_SECONDS": "0"}
+    assert resource_server(**variables, **more)["INTROSPECTION"] == {
+        "ENDPOINT": "https://issuer.test/i",
+        "CLIENT_ID": "api",
+        "CLIENT_SECRET": "x",
+        "CACHE_SECONDS": 0,
+    }
+    checked = manage("check", DEBUG="1", INTROSPECTION_CACHE_SECONDS="a minute")
+    assert "resource_server.E043" in checked.stderr
+
+
 def test_auth0() -> None:
     assert resource_server(AUTH0_DOMAIN="tenant.eu.auth0.com", API_IDENTIFIER="https://api.test") == {
         "ISSUER": "https://tenant.eu.auth0.com/",

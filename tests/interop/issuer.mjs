@@ -2,7 +2,8 @@
 //
 //     node issuer.mjs PORT
 //
-// A resource names the algorithm of its tokens in its path: https://api.test/ES256. SIGHUP rotates: tokens are signed
+// A resource names the algorithm of its tokens in its path: https://api.test/ES256. Those of https://api.test/opaque
+// are opaque, and introspected by the clients `api-*`; API_JWK is the public key of `api-key`. SIGHUP rotates: tokens are signed
 // with new keys, and those before are still published. SIGUSR2 withdraws all keys but the newest.
 
 import { generateKeyPairSync } from 'node:crypto';
@@ -30,9 +31,25 @@ function newKeys() {
 
 function resourceServer(ctx, resource) {
   const alg = new URL(resource).pathname.slice(1);
+  if (alg === 'opaque') return { scope: SCOPES, audience: resource, accessTokenTTL: 600, accessTokenFormat: 'opaque' };
   if (!ALGORITHMS.includes(alg)) throw new errors.InvalidTarget();
   return { scope: SCOPES, audience: resource, accessTokenTTL: 600, accessTokenFormat: 'jwt', jwt: { sign: { alg } } };
 }
+
+// An API that introspects, by each way in which it may prove who it is.
+function api(name, token_endpoint_auth_method, more) {
+  return {
+    client_id: `api-${name}`,
+    token_endpoint_auth_method,
+    grant_types: [],
+    redirect_uris: [],
+    response_types: [],
+    ...more,
+  };
+}
+
+const secret = { client_secret: 'of an API, with: signs & spaces' };
+const key = { jwks: { keys: [JSON.parse(process.env.API_JWK)] }, token_endpoint_auth_signing_alg: 'ES256' };
 
 // The provider takes its keys when it is made, so that a rotation is a new one behind the same address.
 function provider(keys) {
@@ -50,12 +67,17 @@ function provider(keys) {
         scope: SCOPES,
         introspection_signed_response_alg: 'RS256',
       },
+      api('basic', 'client_secret_basic', secret),
+      api('post', 'client_secret_post', secret),
+      api('key', 'private_key_jwt', key),
+      api('signed', 'client_secret_basic', { ...secret, introspection_signed_response_alg: 'RS256' }),
     ],
     features: {
       clientCredentials: { enabled: true },
       devInteractions: { enabled: false },
       introspection: { enabled: true },
       jwtIntrospection: { enabled: true },
+      revocation: { enabled: true },
       resourceIndicators: { enabled: true, getResourceServerInfo: resourceServer, defaultResource: () => undefined },
     },
   }).callback();

@@ -1,5 +1,6 @@
 """oidc-provider (npm) as a process of Node.js: it gives tokens over HTTP and rotates its keys on a signal."""
 
+import json
 import re
 import shutil
 import signal
@@ -12,11 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from joserfc.jwk import ECKey
 from tests.lacking import lacking
 from tests.processes import call, process
 
 HERE = Path(__file__).parent
 ALGORITHMS = ("RS256", "PS256", "ES256", "EdDSA", "Ed25519")
+API_KEY = ECKey.generate_key("P-256")
+API_SECRET = "of an API, with: signs & spaces"
 CLIENT = {"client_id": "machine", "client_secret": "of-the-tests-guards-nothing-at-all"}
 ROTATION_SECONDS = 30
 # Faults of the machine that keep npm from installing. Any other, such as a wrong hash, fails the tests.
@@ -69,6 +73,10 @@ class OidcProvider:
         """The token of a client that names no API."""
         return self._token(scope="read")
 
+    def revoke(self, token: str) -> None:
+        answer = call(self.address, "/token/revocation", form={**CLIENT, "token": token})
+        assert answer.status == 200, answer.text
+
     def introspection_answer(self) -> str:
         """A JWT of the same keys that is not an access token: the answer of introspection (RFC 9701)."""
         answer = call(
@@ -118,5 +126,6 @@ def running(port: int) -> Iterator[OidcProvider]:
     """An issuer that has answered once; it is stopped at the end."""
     address = f"http://127.0.0.1:{port}"
     command = ["node", str(HERE / "issuer.mjs"), str(port)]
-    with process(command, address, "/.well-known/openid-configuration") as child:
+    public = {**API_KEY.as_dict(private=False), "kid": "k1", "use": "sig", "alg": "ES256"}
+    with process(command, address, "/.well-known/openid-configuration", API_JWK=json.dumps(public)) as child:
         yield OidcProvider(address=address, child=child)

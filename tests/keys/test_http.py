@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -463,8 +464,9 @@ def test_a_server_that_never_answers_to_tls_is_left_at_the_deadline() -> None:
 def test_a_connection_is_shut_while_tls_shakes_hands() -> None:
     """TLS takes the socket out of our hands for that time, and a server must not keep the worker meanwhile."""
     with serving(until_shut) as server:
-        exchange = http._Exchange(server.url().replace("http:", "https:"), 60, None, public=False)
-        worker = threading.Thread(target=lambda: suppressed(exchange._exchange), daemon=True)
+        exchange = http._Exchange(server.url().replace("http:", "https:"), 60, public=False)
+        call = partial(exchange.result, "GET", {}, None, lambda response: response)
+        worker = threading.Thread(target=lambda: suppressed(call), daemon=True)
         worker.start()
         while not server.requests and server.connections == 0:
             time.sleep(0.01)  # between two looks
@@ -481,7 +483,7 @@ def suppressed(call: Callable[[], object]) -> None:
 
 def test_a_connection_that_is_made_after_the_deadline_is_ended_by_its_worker() -> None:
     with serving(until_shut) as server, socket.create_connection(("127.0.0.1", server.port)) as late:
-        exchange = http._Exchange(server.url(), 0, None, public=False)
+        exchange = http._Exchange(server.url(), 0, public=False)
         with pytest.raises(TimeoutError):
             exchange._opened(late)
         assert late.fileno() == -1

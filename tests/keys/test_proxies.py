@@ -262,7 +262,7 @@ def test_no_proxy_names_what_is_fetched_directly(
 
 @pytest.mark.parametrize(
     "host", ["localhost", "a.localhost", "localhost.", "127.0.0.1", "127.1", "2130706433", "0x7f000001", "[::1]", "[::]",
-             "0.0.0.0", "169.254.169.254", "[::ffff:127.0.0.1]"],
+             "0.0.0.0", "169.254.169.254", "[::ffff:127.0.0.1]", "[64:ff9b::a9fe:a9fe]", "[2002:7f00:1::]", "[fd00:ec2::254]"],
 )  # fmt: skip
 def test_no_spelling_of_this_machine_is_asked_of_the_proxy(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
     # The proxy would connect to itself, or to the metadata service of its cloud.

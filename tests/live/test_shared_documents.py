@@ -24,6 +24,7 @@ from resource_server import server
 from resource_server.devissuer.signing import SigningKeys
 from resource_server.errors import Unavailable
 from resource_server.keys import shared_documents as documents
+from resource_server.keys import store as stores
 from resource_server.keys.document import Document
 from resource_server.keys.shared_documents import FRESH_SECONDS, KEPT_SECONDS, SharedDocuments
 from resource_server.testing import FakeIssuer
@@ -368,7 +369,7 @@ def test_a_store_that_fails_is_done_without_and_left_alone(world: World) -> None
 
 @pytest.mark.parametrize("method", ["get", "add", "set", "delete"])
 def test_a_store_that_hangs_costs_a_second_once(world: World, method: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(documents, "STORE_SECONDS", 0.2)
+    monkeypatch.setattr(stores, "STORE_SECONDS", 0.2)
     ended = threading.Event()
     monkeypatch.setattr(world.store, method, lambda *arguments, **options: ended.wait(30))
     shared = world.process()
@@ -384,17 +385,17 @@ def test_a_store_that_hangs_costs_a_second_once(world: World, method: str, monke
 
 
 def test_a_store_that_goes_on_hanging_is_asked_less_and_less(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(documents, "STORE_SECONDS", 0.05)
+    monkeypatch.setattr(stores, "STORE_SECONDS", 0.05)
     ended, shared = threading.Event(), world.process()
     world.store.failure = lambda: ended.wait(60)
     pauses = []
     for _ in range(5):
-        shared._without_until = 0.0
+        shared._store._down_until = 0.0
         world.fetch(shared)
-        pauses.append(round(shared._without_until - time.monotonic(), -1))
+        pauses.append(round(shared._store._down_until - time.monotonic(), -1))
     ended.set()
     assert pauses == [60, 120, 240, 480, 960]
-    until(lambda: not shared._under_way)
+    until(lambda: not shared._store._under_way)
 
 
 def _lock_of(world: World) -> str:

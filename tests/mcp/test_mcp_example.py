@@ -3,11 +3,14 @@
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pytest
 from tests.processes import ROOT, Answer, call, process, request_token
 from tests.servers import LiveIssuer
+
+from resource_server.testing import FakeIssuer
 
 WELL_KNOWN = "/.well-known/oauth-protected-resource"
 ACCEPT = {"Accept": "application/json, text/event-stream", "Content-Type": "application/json"}
@@ -28,11 +31,17 @@ class Site:
 
 @pytest.fixture(scope="module")
 def site(free_port: Callable[[], int]) -> Iterator[Site]:
+    with serving(free_port) as site:
+        yield site
+
+
+@contextmanager
+def serving(free_port: Callable[[], int], **others: str) -> Iterator[Site]:
     port = free_port()
     address = f"http://127.0.0.1:{port}"
     with LiveIssuer(audience=f"{address}/mcp", algorithm="ES256") as issuer:
         command = [sys.executable, "-m", "uvicorn", "mcpsite.asgi:application", "--port", str(port)]
-        variables = {"ISSUER": issuer.address, "PUBLIC_ORIGIN": address, "DEBUG": "1"}
+        variables = {"ISSUER": issuer.address, "PUBLIC_ORIGIN": address, "DEBUG": "1", **others}
         folder = str(ROOT / "examples" / "mcp")
         with process([*command, "--app-dir", folder], address, WELL_KNOWN, PYTHONPATH=folder, **variables):
             yield Site(address=address, issuer=issuer)
@@ -54,6 +63,25 @@ def result(answer: Answer) -> Mapping[str, object]:
     value = json.loads(text)["result"]
     assert isinstance(value, dict)
     return value
+
+
+ANOTHER_ISSUER = {
+    "a provider": ({"PROVIDER": "keycloak"}, {"typ": "Bearer"}, 200),
+    "a type": ({"TOKEN_TYPE": "JWT"}, {}, 200),
+    "neither, as a shell leaves them empty": ({"PROVIDER": "", "TOKEN_TYPE": ""}, {}, 401),
+}
+
+
+@pytest.mark.parametrize(("variables", "claims", "status"), ANOTHER_ISSUER.values(), ids=ANOTHER_ISSUER)
+def test_another_issuer_has_its_provider_or_its_type(
+    free_port: Callable[[], int], variables: dict[str, str], claims: dict[str, str], status: int
+) -> None:
+    with serving(free_port, **variables) as site:
+        token = site.issuer.token(header={"typ": "JWT"}, scope="mcp:read", **claims)
+        answer = call(
+            site.address, "/mcp", method="POST", authorization=f"Bearer {token}", headers=ACCEPT, body=json.dumps(LIST)
+        )
+        assert answer.status == status, answer.text
 
 
 def test_a_401_names_the_metadata_and_the_least_scope_alone(site: Site) -> None:
@@ -84,6 +112,68 @@ def test_a_token_for_another_resource_is_refused(site: Site) -> None:
     answer = site.post(LIST, Authorization=f"Bearer {token}")
 
     assert (answer.status, answer.json()["reason"]) == (401, "audience_not_accepted")
+
+
+def test_a_token_without_an_audience_is_refused(site: Site) -> None:
+    answer = site.post(LIST, Authorization=f"Bearer {site.issuer.token(aud=None, scope='mcp:read')}")
+
+    assert (answer.status, answer.json()["reason"]) == (401, "aud_missing")
+
+
+INVALID: Mapping[str, tuple[Callable[[LiveIssuer], str], str]] = {
+    "expired": (lambda issuer: issuer.token(scope="mcp:write", exp=1), "token_expired"),
+    "of another issuer": (
+        lambda issuer: issuer.token(scope="mcp:write", iss="https://other.test"),
+        "issuer_not_trusted",
+    ),
+    "forged": (
+        lambda issuer: FakeIssuer(issuer.issuer, issuer.audience, algorithm="ES256").token(
+            scope="mcp:write", header={"kid": issuer.keys.current_kid}
+        ),
+        "signature_invalid",
+    ),
+    "not a JWT": (lambda issuer: "abc", "token_malformed"),
+}
+
+
+@pytest.mark.parametrize("case", INVALID)
+def test_a_call_with_an_invalid_token_is_401_and_does_nothing(site: Site, case: str) -> None:
+    make, reason = INVALID[case]
+    answer = site.post(tool("delete_everything"), Authorization=f"Bearer {make(site.issuer)}")
+
+    assert (answer.status, answer.json()["reason"]) == (401, reason)
+    assert 'error="invalid_token"' in answer.headers["WWW-Authenticate"]
+    assert f'resource_metadata="{site.address}{WELL_KNOWN}/mcp"' in answer.headers["WWW-Authenticate"]
+    assert set(answer.json()) <= {"detail", "error", "reason", "hint"}
+
+
+def test_malformed_credentials_are_400(site: Site) -> None:
+    token = site.issuer.token(scope="mcp:read")
+    answer = site.post(LIST, Authorization=f"Bearer {token}, Bearer {token}")
+
+    assert (answer.status, answer.json()["error"]) == (400, "invalid_request")
+
+
+def test_each_request_needs_its_own_token(site: Site) -> None:
+    assert site.post(LIST, "mcp:read").status == 200
+    assert site.post(LIST).status == 401
+    assert site.post(LIST, Mcp_Session_Id="1").status == 401
+
+
+def test_the_scopes_of_a_challenge_depend_on_the_operation_alone(site: Site) -> None:
+    for message in (LIST, tool("whoami")):
+        for scope in ("", "other", "mcp:write", "offline_access"):
+            answer = site.post(message, scope)
+            assert (answer.status, answer.headers["WWW-Authenticate"].rpartition(", ")[2]) == (403, 'scope="mcp:read"')
+    for scope in ("", "mcp:read", "mcp:read offline_access"):
+        answer = site.post(tool("delete_everything"), scope)
+        assert (answer.status, answer.headers["WWW-Authenticate"].rpartition(", ")[2]) == (403, 'scope="mcp:write"')
+
+
+def test_the_resource_is_written_without_a_slash_at_its_end(site: Site) -> None:
+    resource = call(site.address, f"{WELL_KNOWN}/mcp").json()["resource"]
+
+    assert resource == resource.lower().rstrip("/") == site.issuer.audience
 
 
 def test_a_token_in_the_query_is_not_read(site: Site) -> None:

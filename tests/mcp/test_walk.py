@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.processes import ROOT, call, process
+from tests.processes import ROOT, process
 
 WELL_KNOWN = "/.well-known/oauth-protected-resource"
 
@@ -15,11 +15,9 @@ WELL_KNOWN = "/.well-known/oauth-protected-resource"
 @pytest.mark.parametrize(("mode", "version"), [("legacy", "2025-11-25"), ("auto", "2026-07-28")])
 def test_from_a_401_to_each_tool(free_port: Callable[[], int], mode: str, version: str) -> None:
     port, issuer_port = free_port(), free_port()
-    address, issuer = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{issuer_port}"
+    address = f"http://127.0.0.1:{port}"
     command = [sys.executable, str(ROOT / "examples" / "mcp" / "run.py")]
     with process(command, address, WELL_KNOWN, PORT=str(port), ISSUER_PORT=str(issuer_port)):
-        if "registration_endpoint" not in call(issuer, "/.well-known/oauth-authorization-server").json():
-            pytest.skip("the development issuer registers no clients")
         program = [sys.executable, str(Path(__file__).with_name("walking_client.py")), f"{address}/mcp", mode]
         done = subprocess.run(program, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr

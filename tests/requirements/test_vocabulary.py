@@ -107,6 +107,8 @@ MEANINGLESS = [
     lambda: requirement_of(""),
     lambda: requirement_of({}),
     lambda: requirement_of({"GET": "a", "list": "b"}),
+    lambda: requirement_of({"get": "a"}),
+    lambda: requirement_of({"GET": "a", "Post": "b"}),
     lambda: And((A,)),
     lambda: Or((A, "b")),
     lambda: Not("a"),
@@ -117,6 +119,54 @@ MEANINGLESS = [
 def test_what_cannot_be_meant_is_an_error_where_it_is_made(make):
     with pytest.raises((TypeError, ValueError)):
         make()
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (
+            lambda: requirement_of({"get": "a", "*": "b"}),
+            "write the HTTP method 'get' as 'GET'; for an action of this name write PerAction({...})",
+        ),
+        (
+            lambda: requirement_of({"list": "b", "GET": "a"}),
+            (
+                "a dict names HTTP methods or actions, not both: 'GET' is a method, 'list' is not; "
+                "write one dict for each, and compose PerMethod(...) & PerAction(...)"
+            ),
+        ),
+        (
+            lambda: PerMethod({"get": "a"}),
+            "'get' does not name an HTTP method: write it in upper case, and actions of a ViewSet in PerAction({...})",
+        ),
+        (
+            lambda: PerAction({"GET": "a"}),
+            "'GET' does not name an action, which is the name of a function: write HTTP methods in PerMethod({...})",
+        ),
+    ],
+    ids=["lower case", "mixed", "per method", "per action"],
+)
+def test_the_error_says_what_to_write(make, message):
+    with pytest.raises(ValueError) as raised:  # noqa: PT011 - compared below
+        make()
+    assert str(raised.value) == message
+
+
+def test_an_action_may_have_the_name_of_a_method_if_it_is_declared_as_one():
+    assert PerAction({"delete": "a"}).holds(token_of(scope="a"), Operation(method="POST", action="delete")) is True
+
+
+@pytest.mark.parametrize("method", [None, "get", "PROPFIND", '"\r\nX: 1'])
+def test_a_refusal_does_not_repeat_a_method_that_is_not_https(method):
+    with pytest.raises(InsufficientScope) as raised:
+        PerMethod({"GET": "a"}).check(token_of(scope="a"), Operation(method=method))
+    assert str(raised.value) == "access token lacks a right: a declared method (the request has no known method)"
+
+
+def test_a_plain_view_has_no_action():
+    with pytest.raises(InsufficientScope) as raised:
+        PerAction({"list": "a"}).check(token_of(scope="a"), Operation(method="GET"))
+    assert str(raised.value) == "access token lacks a right: a declared action (the request has no known action)"
 
 
 def test_an_async_function_is_no_condition():
@@ -318,8 +368,14 @@ def test_words():
 def test_the_scopes_of_a_composition():
     either = (Roles("x") | (A & B)) & C
 
-    assert either.scopes == ("a", "b", "c")
+    assert (either.scopes, either.all_scopes) == (("c",), ("a", "b", "c"))
     assert (A | B).scopes == ("a",)
+    assert ((A | B) & B).scopes == ("b",)
+    assert (Scopes("a", "b") | C).scopes == ("c",)
+    assert (A | B & Owner("owner")).scopes == ("b",)
+    assert (A | AnyToken()).scopes == ()
+    many = [Scopes(f"x{number}") | Scopes(f"y{number}") for number in range(20)]  # a million ways
+    assert And(tuple(many)).scopes == tuple(f"x{number}" for number in range(20))
     assert ((A | B) & ~Scopes("z")).all_scopes == ("a", "b")
     per_action = PerAction({"list": "a", "create": A & B})
     assert (per_action.scopes, per_action.all_scopes) == ((), ("a", "b"))
@@ -340,14 +396,31 @@ GOLD = AuthenticationContext("gold", max_age_seconds=3600)
         ((B | A) & C, 'error_description="access token lacks a scope: c", scope="a c"'),
         (AnyScope("b", "c"), 'error_description="access token has none of the scopes: b c", scope="b c"'),
         (AnyScope("a", "b") & C, 'error_description="access token lacks a scope: c", scope="a c"'),
+        ((Scopes("b", "c") | Scopes("d")), 'error_description="access token lacks a scope: d", scope="d"'),
+        ((Scopes("x", "y") | Scopes("a", "b")), 'error_description="access token lacks a scope: b", scope="a b"'),
+        ((B | C) & C, 'error_description="access token lacks a scope: c", scope="c"'),
+        # The scope that opens less is enough.
+        (B | C & Owner("owner"), 'error_description="access token lacks a scope: c", scope="c"'),
+        (B | C & ~Owner("owner"), 'error_description="access token lacks a scope: c", scope="c"'),
+        (B | C & Person(), 'error_description="access token lacks a scope: c", scope="c"'),
+        (B | C & Roles("x"), 'error_description="access token lacks a scope: b", scope="b"'),
+        # The token has the scope already, so asking for it again would not help.
+        (B | A & Owner("owner"), 'error_description="access token lacks a scope: b", scope="b"'),
         # More scopes would not help, so none are named.
         (Roles("x") & B, 'error_description="access token lacks a right: role `x`"'),
         (~A, 'error_description="access token lacks a right: not (scope `a`)"'),
         (Roles("x") & Client("y"), 'error_description="access token lacks a right: role `x`, client `y`"'),
-        (PerMethod({"POST": "a"}), 'error_description="access token lacks a right: a declared method"'),
+        (
+            PerMethod({"POST": "a"}),
+            'error_description="access token lacks a right: a declared method (`GET` is not named)"',
+        ),
+        (
+            PerAction({"create": "a"}),
+            'error_description="access token lacks a right: a declared action (`list` is not named)"',
+        ),
         (Owner("owner"), 'error_description="access token lacks a right: the owner (`owner`)"'),
     ],
-    ids=range(13),
+    ids=range(22),
 )
 def test_the_challenge_says_what_would_do(requirement, parameters):
     with pytest.raises(InsufficientScope) as raised:

@@ -16,12 +16,8 @@ from tests.tokens.conftest import Api
 from resource_server.devissuer.signing import SigningKeys
 from resource_server.errors import InvalidToken
 from resource_server.flow import run
-from resource_server.reasons import TokenReason
 from resource_server.testing import FakeIssuer
 from resource_server.tokens import jwt_authority as verifier_module
-from resource_server.tokens import proofs, rules
-from resource_server.tokens import verifier as verifier_of_proofs
-from resource_server.tokens.access_token import AccessToken
 from resource_server.tokens.credentials import Credentials
 from resource_server.tokens.jws import UnverifiedToken
 from resource_server.tokens.rules import RULES
@@ -330,7 +326,7 @@ def test_a_bound_token_never_gets_in(api: Api) -> None:
 
 def test_a_bound_token_is_refused_beside_its_twin_without_the_binding(api: Api) -> None:
     api.verify(api.token(jti="twin"))
-    assert api.refusal(api.token(jti="twin", cnf={"x5t#S256": "thumbprint"})) == "proof_not_supported"
+    assert api.refusal(api.token(jti="twin", cnf={"x5t#S256": "x" * 43})) == "certificate_missing"
 
 
 # The header
@@ -366,23 +362,3 @@ def test_a_header_that_one_policy_admits_is_judged_by_the_next(api: Api) -> None
     with pytest.raises(InvalidToken) as refused:
         verify(verifier, api.token(jti="another"))
     assert refused.value.reason == "alg_not_allowed"
-
-
-def test_a_bound_token_is_asked_for_its_proof_though_it_is_remembered(
-    api: Api, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(proofs, "CONFIRMATION_METHODS", frozenset({"jkt"}))
-    monkeypatch.setattr(rules, "CONFIRMATION_METHODS", frozenset({"jkt"}))
-    token = api.token(cnf={"jkt": "thumbprint"})
-    asked: list[str] = []
-
-    def prove(verified: AccessToken, _facts: Any) -> None:
-        asked.append(verified.subject)
-        if len(asked) > 2:
-            raise InvalidToken(TokenReason.PROOF_NOT_SUPPORTED)
-
-    monkeypatch.setattr(verifier_of_proofs, "verify_proof", prove)
-    assert api.verify(token) is api.verify(token)
-    assert api.refusal(token) == "proof_not_supported"
-    assert api.refusal(api.token(cnf={"jkt": "thumbprint", "x5t#S256": "other"})) == "proof_not_supported"
-    assert asked == ["auth0|ada"] * 3

@@ -133,6 +133,11 @@ SUBJECTS: dict[str, tuple[dict[str, Any], tuple[str, bool] | str]] = {
     "a person's sign-in": ({"sub": None, "auth_time": 1}, "sub_missing"),
     "a person's second factor": ({"sub": None, "amr": ["mfa"]}, "sub_missing"),
     "a person's e-mail address": ({"sub": None, "email": "ada@example.test"}, "sub_missing"),
+    "a person's name": ({"sub": None, "name": "Ada"}, "sub_missing"),
+    "a person's given name": ({"sub": None, "given_name": "Ada"}, "sub_missing"),
+    "a person's telephone": ({"sub": None, "phone_number": "+44 1"}, "sub_missing"),
+    "a person of Keycloak": ({"sub": None, "preferred_username": "ada"}, "sub_missing"),
+    "a person of Entra ID": ({"sub": None, "unique_name": "ada"}, "sub_missing"),
     "a person of Cognito": ({"sub": None, "username": "ada"}, "sub_missing"),
     "a person of Okta": ({"sub": None, "uid": "00u0"}, "sub_missing"),
     "a person of AD FS": ({"sub": None, "upn": "ada@example.test"}, "sub_missing"),
@@ -231,7 +236,9 @@ FAULTS = {
     "the same subject again": ({"subject": ["client_id", "client_id", "azp"], "client_id": "azp"}, None),
     "a client first, and then a person": ({"subject": ["client_id", "sub"]}, "one of client_id, azp"),
     "two audiences": ({"audience": ["aud", "azp"]}, "It is not a dict of claim names"),
-    "a role that users cannot name": ({"client_as_subject": ["azp"]}, "It is not a dict of claim names"),
+    "a role that users cannot name": ({"client_as_subject": ["azp"]}, "'client_as_subject' is not a key of it. "),
+    "a role in the plural": ({"scopes": "scp"}, "'scopes' is not a key of it. Did you mean scope. A dict"),
+    "a right with a typing error": ({"role": "r"}, "Did you mean roles. A dict"),
     "an empty name": ({"subject": ["sub", ""]}, "It is not a dict of claim names"),
 }
 
@@ -269,6 +276,26 @@ def test_a_name_that_looks_like_a_path_is_a_warning_with_the_pointer(settings, n
     assert warning.id == "resource_server.W009"
     assert warning.msg.startswith(f"RESOURCE_SERVER: ISSUERS[1]: CLAIMS names the claim {name}, ")
     assert f'"{pointer}"' in warning.hint
+
+
+CLAIM = "realm_access.roles"
+PLACES = {
+    **{f"CLAIMS: {role}": {"CLAIMS": {role: CLAIM}} for role in ("permissions", "roles", "groups", "organisation")},
+    "USERS: GROUPS_CLAIM": {"USERS": {"FIND": "lookup", "GROUPS": {"a": "A"}, "GROUPS_CLAIM": CLAIM}},
+    "USERS: PERMISSIONS_CLAIM": {
+        "USERS": {"FIND": "lookup", "PERMISSIONS": {"a": "auth.add_user"}, "PERMISSIONS_CLAIM": CLAIM}
+    },
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_each_place_that_names_a_claim_has_the_warning(settings, place):
+    settings.RESOURCE_SERVER = {"ISSUER": "https://issuer.test/", "AUDIENCE": "a", **PLACES[place]}
+    [warning] = run_checks()
+    assert warning.id == "resource_server.W009"
+    key = place if place.startswith("USERS") else "CLAIMS"
+    assert warning.msg.startswith(f"RESOURCE_SERVER: {key} names the claim {CLAIM}, ")
+    assert '"/realm_access/roles"' in warning.hint
 
 
 @pytest.mark.parametrize("name", PATHS)

@@ -351,10 +351,20 @@ def test_a_scope_of_another_kind_is_refused(api: Api, claim: str, value: str) ->
 
 
 @pytest.mark.parametrize(
-    "value", ["null", "{}", "[]", '""', "false", "0", '{"jkt":"x"}', '{"x5t#S256":"x"}', '{"kid":"x"}']
+    ("value", "reason"),
+    [
+        *((value, "cnf_malformed") for value in ("null", "{}", "[]", '""', "false", "0", '{"x5t#S256":"x"}')),
+        *(
+            (f'{{"x5t#S256":{value}}}', "cnf_malformed")
+            for value in ("null", "1", "[]", f'"{"x" * 44}"', f'"{"=" * 43}"')
+        ),
+        *((value, "proof_not_supported") for value in ('{"jkt":"x"}', '{"kid":"x"}', '{"jwk":{}}', '{"x5t":"x"}')),
+        (f'{{"x5t#S256":"{"x" * 43}","kid":"x"}}', "proof_not_supported"),
+        (f'{{"x5t#S256":"{"x" * 43}"}}', "certificate_missing"),
+    ],
 )
-def test_a_bound_token_is_refused_whatever_it_is_bound_to(api: Api, value: str) -> None:
-    assert api.refusal(raw_token(api, "cnf", value)) == "proof_not_supported"
+def test_a_bound_token_is_refused_whatever_it_is_bound_to(api: Api, value: str, reason: str) -> None:
+    assert api.refusal(raw_token(api, "cnf", value)) == reason
 
 
 OTHER_TOKENS = {

@@ -26,6 +26,11 @@ def test_a_bearer_token_is_found(header: str, token: str) -> None:
     assert parse_authorization(header) == Credentials(unverified_token=token)
 
 
+@pytest.mark.parametrize("scheme", ["DPoP", "dpop", "DPOP "])
+def test_a_token_under_dpop_is_found(scheme: str) -> None:
+    assert parse_authorization(f"{scheme} abc.def") == Credentials(unverified_token="abc.def", is_dpop=True)
+
+
 NONE = {
     "absent": None,
     "empty": "",
@@ -33,7 +38,6 @@ NONE = {
     "tabs": "\t\t",
     "Basic": "Basic YWRhOnNlY3JldA==",
     "Basic with what looks like Bearer": "Basic Bearer abc",
-    "DPoP": "DPoP abc.def.ghi",
     "JWT": "JWT abc.def.ghi",
     "Token": "Token abc",
     "a longer word": "Bearers abc",
@@ -75,6 +79,8 @@ MALFORMED = {
     "a no-break space": ("Bearer\xa0abc", "credentials_malformed"),
     "a parameter": ('Bearer token="abc"', "credentials_malformed"),
     "the scheme twice": ("Bearer Bearer abc", "credentials_malformed"),
+    "DPoP alone": ("DPoP", "credentials_malformed"),
+    "two tokens under DPoP": ("DPoP a b", "credentials_malformed"),
     "a character too many": (f"Bearer {LARGEST}x", "token_too_large"),
     "a megabyte": ("Bearer " + "x" * 2**20, "token_too_large"),
     "a megabyte of spaces": ("Bearer" + " " * 2**20 + "x", "token_too_large"),
@@ -91,7 +97,16 @@ def test_malformed_credentials_are_refused(header: str, reason: str) -> None:
 
 @pytest.mark.parametrize(
     "header",
-    ["Bearer abc, Bearer def", "Bearer abc,Basic def", "Bearer abc,", "Bearer ,", "Bearer abc,abc", "Bearer,abc"],
+    [
+        "Bearer abc, Bearer def",
+        "Bearer abc,Basic def",
+        "Bearer abc,",
+        "Bearer ,",
+        "Bearer abc,abc",
+        "Bearer,abc",
+        "DPoP a,Bearer a",
+        "Bearer a, DPoP a",
+    ],
 )
 def test_repeated_credentials_are_a_bad_request(header: str) -> None:
     # Servers join repeated headers with a comma.
@@ -101,7 +116,7 @@ def test_repeated_credentials_are_a_bad_request(header: str) -> None:
 
 
 def test_the_token_is_in_no_repr() -> None:
-    assert repr(parse_authorization("Bearer abc.def.ghi")) == "Credentials()"
+    assert repr(parse_authorization("DPoP abc.def.ghi")) == "Credentials(is_dpop=True)"
 
 
 def check(header: str) -> None:
@@ -109,13 +124,13 @@ def check(header: str) -> None:
     try:
         credentials = parse_authorization(header)
     except (InvalidToken, InvalidRequest):
-        # An error is about a bearer token, never about a scheme of somebody else.
-        assert header.strip(" \t")[:6].lower() == "bearer"
+        # An error is about a token of ours, never about a scheme of somebody else.
+        assert header.strip(" \t").lower().startswith(("bearer", "dpop"))
         return
     if credentials is None:
-        assert words[0].lower() != "bearer"
+        assert words[0].lower() not in ("bearer", "dpop")
         return
-    assert words[0].lower() == "bearer"
+    assert words[0].lower() == ("dpop" if credentials.is_dpop else "bearer")
     token = credentials.unverified_token
     assert words[1].lstrip(" ") == token
     assert token.isascii()

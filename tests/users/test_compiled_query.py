@@ -194,6 +194,21 @@ def test_a_manager_that_changes_is_noticed(database, monkeypatch):
     assert len(matching(people.Person, "username", "bob", database)) == 1
 
 
+def test_a_library_that_replaces_the_method_of_all_managers_is_noticed(database, monkeypatch):
+    model = people.WithPlainManager
+    fill(model, database)
+    everybody = models.Manager.get_queryset
+    for tenant in (1, 2, 1):
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                models.Manager, "get_queryset", lambda self, tenant=tenant: everybody(self).filter(tenant=tenant)
+            )
+            for value in ("ada", "bob"):
+                assert [each.pk for each in matching(model, "username", value, database)] == [
+                    each.pk for each in by_orm(model, database, value)
+                ]
+
+
 def test_joins_of_another_kind_are_another_query(database):
     fill(people.Person, database)
     everybody = people.Person._default_manager.all()

@@ -1,6 +1,7 @@
 """Values of a token that the database or the user model refuses: 401 with a reason, and nothing is left behind."""
 
 import os
+import re
 import subprocess
 import sys
 import textwrap
@@ -11,6 +12,7 @@ from django.contrib.auth import get_user_model
 from django.db import IntegrityError, connections
 
 from resource_server.accounts.models import Account
+from resource_server.database.unstorable import unstorable
 
 HERE = __name__
 VALUES = {}
@@ -76,6 +78,17 @@ REFUSED = {
     "an object for a date": {"last_login": {"a": 1}},
     "text for a date": {"last_login": "yesterday"},
     "no value": {"email": None},
+    "an integer that is too large": {"id": 10**30},
+}
+
+
+BEFORE = "a user cannot be stored with the values of a token: "
+# A field -> what each database calls it in its error; PostgreSQL names the constraint of a unique field.
+NAMED = {
+    "username": r"auth_user[._ ]username|username",
+    "id": r"auth_user[._ ]id|auth_user_pkey|PRIMARY",
+    "email": "email",
+    "first_name": "first_name|22001",  # PostgreSQL names no column for a text that is too long
 }
 
 
@@ -103,6 +116,43 @@ def test_a_value_that_a_new_user_cannot_have_is_refused(people, users_are, call,
     assert not any(record.exc_info for record in caplog.records)
     VALUES.clear()
     assert call(sub="auth0|bob").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("people", "values"), [param for param in BY_ENGINE if param.values[1].keys() <= NAMED.keys()], indirect=["people"]
+)
+def test_the_log_names_the_column_or_its_constraint_and_no_value(people, users_are, call, caplog, values):
+    users_are({"FIND": "provision", "CREATE": f"{HERE}.create"})
+    get_user_model().objects.create_user("taken", pk=1000)
+    VALUES.update(values)
+    assert call(sub="auth0|bob").status_code == 401
+    [line] = [record.getMessage() for record in caplog.records if record.getMessage().startswith(BEFORE)]
+    [(name, value)] = values.items()
+    assert re.search(NAMED[name], line), line
+    assert value is None or str(value) not in line
+
+
+QUOTING = {
+    "a duplicate": (
+        1062,
+        "Duplicate entry 'ada' for key 'x'' for key 'auth_user.username'",
+        "for key 'auth_user.username'",
+    ),
+    "no value": (1048, "Column 'email' cannot be null", "Column 'email' cannot be null"),
+    "another message": (1366, "a value: ada", ""),
+    "a value at the end": (1366, "value for key 'ada@example.com'", ""),
+}
+
+
+@pytest.mark.parametrize(("code", "message", "named"), QUOTING.values(), ids=QUOTING)
+def test_a_message_that_quotes_a_value_gives_only_the_name(caplog, code, message, named):
+    unstorable(IntegrityError(code, message))
+    assert caplog.messages == [f"{BEFORE}IntegrityError {code} {named}".rstrip()]
+
+
+def test_an_error_of_the_project_is_not_taken_for_one_of_sqlite(caplog):
+    unstorable(IntegrityError("UNIQUE constraint failed: ada"))
+    assert caplog.messages == [f"{BEFORE}IntegrityError"]
 
 
 KNOWN = [param for param in BY_ENGINE if param.values[1].keys() & {"username", "first_name"}]

@@ -1,5 +1,7 @@
 """`USERS` as a dict: fields, groups and permissions of a user that come from the token, as the project maps them."""
 
+from time import monotonic
+
 import pytest
 from asgiref.sync import sync_to_async
 from django.contrib.auth import get_user_model
@@ -11,11 +13,14 @@ from django.http import JsonResponse
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import path
+from tests.verified import token_of
 
 from resource_server import explain, requires_scope
 from resource_server.accounts.models import Account
 from resource_server.errors import InvalidToken
+from resource_server.tokens.user_source import NameMap
 from resource_server.users import updates
+from resource_server.users.mapped_rights import MappedRights
 
 HERE = __name__
 NAMES = {"UPDATE": f"{HERE}.names"}
@@ -97,10 +102,11 @@ def send(issuer):
 
 @pytest.fixture
 def sign(issuer):
-    """A token, issued so many seconds ago."""
+    """A token, issued so many seconds before the test began."""
+    began = int(issuer.claims()["iat"])
 
     def sign(ago=60, **claims):
-        return issuer.token(**{"scope": "read", "iat": int(issuer.claims()["iat"]) - ago, **claims})
+        return issuer.token(**{"scope": "read", "iat": began - ago, **claims})
 
     return sign
 
@@ -211,37 +217,130 @@ def test_groups_are_given_and_taken_as_the_claim_says_and_others_are_left_alone(
     send(sign(80, groups="writers bosses"))  # one value, not two
     assert names_of_groups() == ["Choir"]
     send(sign(70, groups=["writers"]))
-    send(sign(60))  # without the claim
+    send(sign(60, groups=[]))
     assert names_of_groups() == ["Choir"]
 
 
-@pytest.mark.parametrize("claim", [{"writers": True}, 7, [["writers"]], [None], True])
-def test_a_claim_of_another_form_gives_nothing(groups, users_are, sign, send, claim):
+@pytest.mark.parametrize("claim", [{"writers": True}, {"writers": None}, {}, "", 7, [["writers"]], [None], True])
+def test_a_claim_of_another_form_gives_nothing_and_takes_all(groups, users_are, sign, send, claim):
     users_are({"FIND": "provision", **GROUPS})
     assert send(sign(groups=claim)).status_code == 200
     assert names_of_groups() == []
-
-
-def test_rights_that_did_not_change_cost_no_query(
-    groups, users_are, sign, send, django_assert_num_queries, monkeypatch
-):
-    users_are({"FIND": "provision", **GROUPS})
-    send(sign(100, groups=["writers"]))
-    for ago in (100, 90, 80):
-        with django_assert_num_queries(1):  # the user
-            assert send(sign(ago, groups=["writers"])).status_code == 200
-    get_user_model().objects.get().groups.clear()
-    monkeypatch.setattr(updates, "time", Later)
-    assert send(sign(70, groups=["writers"])).status_code == 200
+    assert send(sign(50, groups=["writers"])).status_code == 200
     assert names_of_groups() == ["Editors"]
+    assert send(sign(40, groups=claim)).status_code == 200
+    assert names_of_groups() == []
 
 
-class Later:
-    @staticmethod
-    def monotonic():
-        from time import monotonic
+def test_the_members_of_an_object_are_its_values_as_in_the_roles_of_zitadel(groups, users_are, sign, send):
+    claim = "urn:zitadel:iam:org:project:roles"
+    users_are({"FIND": "provision", **GROUPS, "GROUPS_CLAIM": claim})
+    organisations = {"165460784409546700": "example.org"}
+    send(sign(60, **{claim: {"writers": organisations, "bosses": False, "other": organisations}}))
+    assert names_of_groups() == ["Editors"]
+    send(sign(50, **{claim: {"bosses": organisations}}))
+    assert names_of_groups() == ["Owners"]
 
-        return monotonic() + updates.UNCHANGED_SECONDS
+
+ABSENT = {
+    "no claim": ("groups", {}),
+    "null": ("groups", {"groups": None}),
+    "a pointer to nothing": ("/realm_access/roles", {"realm_access": {}}),
+}
+
+
+@pytest.mark.parametrize(("claim", "claims"), ABSENT.values(), ids=ABSENT)
+def test_a_token_without_the_claim_takes_the_groups(groups, users_are, sign, send, caplog, claim, claims):
+    # Entra ID and Cognito omit the claim of a person without groups.
+    users_are({"FIND": "provision", **GROUPS, "GROUPS_CLAIM": claim})
+    send(sign(100, groups=["writers"], realm_access={"roles": ["writers"]}))
+    caplog.set_level("INFO", "resource_server")
+    for ago in (90, 80):
+        assert send(sign(ago, **claims)).status_code == 200
+        assert names_of_groups() == []
+    [line] = [record.getMessage() for record in caplog.records if "gets none of the GROUPS" in record.getMessage()]
+    assert "ada" not in line
+
+
+SILENT = {
+    "too many for a token of Entra": ("groups", {"_claim_names": {"groups": "src1"}, "_claim_sources": {"src1": {}}}),
+    "elsewhere and empty": ("groups", {"groups": [], "_claim_names": {"groups": "src1"}}),
+    "elsewhere, by a pointer": ("/realm_access/roles", {"realm_access": {"roles": []}, "_claim_names": {"realm_access": "x"}}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("claim", "claims"), SILENT.values(), ids=SILENT)
+def test_a_token_that_says_nothing_of_groups_leaves_them_alone(groups, users_are, sign, send, caplog, claim, claims):
+    users_are({"FIND": "provision", **GROUPS, "GROUPS_CLAIM": claim})
+    said = {"groups": ["writers"], "realm_access": {"roles": ["writers"]}}
+    send(sign(100, client_id="web", **said))
+    caplog.set_level("INFO", "resource_server")
+    for ago in (90, 80):
+        assert send(sign(ago, client_id="mobile", **claims)).status_code == 200
+    assert names_of_groups() == ["Editors"]
+    [line] = [record.getMessage() for record in caplog.records if "changes no GROUPS" in record.getMessage()]
+    assert "writers" not in line
+    assert "ada" not in line
+
+
+def test_of_the_tokens_of_two_clients_the_newest_decides(groups, users_are, sign, send):
+    users_are({"FIND": "provision", **NAMES, **GROUPS})
+    send(sign(60, client_id="mobile", given_name="Mobile"))
+    send(sign(90, client_id="web", groups=["writers"], given_name="Web"))
+    assert names_of_groups() == []
+    assert get_user_model().objects.get().first_name == "Mobile"
+    send(sign(50, client_id="tablet", groups=["bosses"]))
+    send(sign(90, client_id="web", groups=["writers"], given_name="Web"))
+    assert names_of_groups() == ["Owners"]
+
+
+def test_two_tokens_of_one_second_with_other_groups_do_not_alternate(groups, users_are, sign, send):
+    users_are({"FIND": "provision", **GROUPS})
+    for name in ("writers", "bosses", "writers"):
+        send(sign(60, groups=[name], jti=name))
+    assert names_of_groups() == ["Owners"]
+
+
+OF_ANOTHER_PROCESS = {"a group that is taken": ([], ["writers"]), "a group that is given again": (["writers"], [])}
+
+
+@pytest.mark.parametrize("engine", ["sqlite3", "postgresql", "mysql"])
+@pytest.mark.parametrize(("kept", "between"), OF_ANOTHER_PROCESS.values(), ids=OF_ANOTHER_PROCESS)
+def test_what_another_process_changed_is_compared_again_within_five_minutes(
+    engine, add_database, settings, users_are, sign, send, monkeypatch, kept, between
+):
+    add_database("people", engine)
+    settings.DATABASE_ROUTERS = [SendsAllToPeople()]
+    Group.objects.create(name="Editors")
+    users_are({"FIND": "provision", "GROUPS": {"writers": "Editors"}})
+    expected, other = (["Editors"] if "writers" in names else [] for names in (kept, between))
+    newest = sign(70, groups=kept)
+    send(sign(90, groups=kept))
+    in_another_process(between)
+    assert names_of_groups() == other
+    send(newest)
+    assert names_of_groups() == other  # as this process left them
+    for minutes in (1, 2):
+        monkeypatch.setattr(updates, "time", later(minutes * updates.COMPARE_SECONDS))
+        with CaptureQueriesContext(connections["people"]) as queries:
+            for _ in range(2):
+                assert send(newest).status_code == 200
+        assert names_of_groups() == expected
+        # The user twice, and once the names and what the person has of them.
+        assert sum(query["sql"].startswith("SELECT") for query in queries) == 4
+        in_another_process(between)
+        assert names_of_groups() == other
+
+
+def in_another_process(groups):
+    """What a new process makes of a token between the others: it has a memory of its own."""
+    name_map = NameMap("groups", (("writers", "Editors"),))
+    memory = updates.Updates(None, (MappedRights("GROUPS", name_map),))
+    memory.bring(get_user_model().objects.get(), token_of("auth0|ada", groups=groups))
+
+
+def later(seconds):
+    return type("Later", (), {"monotonic": staticmethod(lambda: monotonic() + seconds)})
 
 
 def test_a_group_that_the_database_does_not_have_gives_nothing_and_is_logged_once(db, users_are, sign, send, caplog):

@@ -115,11 +115,20 @@ def lookups(*fields):
 
 
 @pytest.mark.parametrize(
-    ("fields", "warned"), [(("username", "username"), True), (("username", "id"), False), ((None, "username"), False)]
+    ("fields", "warned"), [(("username", "username"), True), (("username", "id"), False), ((None, "username"), True)]
 )
 def test_two_issuers_that_look_up_one_field_are_warned_of(settings, fields, warned):
     settings.RESOURCE_SERVER = {"AUDIENCE": "x", "ISSUERS": lookups(*fields)}
     assert [message.id for message in server_checks()] == ["resource_server.W004"] * warned
+
+
+@pytest.mark.parametrize(("field", "warned"), [("username", True), ("id", False), (None, False)])
+def test_an_issuer_that_looks_up_what_another_fills_is_warned_of(settings, field, warned):
+    # The first person of the one would become the person of the same name of the other.
+    made = {"FIND": "provision"} if field is None else {"FIND": "provision", "FIELD": field}
+    issuers = [{"ISSUER": "https://0.test/", "USERS": "lookup"}, {"ISSUER": "https://1.test/", "USERS": made}]
+    settings.RESOURCE_SERVER = {"AUDIENCE": "x", "ISSUERS": issuers}
+    assert ("resource_server.W004" in [message.id for message in server_checks()]) is warned
 
 
 @pytest.mark.parametrize("subject", ["007", "7 ", "x", "7" * 60, "\N{ARABIC-INDIC DIGIT SEVEN}"])

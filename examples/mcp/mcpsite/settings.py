@@ -1,4 +1,4 @@
-"""Settings of the MCP example, from the environment: ISSUER, PUBLIC_ORIGIN, and DEBUG=1 on a development machine."""
+"""Settings of the MCP example, from the environment: ISSUER, PUBLIC_ORIGIN; optional PROVIDER, TOKEN_TYPE and DEBUG=1."""
 
 import os
 from urllib.parse import urlsplit
@@ -15,6 +15,7 @@ USE_TZ = True
 
 RESOURCE_SERVER = {
     "ISSUER": os.environ["ISSUER"],
+    **{key: os.environ[key] for key in ("PROVIDER", "TOKEN_TYPE") if os.environ.get(key)},
     "AUDIENCE": f"{PUBLIC_ORIGIN}/mcp",
     "PUBLIC_ORIGIN": PUBLIC_ORIGIN,
     # What a client asks for at first. A tool that needs more asks for it when it is called.

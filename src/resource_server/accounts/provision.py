@@ -60,7 +60,7 @@ class NewUser:
 class _NotStoredError(Exception):
     """The rows of a new user were not stored. Its cause is the error of the database or of the model."""
 
-    def __init__(self, error: Error | ValidationError) -> None:
+    def __init__(self, error: Exception) -> None:
         super().__init__()
         self.error = error
 
@@ -164,7 +164,7 @@ def _create(token: AccessToken, database: str, new_user: NewUser) -> Any:
                     identity=token.identity, issuer=token.issuer, subject=token.subject, user_id=user.pk
                 )
                 check_relations(user, fields, database)
-            except (Error, ValidationError) as error:
+            except (Error, ValidationError, OverflowError) as error:
                 raise _NotStoredError(error) from None
             if new_user.complete is not None:
                 new_user.complete(user, token, database)

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
+from resource_server.conf.bound_tokens import dpop
+from resource_server.conf.introspection import introspection_policy
 from resource_server.conf.problems import Problem, problem
 from resource_server.conf.providers import GENERIC, PROVIDERS, Provider
 from resource_server.conf.reading import Reading, closest, default_of, strings
@@ -34,13 +36,18 @@ POLICY_KEYS: Final = (
     "DJANGO_PERMISSIONS",
     "CLOCK_SKEW_SECONDS",
     "STALE_SECONDS",
+    "DPOP",
     "USERS",
+    "INTROSPECTION",
+    "LOGOUT_AUDIENCE",
 )
 # A longer skew would keep tokens alive that the issuer meant to end.
 MAX_CLOCK_SKEW_SECONDS: Final = 300
 MAX_STALE_SECONDS: Final = 7 * 24 * 3600
+_MAIL: Final = re.compile(r"e-?mail", re.IGNORECASE)
 _ONE_CLAIM: Final = frozenset({"subject", "audience"})
 _SOME_CLAIMS: Final = frozenset({"scope", "client_id"})
+_ROLES: Final = sorted(_ONE_CLAIM | _SOME_CLAIMS | RIGHTS)
 # A path as other software writes it: realm_access.roles, realm_access/roles or $.realm_access.roles. A name with a colon
 # is a URI, or Cognito's.
 _PATH: Final = re.compile(r"(?:\$\.)?(\w[\w-]*(?:[./]\w[\w-]*)+)")
@@ -55,14 +62,15 @@ def parse_policy(
 ) -> tuple[Policy | None, list[Problem]]:
     """The Policy, and the problems; with any problem there is no Policy.
 
-    `debug` and `http_hosts` are those of `Reading`; `place` says in messages where the settings stand. Reads KEY_FILE, and
-    nothing else; raises nothing. Does not look for unknown keys.
+    `debug` and `http_hosts` are those of `Reading`; `place` says in messages where the settings stand. Reads KEY_FILE and
+    CERTIFICATE, and nothing else; raises nothing. Does not look for unknown keys.
     """
     reading = Reading(settings=settings, place=place, debug=debug, http_hosts=http_hosts)
     provider = _provider(reading)
     key_set = static_key_set(reading)
+    key_source = _key_source(reading, provider, key_set)
     policy = Policy(
-        key_source=_key_source(reading, provider, key_set),
+        key_source=key_source,
         audience=_audience(reading),
         algorithms=_algorithms(reading, key_set),
         token_types=_token_types(reading, provider),
@@ -71,12 +79,18 @@ def parse_policy(
         ),
         claim_names=_claim_names(reading, provider),
         kind_claims=provider.kind_claims,
+        bound_kinds=provider.bound_kinds,
         access_token_claims=provider.access_token_claims,
         foreign_claims=provider.foreign_claims,
         machines_only=provider.machines_only,
         is_machine=provider.is_machine,
+        dpop=dpop(reading),
         users=users_of(reading),
         rights=right_claims(reading, provider.rights),
+        introspection=introspection_policy(
+            reading, has_metadata=key_source.key_set is None and key_source.jwks_uri is None
+        ),
+        logout_audience=_logout_audience(reading),
     )
     return (None, reading.problems) if reading.problems else (policy, [])
 
@@ -102,12 +116,16 @@ def path_problems(settings: Mapping[Any, Any], place: str) -> Iterator[Problem]:
 
     Only names of the project: a provider's are known to be whole.
     """
-    for value in settings.get("CLAIMS", {}).values():
+    users = settings.get("USERS")
+    named = [("CLAIMS", value) for value in settings.get("CLAIMS", {}).values()]
+    if isinstance(users, Mapping):
+        named += [(f"USERS: {key}", users.get(key)) for key in ("GROUPS_CLAIM", "PERMISSIONS_CLAIM")]
+    for key, value in named:
         for name in strings(value) or ():
             if (path := _PATH.fullmatch(name)) is not None:
                 pointer = f"/{re.sub('[.]', '/', path[1])}"
                 whole = f"/{name.replace('/', '~1')}"
-                yield problem("W009", place=place, name=name, pointer=pointer, whole=whole)
+                yield problem("W009", place=place, key=key, name=name, pointer=pointer, whole=whole)
 
 
 def _provider(reading: Reading) -> Provider:
@@ -172,6 +190,13 @@ def _audience(reading: Reading) -> tuple[str, ...]:
     return audience or ()
 
 
+def _logout_audience(reading: Reading) -> tuple[str, ...]:
+    audience = reading.strings("LOGOUT_AUDIENCE", default_of(Policy, "logout_audience"))
+    if audience is None:
+        reading.report("E049")
+    return audience or ()
+
+
 def _algorithms(reading: Reading, key_set: KeySet | None) -> tuple[str, ...]:
     has_secret = reading.settings.get("SECRET") is not None
     if has_secret and key_set is None:
@@ -203,11 +228,15 @@ def _claim_names(reading: Reading, provider: Provider) -> ClaimNames:
     if isinstance(claims, Mapping):
         names = {role: _one_or_some(role, value) for role, value in claims.items() if role not in RIGHTS}
     reason = "It is not a dict of claim names"
+    if unknown := [role for role in names if role and role not in _ONE_CLAIM | _SOME_CLAIMS]:
+        reason = f"{unknown[0]!r} is not a key of it. {closest(unknown[0], _ROLES, 'The keys are').rstrip('.?')}"
     if set(names) <= _ONE_CLAIM | _SOME_CLAIMS and None not in names.values():
         subject = names.get("subject")
         if isinstance(subject, tuple):
             names |= {"subject": subject[0], "client_as_subject": subject[1:]}
         try:
+            if _MAIL.search(str(names.get("subject"))):
+                raise ValueError("An e-mail address is not an identity: it can be given to another person")
             right_names(claims)
             return replace(provider.claim_names, **names)
         except ValueError as error:

@@ -2,12 +2,15 @@
 
 import inspect
 import logging
+import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from django.core.exceptions import ObjectDoesNotExist
 from django.utils.module_loading import import_string
 
+from resource_server.clocks import steady
+from resource_server.conf.introspection import refuse_in_answer
 from resource_server.conf.issuer import POLICY_KEYS, parse_policy
 from resource_server.conf.problems import Problem, problem
 from resource_server.conf.reading import Reading
@@ -17,19 +20,41 @@ from resource_server.tokens.issuers import PolicyOf
 from resource_server.tokens.policy import Policy
 from resource_server.tokens.user_source import UserSource
 
-__all__ = ["invalid", "issuers_function"]
+__all__ = ["invalid", "issuers_function", "log_anew"]
 
 logger = logging.getLogger("resource_server")
+
+_LINE_SECONDS: Final = 60
+_MAX_LINES: Final = 1000
+# A line of the log -> when it may be written again.
+_next_lines: dict[str, float] = {}
 
 # Finds what a value of USERS names; the problems, if that fails.
 AddUsers = Callable[[UserSource], list[Problem]]
 
 
 def invalid(problems: list[Problem]) -> Unavailable:
-    """The error of a request that meets invalid settings. Logs their problems."""
+    """The error of a request that meets invalid settings. Logs each problem at most once a minute."""
     for each in problems:
-        logger.error("%s (%s) %s", each.message, each.id, each.hint)
+        _log_error("%s (%s) %s", each.message, each.id, each.hint)
     return Unavailable(UnavailableReason.SETTINGS_INVALID, retry_after=60)
+
+
+def log_anew() -> None:
+    """Log the problems of settings again that have changed."""
+    _next_lines.clear()
+
+
+def _log_error(line: str, *arguments: object) -> None:
+    # Each request asks for the settings several times, and there can be many requests.
+    written, now = line % arguments, steady()
+    if now < _next_lines.get(written, -math.inf):
+        return
+    # An ISSUERS function that answers for any issuer has as many problems as callers name issuers.
+    if len(_next_lines) >= _MAX_LINES:
+        _next_lines.clear()
+    _next_lines[written] = now + _LINE_SECONDS
+    logger.error(line, *arguments)
 
 
 def issuers_function(
@@ -85,6 +110,7 @@ class _IssuersFunction:
         place = f"{self._path}({unverified_issuer!r})"
         reading = Reading(settings=answer, place=place)
         reading.unknown_keys(POLICY_KEYS)
+        refuse_in_answer(reading)
         policy, found = parse_policy(
             {**self._common, **answer}, debug=self._debug, http_hosts=self._http_hosts, place=place
         )
@@ -104,7 +130,7 @@ class _IssuersFunction:
             logger.exception("%s failed", self._path)
             raise Unavailable(UnavailableReason.ISSUER_LOOKUP_FAILED) from None
         if answer is not None and not isinstance(answer, Mapping):
-            logger.error("%s answered neither a dict nor None", self._path)
+            _log_error("%s answered neither a dict nor None", self._path)
             raise Unavailable(UnavailableReason.SETTINGS_INVALID, retry_after=60)
         return answer
 

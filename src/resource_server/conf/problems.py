@@ -314,6 +314,73 @@ PROBLEMS: Final[Mapping[str, ProblemText]] = {
         meaning="a setting is not True or False",
         hint="False is the default.",
     ),
+    "E043": ProblemText(
+        key="INTROSPECTION",
+        message="$place: INTROSPECTION $fault",
+        meaning="INTROSPECTION cannot be used: a member is missing, not known, or not of its form",
+        hint="$hint",
+    ),
+    "E044": ProblemText(
+        key="INTROSPECTION",
+        message="$place: ISSUERS has more than one issuer with INTROSPECTION",
+        hint=(
+            "An opaque token names no issuer, and none may see the token of another. Keep INTROSPECTION for one, or set FOR to "
+            "all for each: then JWTs are introspected by their issuers, and opaque tokens are refused."
+        ),
+    ),
+    "E045": ProblemText(
+        key="REVOCATION",
+        message="$place: REVOCATION is not an alias in CACHES",
+        hint="Name a cache that all processes use, such as Redis.",
+    ),
+    "E046": ProblemText(
+        key="REVOCATION_FAILS",
+        message="$place: REVOCATION_FAILS is not closed or open",
+        hint="closed is the default. open lets revoked tokens pass while the cache gives no answer.",
+    ),
+    "E047": ProblemText(
+        key="MAX_TOKEN_SECONDS",
+        message="$place: MAX_TOKEN_SECONDS is not a whole number from 1 to $most",
+        hint=_DEFAULT,
+    ),
+    "E048": ProblemText(
+        key="REVOCATION",
+        message="$place: REVOCATION needs a SECRET_KEY",
+        hint="SECRET_KEY makes the keys of the entries. $reason",
+    ),
+    "E049": ProblemText(
+        key="LOGOUT_AUDIENCE",
+        message="$place: LOGOUT_AUDIENCE is not a string or a list of strings",
+        hint="Name the clients whose logout tokens the issuer sends here: their client_id is in aud.",
+    ),
+    "E050": ProblemText(
+        key="DPOP",
+        message="$place: DPOP is not off, allowed or required",
+        hint="off is the default. allowed admits bearer tokens beside tokens that are bound to a key.",
+    ),
+    "E051": ProblemText(
+        key="DPOP_NONCE",
+        message="$place: DPOP_NONCE is not off, optional or required",
+        hint="off is the default. required demands a nonce of this server in each proof.",
+    ),
+    "E052": ProblemText(
+        key="CLIENT_CERTIFICATE",
+        message="$place: CLIENT_CERTIFICATE $fault",
+        meaning="CLIENT_CERTIFICATE does not say where the certificate of a client is",
+        hint=(
+            'Write {"FROM": "server"}, or the kind of the proxy and its addresses: {"FROM": "nginx", "PROXIES": '
+            '["10.0.0.7"]}.'
+        ),
+    ),
+    "E053": ProblemText(
+        key="DPOP",
+        message="$place: DPOP is on, and $key is not set",
+        meaning="DPOP is on without PUBLIC_ORIGIN or without CACHE",
+        hint=(
+            "PUBLIC_ORIGIN is the scheme and host that clients use, such as https://api.example.com: the URL of a proof is "
+            "compared with it. CACHE knows the used proofs."
+        ),
+    ),
     "W001": ProblemText(
         key="DEFAULT_AUTHENTICATION_CLASSES",
         message=(
@@ -341,8 +408,8 @@ PROBLEMS: Final[Mapping[str, ProblemText]] = {
     "W004": ProblemText(
         key="USERS",
         message=(
-            "$place: USERS is lookup for more than one of ISSUERS: a user is found by sub alone, so each of these issuers "
-            "can name the users of the others."
+            "$place: USERS is lookup for one of ISSUERS, and lookup, or provision with FIELD, by the same field for another: "
+            "a user is found by sub alone, so each of these issuers can name the users of the others."
         ),
         hint="Use provision, which tells people apart by issuer and subject, or a function of your own.",
     ),
@@ -385,8 +452,8 @@ PROBLEMS: Final[Mapping[str, ProblemText]] = {
     ),
     "W009": ProblemText(
         key="CLAIMS",
-        message="$place: CLAIMS names the claim $name, which looks like a path; a token has one claim of this whole name.",
-        meaning="a name in CLAIMS looks like a path into nested claims",
+        message="$place: $key names the claim $name, which looks like a path; a token has one claim of this whole name.",
+        meaning="a name in CLAIMS, GROUPS_CLAIM or PERMISSIONS_CLAIM looks like a path into nested claims",
         hint='For a nested claim write the JSON Pointer "$pointer". For one claim of this name write "$whole".',
     ),
     "W010": ProblemText(
@@ -408,6 +475,29 @@ PROBLEMS: Final[Mapping[str, ProblemText]] = {
         message="$place: challenges name $url, which this project does not serve.",
         meaning="challenges name a metadata document that no URL pattern serves",
         hint='Add path("", include("resource_server.urls")) to the root URLconf.',
+    ),
+    "W013": ProblemText(
+        key="REVOCATION",
+        message="$place: REVOCATION $alias is a $backend, $fault.",
+        meaning="REVOCATION is a cache that loses revocations, or that processes do not share",
+        hint="Name a cache that all processes use and that drops no entries, such as Redis with maxmemory-policy noeviction.",
+    ),
+    "W014": ProblemText(
+        key="LOGOUT_AUDIENCE",
+        message="$place: LOGOUT_AUDIENCE is set and REVOCATION is not, so each logout fails.",
+        hint="Set REVOCATION to the alias of a cache.",
+    ),
+    "W015": ProblemText(
+        key="CACHE",
+        message="$place: DPOP is on, and CACHE $alias is a $backend, $fault.",
+        meaning="DPOP is on, and CACHE does not keep a proof from being used twice",
+        hint="Name a cache whose add is atomic for all processes: Redis, Valkey or Memcached.",
+    ),
+    "W016": ProblemText(
+        key="THROTTLE_RATES",
+        message="$place: $throttle counts nothing ($views), because THROTTLE_RATES has no rate for it.",
+        meaning="a throttle of this package is in use, and THROTTLE_RATES has no rate for it",
+        hint='Add one, such as "THROTTLE_RATES": {"$party": "100/min"}. DEFAULT_THROTTLE_RATES of REST framework is not read.',
     ),
     "resource_server_accounts.W001": ProblemText(
         key="DATABASE_ROUTERS",

@@ -9,15 +9,19 @@ from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from resource_server.conf.bound_tokens import client_certificate, dpop_nonce, report_lacking_settings
+from resource_server.conf.introspection import has_several_issuers_of_opaque_tokens
 from resource_server.conf.issuer import POLICY_KEYS, form_problem, parse_policy, path_problems
 from resource_server.conf.networks import ca_file, http_hosts
 from resource_server.conf.problems import Problem, problem
 from resource_server.conf.publication import published_resources, scopes_supported
 from resource_server.conf.reading import Reading, default_of
+from resource_server.conf.revocation import REVOCATION_KEYS, RevocationSettings, revocation_settings
 from resource_server.conf.static_keys import KEY_SOURCES
 from resource_server.conf.throttle_rates import throttle_rates
 from resource_server.conf.users import is_dotted_path
 from resource_server.protected_resource import ProtectedResource
+from resource_server.tokens.certificates import CertificateSource
 from resource_server.tokens.policy import Policy
 from resource_server.tokens.verifier import TOKEN_CACHE_SIZE
 
@@ -41,12 +45,15 @@ KEYS: Final = (
     "CA_FILE",
     "DEVELOPMENT_HTTP",
     *PUBLICATION_KEYS,
+    *REVOCATION_KEYS,
+    "DPOP_NONCE",
+    "CLIENT_CERTIFICATE",
 )
 MAX_TOKEN_CACHE: Final = 10_000_000
 MAX_USER_CACHE_SECONDS: Final = 30
 
 # With several issuers these stand beside each issuer, and nowhere else.
-_OF_ONE_ISSUER: Final = ("ISSUER", *KEY_SOURCES)
+_OF_ONE_ISSUER: Final = ("ISSUER", *KEY_SOURCES, "INTROSPECTION")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +64,9 @@ class Config:
     others, or None, and `common` the settings that complete its answers. `cache` is the alias of the cache for
     documents, `token_cache` a number of entries, `realm` the realm in challenges. `ca_file` is a file of certificates,
     `http_hosts` the names of hosts that may be asked over http. `resources` are those whose metadata are published, with
-    `scopes_supported`, or the scopes of the views if that is None.
+    `scopes_supported`, or the scopes of the views if that is None. `dpop_nonce` is `off`, `optional` or `required`,
+    `client_certificate` says where a client's certificate is.
+    `revocation` is None without a deny list.
     """
 
     policies: tuple[Policy, ...]
@@ -74,6 +83,10 @@ class Config:
     scopes_supported: tuple[str, ...] | None = None
     problem_details: bool = False
     challenge_granted_scopes: bool = False
+    revocation: RevocationSettings | None = None
+    public_origin: str | None = None
+    dpop_nonce: str = "off"
+    client_certificate: CertificateSource | None = None
 
 
 def parse(
@@ -113,7 +126,12 @@ def parse(
         scopes_supported=scopes_supported(reading),
         problem_details=_flag(reading, "PROBLEM_DETAILS"),
         challenge_granted_scopes=_flag(reading, "CHALLENGE_GRANTED_SCOPES"),
+        revocation=revocation_settings(reading, caches),
+        public_origin=settings.get("PUBLIC_ORIGIN") or None,
+        dpop_nonce=dpop_nonce(reading, default_of(Config, "dpop_nonce")),
+        client_certificate=client_certificate(reading),
     )
+    report_lacking_settings(reading, policies, config.common, cache=config.cache, origin=config.public_origin)
     return (None, reading.problems) if reading.problems else (config, [])
 
 
@@ -169,6 +187,8 @@ def _policies(reading: Reading) -> tuple[Policy, ...]:
     names = [policy.issuer for policy in policies]
     for name in {name for name in names if names.count(name) > 1}:
         reading.report("E024", issuer=name)
+    if has_several_issuers_of_opaque_tokens(policies):
+        reading.report("E044")
     return tuple(policies)
 
 

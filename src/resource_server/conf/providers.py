@@ -39,7 +39,7 @@ def _found_by_metadata(issuer: str) -> str | None:
 class Provider:
     """The habits of one vendor.
 
-    `kind_claims`, `access_token_claims`, `foreign_claims`, `is_machine` and `machines_only` are those of `Policy`. `jwks_uri` is the address of the key set
+    `kind_claims`, `bound_kinds`, `access_token_claims`, `foreign_claims`, `is_machine` and `machines_only` are those of `Policy`. `jwks_uri` is the address of the key set
     if the issuer has no metadata; such an issuer is a name, which may begin with http. `documentation` is a page of the
     vendor.
     """
@@ -52,6 +52,7 @@ class Provider:
     claim_names: ClaimNames = field(default_factory=ClaimNames)
     rights: RightClaims = field(default_factory=RightClaims)
     kind_claims: tuple[tuple[str, str | None], ...] = ()
+    bound_kinds: tuple[str, ...] = ()
     access_token_claims: frozenset[str] = frozenset()
     foreign_claims: frozenset[str] = FOREIGN_CLAIMS
     machines_only: bool = False
@@ -165,6 +166,7 @@ GENERIC: Final = Provider(
     ),
     is_machine=_is_machine,
     kind_claims=(("token_use", "access"), ("typ", "Bearer")),
+    bound_kinds=("DPoP",),
 )
 
 _ALL: Final = (
@@ -230,6 +232,7 @@ _ALL: Final = (
         # The roles of the realm. Those of a client: `CLAIMS` with `{"roles": "/resource_access/CLIENT/roles"}`.
         rights=RightClaims(roles="/realm_access/roles"),
         kind_claims=(("typ", "Bearer"),),
+        bound_kinds=("DPoP",),
         access_token_claims=frozenset({"typ"}),
         # Before version 24 an access token can have the nonce too, and later by a mapper. An ID token has `typ` ID.
         is_machine=_is_keycloak_machine,

@@ -82,6 +82,7 @@ def _is_bare(manager: Any) -> bool:
     """Whether Django's own code makes the querysets of a manager, so that they differ by nothing but the database."""
     return (
         getattr(manager.get_queryset, "__func__", None) is Manager.get_queryset
+        and _is_of_django(Manager.get_queryset)  # a library may have replaced it
         and manager._queryset_class is QuerySet
         and type(manager).db is Manager.db
     )

@@ -234,7 +234,9 @@ def _run(parser: argparse.ArgumentParser, given: argparse.Namespace) -> int:
     try:
         from resource_server.devissuer.server import bind, serve
     except ModuleNotFoundError as missing:
-        return _fail(parser, f"{str(missing.name).partition('.')[0]} is not installed; pip install Authlib")
+        return _fail(
+            parser, f"{str(missing.name).partition('.')[0]} is not installed; pip install 'django-resource-server[dev]'"
+        )
     try:
         listener = bind(given.host, given.port)
     except OSError as error:

@@ -5,6 +5,7 @@ holds the rules of the grants; this module holds the storage, and `extensions.py
 Authlib's. Authlib has no types, so only these two modules and `token_endpoints.py` import it.
 """
 
+import re
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -44,6 +45,9 @@ from resource_server.devissuer.storage import AccessToken, AuthorizationCode, Re
 from resource_server.devissuer.token_endpoints import ANY_CLIENT, CONFIDENTIAL, Introspection, Revocation
 
 __all__ = ["Consent", "Grants", "RefusedError"]
+
+# RFC 6749 section 3.3: the characters of a scope, which may also stand in a description.
+_SCOPE = re.compile(r"[!#-\[\]-~]+")
 
 
 class RefusedError(Exception):
@@ -130,6 +134,7 @@ class ClientCredentialsGrant(grants.ClientCredentialsGrant):  # type: ignore[mis
         # A registered client may have both this grant and people, whose scopes make no sense here.
         if not set(IDENTITY_SCOPES).isdisjoint((self.request.payload.scope or "").split()):
             raise InvalidScopeError("A machine has no identity.")
+        super().validate_requested_scope()
 
 
 def _client_secret_basic(query_client: Any, request: Any) -> Client | None:
@@ -268,6 +273,13 @@ class Grants(AuthorizationServer):  # type: ignore[misc]  # untyped base
             sign_in=granted.sign_in,
         )
         self.storage.refresh_tokens.add(saved.value, saved)
+
+    def validate_requested_scope(self, scope: str | None) -> None:
+        """Refuse a scope that this issuer does not know, by its name. Raises InvalidScopeError."""
+        known = self.issuer.scopes
+        unknown = [name for name in (scope or "").split() if name not in known]
+        if unknown and all(map(_SCOPE.fullmatch, unknown)):
+            raise InvalidScopeError(f"{unknown[0]} is not among the scopes of this issuer; --scope names them.")
 
     def generate_token(self, **grant: Any) -> dict[str, Any]:
         token: dict[str, Any] = super().generate_token(**grant)

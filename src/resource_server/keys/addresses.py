@@ -15,6 +15,10 @@ _URL = re.compile(r"[A-Za-z0-9:/?#\[\]@!$&'()*+,;=%._~-]+")
 # Control characters and lone surrogates.
 _NOT_IN_A_NAME = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
+_TRANSLATED = ipaddress.IPv6Network("64:ff9b::/96")
+# Not link-local, unlike the address that other clouds use.
+_METADATA_OF_AWS = ipaddress.IPv6Address("fd00:ec2::254")
+
 
 def address_problem(url: object, *, http_on_loopback: bool, http_hosts: Container[str] = ()) -> str | None:
     """Return why an address must not be fetched, in lower-case words; None if it may.
@@ -83,8 +87,12 @@ def is_on_this_machine(host: str) -> bool:
     address = _numeric(host.partition("%")[0])
     if address is None:
         return False
-    # ::ffff:127.0.0.1 is another spelling of 127.0.0.1.
-    address = getattr(address, "ipv4_mapped", None) or address
+    if isinstance(address, ipaddress.IPv6Address):
+        if address == _METADATA_OF_AWS:
+            return True
+        # ::ffff:127.0.0.1, 2002:7f00:1:: and 64:ff9b::7f00:1 lead to 127.0.0.1 (RFC 4291, 3056 and 6052).
+        translated = ipaddress.IPv4Address(address.packed[-4:]) if address in _TRANSLATED else None
+        address = address.ipv4_mapped or address.sixtofour or translated or address
     return address.is_loopback or address.is_link_local or address.is_unspecified or address.is_multicast
 
 

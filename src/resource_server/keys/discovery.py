@@ -31,7 +31,8 @@ class Found:
     """A key set, the metadata that led to it, and how many seconds ago (`held_seconds`) another process fetched it.
 
     `failure` is the reason why the issuer itself could not be asked, if the key set comes from another process;
-    `outcome` says how that attempt ended.
+    `outcome` says how that attempt ended. If `metadata_is_public`, an address in the metadata must not be one of this
+    machine.
     """
 
     keys: KeySet
@@ -40,6 +41,7 @@ class Found:
     held_seconds: float
     failure: UnavailableReason | None
     outcome: str
+    metadata_is_public: bool = True
 
 
 class Discovery:
@@ -83,6 +85,7 @@ class Discovery:
             held_seconds=document.held_seconds,
             failure=document.failure,
             outcome=_named(jwks_uri, document.outcome or document.failure) if document.failure else "",
+            metadata_is_public=self._metadata_is_public,
         )
 
     def _find_metadata(self, deadline: float) -> tuple[dict[str, Any], bool]:

@@ -1,4 +1,4 @@
-"""The only socket: fetches one document, within hard limits (RFC 9110, RFC 9112).
+"""The only socket: fetches one document or sends one form, within hard limits (RFC 9110, RFC 9112).
 
 https only (http where development allows it), no redirects, a size limit before and after decoding, and one deadline
 for name look-up, connection, proxy, TLS, headers and each byte of the body. A thread of its own does the work, so that
@@ -13,11 +13,13 @@ import selectors
 import socket
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+from urllib.parse import urlencode
 
 from resource_server.errors import Unavailable
 from resource_server.keys.addresses import is_on_this_machine
+from resource_server.keys.answer import Answer
 from resource_server.keys.content_coding import TooLarge, decode
 from resource_server.keys.deadline import within
 from resource_server.keys.document import FETCH_SECONDS, MAX_DOCUMENT_BYTES, Document
@@ -25,7 +27,9 @@ from resource_server.keys.fetch_outcome import failure_outcome, seconds_text, st
 from resource_server.keys.proxies import Proxy, proxy_for
 from resource_server.reasons import UnavailableReason
 
-__all__ = ["fetch"]
+__all__ = ["fetch", "post"]
+
+T = TypeVar("T")
 
 # RFC 7517 section 8.5.2. Some servers answer 406 unless the type is named.
 _ACCEPT = "application/jwk-set+json, application/json;q=0.9, */*;q=0.1"
@@ -60,28 +64,61 @@ def fetch(
     `document_too_large`, `document_malformed`, `address_not_allowed`. Does not check the address: it must have passed
     `address_problem`. Does not see the address to which a proxy connects.
     """
-    return _Exchange(url, seconds, known, public=public, ca_file=ca_file).result()
+    headers = {"Accept": _ACCEPT}
+    if known is not None and known.etag:
+        headers["If-None-Match"] = known.etag
+    exchange = _Exchange(url, seconds, public=public, ca_file=ca_file)
+    return exchange.result("GET", headers, None, lambda response: exchange.document(response, known))
+
+
+def post(
+    url: str,
+    /,
+    *,
+    form: Mapping[str, str],
+    headers: Mapping[str, str],
+    accept: str,
+    seconds: float = FETCH_SECONDS,
+    public: bool = False,
+    certificate: str | None = None,
+    ca_file: str | None = None,
+) -> Answer:
+    """Send a form to an address and return the answer, within `seconds`, whatever the server does. See `Post`.
+
+    Each form has a connection of its own. Proxy, certificates and errors are those of `fetch`, without `fetch_status`.
+    Does not check the address: it must have passed `address_problem`.
+    """
+    headers = {**headers, "Accept": accept, "Content-Type": "application/x-www-form-urlencoded"}
+    exchange = _Exchange(url, seconds, public=public, ca_file=ca_file, certificate=certificate)
+    return exchange.result("POST", headers, urlencode(form).encode("ascii"), exchange.answer)
 
 
 class _Exchange:
     """One request and its answer, in a daemon thread; the caller waits for it until the deadline at most."""
 
     def __init__(
-        self, url: str, seconds: float, known: Document | None, *, public: bool, ca_file: str | None = None
+        self,
+        url: str,
+        seconds: float,
+        *,
+        public: bool,
+        ca_file: str | None = None,
+        certificate: str | None = None,
     ) -> None:
         self._url = url
         self._seconds = seconds
-        self._known = known
         self._public = public
         self._ca_file = ca_file
+        self._certificate = certificate
         self._proxy: Proxy | None = None
         self._local = False
         self._deadline = time.monotonic() + seconds
         self._handles: list[socket.socket] = []
 
-    def result(self) -> Document:
+    def result(self, method: str, headers: Mapping[str, str], body: bytes | None, read: Callable[[Any], T]) -> T:
+        """What `read` makes of the response to this request. Raises Unavailable."""
         try:
-            return within(self._seconds, self._exchange)
+            return within(self._seconds, lambda: self._exchange(method, headers, body, read))
         except Unavailable as error:
             # Raise a new error: this one holds frames of the worker.
             reason, retry_after, outcome = error.reason, error.retry_after, error.outcome
@@ -105,32 +142,30 @@ class _Exchange:
                 handle.shutdown(socket.SHUT_RDWR)
             handle.close()
 
-    def _exchange(self) -> Document:
+    def _exchange(self, method: str, headers: Mapping[str, str], body: bytes | None, read: Callable[[Any], T]) -> T:
         # Imported late: start-up does not pay for it.
         import urllib3
 
         self._proxy = proxy_for(self._url)
         pool = self._pool()
         pool.ConnectionCls = _connecting(pool.ConnectionCls, self._connected)
-        headers = {"Accept": _ACCEPT, "Accept-Encoding": "identity", "User-Agent": _USER_AGENT}
-        if self._known is not None and self._known.etag:
-            headers["If-None-Match"] = self._known.etag
         # Origin form (RFC 9112 section 3.2.1): urllib3 would send a whole address as it is, and simple servers answer
         # it with 404. A proxy needs the whole address, unless it only carries TLS.
         is_forwarded = self._proxy is not None and self._url.startswith("http:")
         target = self._url if is_forwarded else urllib3.util.parse_url(self._url).request_uri
         with pool:
             response = pool.request(
-                "GET",
+                method,
                 target,
-                headers=headers,
+                body=body,
+                headers={**headers, "Accept-Encoding": "identity", "User-Agent": _USER_AGENT},
                 redirect=False,
                 assert_same_host=not is_forwarded,
                 preload_content=False,
                 decode_content=False,
             )
             try:
-                return self._document(response)
+                return read(response)
             finally:
                 response.close()
 
@@ -141,20 +176,23 @@ class _Exchange:
         options: dict[str, Any] = {"timeout": urllib3.Timeout(total=self._seconds), "retries": False}
         if self._proxy is None:
             if self._url.startswith("https:"):
-                options["ssl_context"] = self._trust()
+                options["ssl_context"] = self._trust(self._certificate)
             return urllib3.connection_from_url(self._url, **options)
-        trust = self._trust()
         headers = {**self._proxy.headers, "User-Agent": _USER_AGENT}
         if self._url.startswith("https:"):
             # RFC 9110 section 9.3.6. Before Python 3.12, http.client sends none.
             address = urllib3.util.parse_url(self._url)
             headers["Host"] = f"{address.host}:{address.port or 443}"
         manager = urllib3.ProxyManager(
-            self._proxy.url, proxy_headers=headers, proxy_ssl_context=trust, ssl_context=trust, **options
+            self._proxy.url,
+            proxy_headers=headers,
+            proxy_ssl_context=self._trust(),  # which does not see the client's certificate
+            ssl_context=self._trust(self._certificate),
+            **options,
         )
         return manager.connection_from_url(self._url)
 
-    def _trust(self) -> Any:
+    def _trust(self, certificate: str | None = None) -> Any:
         import urllib3
 
         context = urllib3.util.create_urllib3_context()
@@ -164,11 +202,23 @@ class _Exchange:
                 context.load_verify_locations(self._ca_file)
             except OSError as error:
                 raise OSError(error.errno, f"CA_FILE cannot be read: {error.strerror}") from None
+        if certificate is not None:
+            context.load_cert_chain(certificate, password="")  # without a password OpenSSL would ask at the terminal
         return context
 
-    def _document(self, response: Any) -> Document:
+    def answer(self, response: Any) -> Answer:
+        """The answer to a form."""
+        content_type, _, _ = response.headers.get("Content-Type", "").partition(";")
+        return Answer(
+            status=response.status,
+            content_type=content_type.strip().lower(),
+            body=self._body(response),
+            retry_after=_retry_after(response.headers.get("Retry-After", "")),
+        )
+
+    def document(self, response: Any, known: Document | None) -> Document:
+        """The document in a response, or the one that is known if it is not modified."""
         headers = response.headers
-        known = self._known
         if response.status == 304 and known is not None and known.etag:
             body, etag = known.body, known.etag
         elif response.status == 200:

@@ -16,7 +16,7 @@ from resource_server.keys.signatures import Verification, mac_verification, veri
 from resource_server.reasons import TokenReason
 from resource_server.strict_json import parse_object
 
-__all__ = ["MAX_KEYS", "KeySet", "VerificationKey", "parse_key_set", "parse_pem", "parse_secret"]
+__all__ = ["MAX_KEYS", "KeySet", "VerificationKey", "parse_key", "parse_key_set", "parse_pem", "parse_secret"]
 
 MAX_KEYS = 100
 MIN_RSA_BITS = 2048
@@ -102,7 +102,7 @@ def parse_key_set(document: Mapping[str, Any]) -> KeySet:
     skipped: list[str] = []
     for position, member in enumerate(members):
         try:
-            key = _parse_key(member)
+            key = parse_key(member)
         except ValueError as error:
             skipped.append(f"key {position}: {error}")
         else:
@@ -127,7 +127,7 @@ def parse_pem(text: str) -> KeySet:
     keys: dict[str | None, VerificationKey] = {}
     for position, block in enumerate(blocks):
         try:
-            key = _parse_key(_jwk_of_block(block[1], block[0]))
+            key = parse_key(_jwk_of_block(block[1], block[0]))
         except ValueError as error:
             raise ValueError(f"PEM block {position}: {error}") from None
         keys.setdefault(key.thumbprint, key)
@@ -157,7 +157,7 @@ def parse_secret(secret: str | bytes) -> KeySet:
     return KeySet((key,), any_kid=True)
 
 
-def _parse_key(jwk: object) -> VerificationKey:
+def parse_key(jwk: object) -> VerificationKey:
     if not isinstance(jwk, Mapping):
         raise ValueError("is not an object")  # noqa: TRY004 - one error for a member of any type
     kty, kid, alg = jwk.get("kty"), jwk.get("kid"), jwk.get("alg")

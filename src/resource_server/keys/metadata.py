@@ -10,7 +10,7 @@ from resource_server.keys.fetch_outcome import shown_address
 from resource_server.keys.key_source import KeySource
 from resource_server.reasons import UnavailableReason
 
-__all__ = ["metadata_urls", "parse_metadata"]
+__all__ = ["is_allowed_address", "metadata_urls", "parse_metadata"]
 
 
 def metadata_urls(issuer: str) -> tuple[str, str]:
@@ -42,15 +42,24 @@ def parse_metadata(document: Document, source: KeySource) -> dict[str, Any]:
         outcome = f"names the issuer {named}" if isinstance(named, str) else "names no issuer"
         raise Unavailable(UnavailableReason.METADATA_ISSUER_MISMATCH, outcome=outcome)
     jwks_uri: Any = metadata.get("jwks_uri")
-    issuer = urlsplit(source.issuer)
-    # An https issuer has https keys, in development too. A document from elsewhere must not direct requests to the
-    # services of this machine or to the metadata service of a cloud (server-side request forgery).
-    is_http = issuer.scheme == "http"
-    if address_problem(
-        jwks_uri,
-        http_on_loopback=source.http_on_loopback and is_http,
-        http_hosts=source.http_hosts if is_http else (),
-    ) or (is_on_this_machine(urlsplit(jwks_uri).hostname or "") and not is_on_this_machine(issuer.hostname or "")):
+    if not is_allowed_address(jwks_uri, source):
         shown = shown_address(jwks_uri) if isinstance(jwks_uri, str) else "absent or not text"
         raise Unavailable(UnavailableReason.ADDRESS_NOT_ALLOWED, outcome=f"its jwks_uri is {shown}")
     return metadata
+
+
+def is_allowed_address(url: Any, source: KeySource) -> bool:
+    """Return whether an address in the metadata of an issuer may be asked.
+
+    An https issuer has https addresses, in development too. A document from elsewhere must not direct requests to the
+    services of this machine or to the metadata service of a cloud (server-side request forgery). Resolves no name.
+    """
+    issuer = urlsplit(source.issuer)
+    is_http = issuer.scheme == "http"
+    if address_problem(
+        url,
+        http_on_loopback=source.http_on_loopback and is_http,
+        http_hosts=source.http_hosts if is_http else (),
+    ):
+        return False
+    return is_on_this_machine(issuer.hostname or "") or not is_on_this_machine(urlsplit(url).hostname or "")

@@ -10,37 +10,27 @@ import contextlib
 import hashlib
 import hmac
 import json
-import logging
 import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, TypeGuard, TypeVar
+from typing import TypeGuard
 
 from resource_server.clocks import time_of_day
 from resource_server.errors import Unavailable
-from resource_server.forks import on_fork
-from resource_server.keys.deadline import within
 from resource_server.keys.document import Document, Fetch, parse_document
 from resource_server.keys.key_set import parse_key_set
 from resource_server.keys.metadata import metadata_urls
+from resource_server.keys.store import BoundedStore, Store
 
-__all__ = ["SharedDocuments", "Store"]
-
-logger = logging.getLogger("resource_server")
-
-T = TypeVar("T")
+__all__ = ["SharedDocuments"]
 
 # A document that another process fetched this recently is as good as one fetched now.
 FRESH_SECONDS = 60
 # Entries are kept this long, for a process that starts during an outage of the issuer.
 KEPT_SECONDS = 48 * 3600
-# A store that takes longer than this counts as down, and is asked again after a pause.
-STORE_SECONDS = 1.0
-# With less time than this left the store is not asked, as a good one might not make it.
-MIN_STORE_SECONDS = 0.02
-STORE_PAUSE_SECONDS = 30
-MAX_PAUSE_DOUBLINGS = 7
+# A wait for the lock of another process that was in vain is not repeated for this long.
+WITHOUT_LOCKS_SECONDS = 30
 POLL_SECONDS = 0.05
 # The addresses whose last document is noted: two for each issuer that is kept in memory; and for each address, this
 # many documents that were replaced.
@@ -53,15 +43,6 @@ MAX_CLOCK_DIFFERENCE_SECONDS = 30
 MAX_ENTRY_CHARACTERS = 4 * 1024 * 1024
 
 _MEMBERS = {"body": str, "cache_control": str, "age_seconds": int, "etag": str, "local": bool, "stored_at": float}
-
-
-class Store(Protocol):
-    """The methods of Django's cache framework that are used. `add` is atomic between processes."""
-
-    def get(self, key: str, /) -> Any: ...
-    def set(self, key: str, value: str, /, timeout: float) -> Any: ...
-    def add(self, key: str, value: str, /, timeout: float) -> Any: ...
-    def delete(self, key: str, /) -> Any: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,14 +62,11 @@ class SharedDocuments:
 
     def __init__(self, fetch: Fetch, store: Store, *, secret: bytes, now: Callable[[], float] = time_of_day) -> None:
         self._fetch = fetch
-        self._store = store
+        self._store = BoundedStore(store)
         self._secret = secret
         self._now = now
-        self._without_until = -math.inf
         self._without_locks_until = -math.inf
         self._last: dict[str, _Last] = {}
-        self._reset()
-        on_fork(self._reset)
 
     def __call__(self, url: str, /, *, seconds: float, known: Document | None = None, public: bool = False) -> Document:
         deadline = time.monotonic() + seconds
@@ -118,7 +96,7 @@ class SharedDocuments:
             return document
         finally:
             if locked:
-                self._use(math.inf, self._store.delete, lock)
+                self._store.delete(lock)
 
     def _wait(
         self, look: Callable[[float], Document | None], lock: str, *, seconds: float, until: float
@@ -132,22 +110,22 @@ class SharedDocuments:
         while True:
             held = look(until) or held
             now = time.monotonic()
-            if _is_fresh(held) or now >= until or now < max(self._without_until, self._without_locks_until):
+            if _is_fresh(held) or now >= until or self._store.is_down or now < self._without_locks_until:
                 return held, False
-            if self._use(until, self._store.add, lock, "1", timeout=math.ceil(seconds) + 1):
+            if self._store.add(lock, "1", timeout=math.ceil(seconds) + 1, until=until):
                 # Another process may have stored an entry between the look and the lock.
                 brought = look(until) or held
                 if _is_fresh(brought):
-                    self._use(math.inf, self._store.delete, lock)
+                    self._store.delete(lock)
                 return brought, not _is_fresh(brought)
             # Once may be chance: another process released the lock between the two calls, and has stored its document.
-            refused += self._use(until, self._entry, lock) is None
+            refused += self._store.get(lock, until=until) is None
             if refused == 2:
                 return held, False
             left = until - time.monotonic()
             if left <= POLL_SECONDS:
                 # The wait was in vain: the next fetches do without it.
-                self._without_locks_until = time.monotonic() + STORE_PAUSE_SECONDS
+                self._without_locks_until = time.monotonic() + WITHOUT_LOCKS_SECONDS
             time.sleep(max(0.0, min(POLL_SECONDS, left)))
 
     def _ask(self, url: str, *, seconds: float, known: Document | None, public: bool) -> Document:
@@ -162,11 +140,11 @@ class SharedDocuments:
             return
         self._note(url, document)
         if self._newer(key, url, document, public=False, until=until) is None:
-            self._use(until, self._store.set, key, self._sealed(url, document), timeout=KEPT_SECONDS)
+            self._store.set(key, self._sealed(url, document), timeout=KEPT_SECONDS, until=until)
 
     def _newer(self, key: str, url: str, known: Document | None, *, public: bool, until: float) -> Document | None:
         """Return the entry of the store if it is ours, and newer than the documents of the caller and this process."""
-        document = self._unsealed(url, self._use(until, self._entry, key))
+        document = self._unsealed(url, self._store.get(key, until=until))
         if document is None or (public and document.local):
             return None
         now = self._now()
@@ -194,40 +172,6 @@ class SharedDocuments:
         if last is None and len(self._last) >= MAX_ADDRESSES:
             self._last.pop(next(iter(list(self._last))), None)
         self._last[url] = _Last(stored_at=document.stored_at, digest=digest, replaced=replaced[-MAX_REPLACED:])
-
-    def _entry(self, key: str) -> Any:
-        # An entry that cannot be read is not ours, and will be overwritten. A store that is down fails at the lock too.
-        with contextlib.suppress(Exception):
-            return self._store.get(key)
-        return None
-
-    def _use(self, until: float, method: Callable[..., T], *arguments: Any, **options: Any) -> T | None:
-        """Return the answer of the store; None if it fails or has none at `until`: then it is not asked for a while."""
-        now = time.monotonic()
-        seconds = min(STORE_SECONDS, until - now)
-        if now < self._without_until or seconds < MIN_STORE_SECONDS:
-            return None
-        try:
-            return within(seconds, lambda: self._counted(method, *arguments, **options))
-        except Exception as error:  # noqa: BLE001 - each backend has errors of its own
-            # A call that hangs keeps its thread. More such calls make the pause longer, so that threads do not gather.
-            pause = STORE_PAUSE_SECONDS * 2.0 ** min(len(self._under_way), MAX_PAUSE_DOUBLINGS)
-            self._without_until = time.monotonic() + pause
-            logger.warning(
-                "the cache of RESOURCE_SERVER does not work (%s); this process goes on without it", type(error).__name__
-            )
-            return None
-
-    def _counted(self, method: Callable[..., T], *arguments: Any, **options: Any) -> T:
-        call, under_way = object(), self._under_way
-        under_way.add(call)
-        try:
-            return method(*arguments, **options)
-        finally:
-            under_way.discard(call)
-
-    def _reset(self) -> None:
-        self._under_way: set[object] = set()
 
     def _sealed(self, url: str, document: Document) -> str:
         text = json.dumps(

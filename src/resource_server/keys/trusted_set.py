@@ -18,7 +18,8 @@ KeyName: TypeAlias = tuple[str | None, str | None]
 class TrustedSet:
     """The result of one successful refresh: the keys, their metadata (None if not asked for) and its times, by the monotonic clock.
 
-    `since` says when this process first had each key. `is_shared` means that another process has fetched the set.
+    `since` says when this process first had each key. `is_shared` means that another process has fetched the set,
+    `metadata_is_public` that an address in the metadata must not be one of this machine.
     """
 
     keys: KeySet
@@ -27,6 +28,7 @@ class TrustedSet:
     life_seconds: float
     since: Mapping[KeyName, float]
     is_shared: bool = False
+    metadata_is_public: bool = True
 
     @property
     def current_until(self) -> float:
@@ -45,6 +47,7 @@ def trusted_set(found: Found, before: Mapping[KeyName, float], now: float) -> Tr
         life_seconds=found.life_seconds,
         since={name: before.get(name, fetched_at) for name in names},
         is_shared=found.held_seconds > 0,
+        metadata_is_public=found.metadata_is_public,
     )
 
 

@@ -51,7 +51,9 @@ class AuthenticationContext(Requirement):
         values = (self._has_context(token), self._is_recent(token))
         return False if False in values else None if None in values else True
 
-    def shortfall(self, token: AccessToken, operation: Operation) -> Shortfall:
+    def ways(self, token: AccessToken | None, operation: Operation) -> tuple[Shortfall, ...]:
+        if token is None:
+            return (Shortfall(is_narrowed=True),)
         has_context, is_recent = self._has_context(token), self._is_recent(token)
         reason = None
         if not has_context:
@@ -59,7 +61,7 @@ class AuthenticationContext(Requirement):
         elif not is_recent:
             reason = StepUpReason.AUTHENTICATION_TOO_OLD
         # Named also where they are met: the next sign-in must not lose them.
-        return Shortfall(step_up=reason, acr_values=self.acr, max_age=self.max_age_seconds)
+        return (Shortfall(step_up=reason, acr_values=self.acr, max_age=self.max_age_seconds, is_narrowed=True),)
 
     def _has_context(self, token: AccessToken) -> bool | None:
         if not self.acr:

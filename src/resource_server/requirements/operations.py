@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from resource_server.requirements.requirement import Operation, Or, Requirement
 from resource_server.requirements.rights import Scopes
@@ -20,17 +20,32 @@ def requirement_of(declared: object) -> Requirement:
     """The requirement that is declared: itself, or scopes in a text, or one for each method or action in a dict.
 
     A dict whose keys are HTTP methods, in upper case, is a PerMethod; another one is a PerAction. Raises TypeError or
-    ValueError for anything else.
+    ValueError for anything else, also for a dict that mixes both or names a method in lower case.
     """
     if isinstance(declared, Requirement):
         return declared
     if isinstance(declared, str):
         return Scopes(tuple(declared.split()))
     if isinstance(declared, Mapping):
-        named = [key for key in declared if key != _OTHERS]
-        is_per_method = bool(named) and all(key in _METHODS for key in named)
-        return PerMethod(declared) if is_per_method else PerAction(declared)
+        return _per_operation(declared)
     raise TypeError(f"not a requirement: {declared!r}; write scopes in one text, a dict, or a Requirement")
+
+
+def _per_operation(declared: Mapping[Any, Any]) -> "PerMethod | PerAction":
+    named = [key for key in declared if key != _OTHERS]
+    methods = [key for key in named if key in _METHODS]
+    for key in named:
+        if isinstance(key, str) and key not in _METHODS and key.upper() in _METHODS:
+            raise ValueError(
+                f"write the HTTP method {key!r} as {key.upper()!r}; for an action of this name write PerAction({{...}})"
+            )
+    if methods and len(methods) < len(named):
+        other = next(key for key in named if key not in _METHODS)
+        raise ValueError(
+            f"a dict names HTTP methods or actions, not both: {methods[0]!r} is a method, {other!r} is not; "
+            "write one dict for each, and compose PerMethod(...) & PerAction(...)"
+        )
+    return PerMethod(declared) if methods else PerAction(declared)
 
 
 def requirement_of_scopes(scopes: object, alternates: object) -> Requirement:
@@ -66,6 +81,7 @@ class _PerOperation(Requirement):
 
     requirements: tuple[tuple[str, Requirement], ...]
     noun: ClassVar[str]
+    remedy: ClassVar[str]
 
     def __init__(self, requirements: Mapping[str, Requirement | str]) -> None:
         given: object = requirements
@@ -73,7 +89,7 @@ class _PerOperation(Requirement):
             raise ValueError(f"name the requirement of at least one {self.noun}, in a dict")
         for key in requirements:
             if key != _OTHERS and not self._is_key(key):
-                raise ValueError(f"not the name of a {self.noun}: {key!r}")
+                raise ValueError(f"{key!r} does not name {self.remedy}")
         declared = tuple((key, requirement_of(value)) for key, value in requirements.items())
         object.__setattr__(self, "requirements", declared)
 
@@ -109,11 +125,14 @@ class _PerOperation(Requirement):
         chosen = self.chosen(operation)
         return None if chosen is None else chosen.holds(token, operation)
 
-    def shortfall(self, token: AccessToken, operation: Operation) -> Shortfall:
+    def ways(self, token: AccessToken | None, operation: Operation) -> tuple[Shortfall, ...]:
         chosen = self.chosen(operation)
         if chosen is None:
-            return Shortfall(others=(f"a declared {self.noun}",))
-        return chosen.shortfall(token, operation)
+            name = self._name(operation)
+            # A method is what the client sent, so only those of HTTP are repeated.
+            shown = f"`{name}` is not named" if self._is_key(name) else f"the request has no known {self.noun}"
+            return (Shortfall(others=(f"a declared {self.noun} ({shown})",)),)
+        return chosen.ways(token, operation)
 
     def __repr__(self) -> str:
         members = ", ".join(f"{key!r}: {each!r}" for key, each in self.requirements)
@@ -125,6 +144,7 @@ class PerMethod(_PerOperation):
 
     __slots__ = ()
     noun = "method"
+    remedy = "an HTTP method: write it in upper case, and actions of a ViewSet in PerAction({...})"
 
     @staticmethod
     def _is_key(key: object) -> bool:
@@ -139,6 +159,7 @@ class PerAction(_PerOperation):
 
     __slots__ = ()
     noun = "action"
+    remedy = "an action, which is the name of a function: write HTTP methods in PerMethod({...})"
 
     @staticmethod
     def _is_key(key: object) -> bool:

@@ -42,15 +42,15 @@ class Assumed:
 class Requirement:
     """One right, or several composed. Immutable; equal requirements are equal objects, with an equal hash.
 
-    `scopes` are those to ask the issuer for: of several ways in, those of the first that has any. `all_scopes` are all
-    that are named anywhere, `words` the requirement in words.
+    `scopes` are those to ask the issuer for, without a token: of several ways in, those of the one that asks for the
+    least. `all_scopes` are all that are named anywhere, `words` the requirement in words.
     """
 
     __slots__ = ()
 
     @property
     def scopes(self) -> tuple[str, ...]:
-        return ()
+        return Shortfall.least(self.ways(None, NOWHERE)).scopes
 
     @property
     def all_scopes(self) -> tuple[str, ...]:
@@ -74,9 +74,17 @@ class Requirement:
         assumptions = (replace(operation, target=Assumed(is_owner=value)) for value in (True, False))
         return any(self.holds(token, assumed) is True for assumed in assumptions)
 
+    def ways(self, token: AccessToken | None, operation: Operation) -> tuple[Shortfall, ...]:
+        """The ways in, with the rights that the token lacks on each. Without a token, conditions count as fulfilled."""
+        if token is None or self.holds(token, operation):
+            return (Shortfall(is_narrowed=True),)
+        if operation.target is None and self.can_hold(token, operation):
+            return (Shortfall(undecided=(self.words,), is_narrowed=True),)
+        return (Shortfall(others=(self.words,), is_narrowed=True),)
+
     def shortfall(self, token: AccessToken, operation: Operation) -> Shortfall:
         """The rights that the token lacks: those of the way in that asks least of the caller."""
-        return Shortfall() if self.holds(token, operation) else Shortfall(others=(self.words,))
+        return Shortfall.least(self.ways(token, operation))
 
     def check(self, token: object, operation: Operation = NOWHERE) -> AccessToken:
         """The token, if it gives the right.
@@ -126,10 +134,6 @@ class And(Requirement):
         _require_operands(self.operands)
 
     @property
-    def scopes(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(scope for each in self.operands for scope in each.scopes))
-
-    @property
     def all_scopes(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(scope for each in self.operands for scope in each.all_scopes))
 
@@ -145,8 +149,8 @@ class And(Requirement):
         values = [each.holds(token, operation) for each in self.operands]
         return False if False in values else None if None in values else True
 
-    def shortfall(self, token: AccessToken, operation: Operation) -> Shortfall:
-        return Shortfall.of_all([each.shortfall(token, operation) for each in self.operands])
+    def ways(self, token: AccessToken | None, operation: Operation) -> tuple[Shortfall, ...]:
+        return Shortfall.combined([each.ways(token, operation) for each in self.operands])
 
     def __repr__(self) -> str:
         return " & ".join(f"({each!r})" if isinstance(each, Or) else repr(each) for each in self.operands)
@@ -160,10 +164,6 @@ class Or(Requirement):
 
     def __post_init__(self) -> None:
         _require_operands(self.operands)
-
-    @property
-    def scopes(self) -> tuple[str, ...]:
-        return next((each.scopes for each in self.operands if each.scopes), ())
 
     @property
     def all_scopes(self) -> tuple[str, ...]:
@@ -181,8 +181,8 @@ class Or(Requirement):
         values = [each.holds(token, operation) for each in self.operands]
         return True if True in values else None if None in values else False
 
-    def shortfall(self, token: AccessToken, operation: Operation) -> Shortfall:
-        return Shortfall.least([each.shortfall(token, operation) for each in self.operands])
+    def ways(self, token: AccessToken | None, operation: Operation) -> tuple[Shortfall, ...]:
+        return tuple(way for each in self.operands for way in each.ways(token, operation))
 
     def __repr__(self) -> str:
         return " | ".join(repr(each) for each in self.operands)

@@ -74,9 +74,9 @@ class Scopes(_NamesScopes):
             return token
         return Requirement.check(self, token, operation)
 
-    def shortfall(self, token: AccessToken, operation: Operation) -> Shortfall:
-        missing = tuple(scope for scope in self.scopes if scope not in token.scopes)
-        return Shortfall(scopes=self.scopes, missing=missing)
+    def ways(self, token: AccessToken | None, operation: Operation) -> tuple[Shortfall, ...]:
+        missing = tuple(scope for scope in self.scopes if token is None or scope not in token.scopes)
+        return (Shortfall(scopes=self.scopes, missing=missing),)
 
 
 class AnyScope(_NamesScopes):
@@ -91,9 +91,9 @@ class AnyScope(_NamesScopes):
     def holds(self, token: AccessToken, operation: Operation) -> bool:
         return not token.scopes.isdisjoint(self.scopes)
 
-    def shortfall(self, token: AccessToken, operation: Operation) -> Shortfall:
-        held = tuple(scope for scope in self.scopes if scope in token.scopes)
-        return Shortfall(scopes=held) if held else Shortfall(scopes=self.scopes, missing_any=self.scopes)
+    def ways(self, token: AccessToken | None, operation: Operation) -> tuple[Shortfall, ...]:
+        held = () if token is None else tuple(scope for scope in self.scopes if scope in token.scopes)
+        return (Shortfall(scopes=held) if held else Shortfall(scopes=self.scopes, missing_any=self.scopes),)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -106,6 +106,9 @@ class AnyToken(Requirement):
 
     def holds(self, token: AccessToken, operation: Operation) -> bool:
         return True
+
+    def ways(self, token: AccessToken | None, operation: Operation) -> tuple[Shortfall, ...]:
+        return (Shortfall(),)
 
     def __repr__(self) -> str:
         return "AnyToken()"

@@ -10,7 +10,7 @@ from typing import Any, NoReturn, Self
 from resource_server.tokens.claim_paths import ClaimReader, claim_reader
 from resource_server.tokens.policy import ClaimNames, MachineRule, RightClaims, client_is_subject, without_nulls
 
-__all__ = ["AccessToken", "access_token", "django_permissions_of", "named_values", "organisation_of"]
+__all__ = ["AccessToken", "access_token", "django_permissions_of", "named_values", "organisation_of", "plain"]
 
 _STANDARD_NAMES = ClaimNames()
 _STANDARD_RIGHTS = RightClaims()
@@ -77,7 +77,7 @@ class AccessToken:
 
     def plain_claims(self) -> dict[str, Any]:
         """A copy of all claims, made of dicts and lists, which the caller may change."""
-        return {name: _plain(value) for name, value in self._claims.items()}
+        return {name: plain(value) for name, value in self._claims.items()}
 
     @property
     def identity(self) -> str:
@@ -270,9 +270,10 @@ def _read_only(value: Any) -> Any:
     return value
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A copy of a claim, made of dicts and lists, which the caller may change."""
     if isinstance(value, dict):
-        return {name: _plain(member) for name, member in value.items()}
+        return {name: plain(member) for name, member in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(member) for member in value]
+        return [plain(member) for member in value]
     return value

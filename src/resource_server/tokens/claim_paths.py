@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Final, TypeAlias
 
-__all__ = ["ClaimReader", "claim_reader", "is_pointer"]
+__all__ = ["ClaimReader", "claim_reader", "is_pointer", "outermost"]
 
 # The value of one claim; None if the token does not have it, or has null there.
 ClaimReader: TypeAlias = Callable[[Mapping[str, Any]], Any]
@@ -36,9 +36,17 @@ def claim_reader(name: str) -> ClaimReader:
         return partial(_member, name)
     if _POINTER.fullmatch(name) is None:
         raise ValueError("a name that starts with a slash is a JSON Pointer, in which ~ stands as ~0 and / as ~1")
+    return partial(_at, _steps(name))
+
+
+def outermost(name: str) -> str:
+    """The claim that a name is in: for a pointer its first member, else the name itself."""
+    return _steps(name)[0] if is_pointer(name) else name
+
+
+def _steps(pointer: str) -> tuple[str, ...]:
     # RFC 6901 section 4: ~1 before ~0, or ~01 would become a slash.
-    steps = (step.replace("~1", "/").replace("~0", "~") for step in name[1:].split("/"))
-    return partial(_at, tuple(steps))
+    return tuple(step.replace("~1", "/").replace("~0", "~") for step in pointer[1:].split("/"))
 
 
 def _member(name: str, claims: Mapping[str, Any]) -> Any:

@@ -1,4 +1,4 @@
-"""The Authorization header -> the bearer token in it, or none (RFC 6750 section 2.1, RFC 9110 section 11.4).
+"""The Authorization header -> the access token in it, or none (RFC 6750 section 2.1, RFC 9449 section 7.1).
 
 Only this header is read: a token in the query or the body (RFC 6750 sections 2.2 and 2.3) ends up in logs and
 histories. Only the alphabet and the size of the token are judged here.
@@ -14,23 +14,24 @@ __all__ = ["MAX_TOKEN_CHARACTERS", "Credentials", "parse_authorization", "parse_
 
 MAX_TOKEN_CHARACTERS = 16 * 1024
 
-# RFC 9110 section 5.6.2: the scheme is a token. What follows is judged only if the scheme is Bearer.
+# RFC 9110 section 5.6.2: the scheme is a token. What follows is judged only if the scheme is Bearer or DPoP.
 _SCHEME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]*")
 _USUAL = re.compile(r"Bearer ([A-Za-z0-9._~+/-]+=*)")
-# RFC 6750 section 2.1: credentials = "Bearer" 1*SP b64token
+# RFC 6750 section 2.1: credentials = "Bearer" 1*SP b64token. RFC 9449 section 7.1: "DPoP" 1*SP token68, which is the same.
 _B64TOKEN = re.compile(r" +([A-Za-z0-9._~+/-]+=*)")
 _BARE_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 
 
 @dataclass(slots=True, kw_only=True)  # not frozen, which would take three times as long to make
 class Credentials:
-    """An access token as it was sent: not verified, and not in the repr."""
+    """An access token as it was sent: not verified, and not in the repr. `is_dpop` says that the scheme is DPoP."""
 
     unverified_token: str = field(repr=False)
+    is_dpop: bool = False
 
 
 def parse_authorization(header: str | None) -> Credentials | None:
-    """The bearer token in an Authorization header; None if the header is absent, blank or of another scheme.
+    """The access token in an Authorization header; None if the header is absent, blank or of another scheme.
 
     Raises InvalidToken (`credentials_malformed`, `token_too_large`) and InvalidRequest (`credentials_repeated`:
     servers join repeated headers with a comma). Does not check that the token is a JWT.
@@ -42,7 +43,8 @@ def parse_authorization(header: str | None) -> Credentials | None:
         return Credentials(unverified_token=usual[1])
     header = header.strip(" \t")
     scheme = _SCHEME.match(header)
-    if scheme is None or scheme[0].lower() != "bearer":
+    name = scheme[0].lower() if scheme is not None else ""
+    if scheme is None or name not in ("bearer", "dpop"):
         return None
     rest = header[scheme.end() :]
     if len(rest) > MAX_TOKEN_CHARACTERS + 1:
@@ -52,7 +54,7 @@ def parse_authorization(header: str | None) -> Credentials | None:
     token = _B64TOKEN.fullmatch(rest)
     if token is None:
         raise InvalidToken(TokenReason.CREDENTIALS_MALFORMED)
-    return Credentials(unverified_token=token[1])
+    return Credentials(unverified_token=token[1], is_dpop=name == "dpop")
 
 
 def parse_token(token: object) -> Credentials:

@@ -13,14 +13,16 @@ from typing import Any, Final
 
 from resource_server.tokens.issuers import Issuer
 from resource_server.tokens.jws import UnverifiedToken
-from resource_server.tokens.policy import Policy
+from resource_server.tokens.policy import Policy, without_nulls
 
-__all__ = ["MEMBERS", "Fact", "only_policy", "token_facts"]
+__all__ = ["MEMBERS", "MEMBERS_OF_HEADER", "Fact", "only_policy", "other_kind", "seems_id_token", "token_facts"]
 
 # A forged claim can have thousands of characters.
 MAX_SHOWN_CHARACTERS = 100
 _DATES = ("exp", "nbf", "iat")
-MEMBERS: Final = ("alg", "typ", "kid", "iss", "aud", *_DATES)
+_OF_ID_TOKENS: Final = frozenset({"nonce", "at_hash", "c_hash", "s_hash"})
+MEMBERS_OF_HEADER: Final = ("alg", "typ", "kid")
+MEMBERS: Final = (*MEMBERS_OF_HEADER, "iss", "aud", *_DATES)
 """The members of a token that have a fact, in this order. The claim of the audience can have another name."""
 
 
@@ -55,7 +57,7 @@ def token_facts(
     header, claims = token.unverified_header, token.unverified_claims
     if policy is not None:
         claims = policy.claim_names.resolve(claims)
-    named = (*((name, header) for name in MEMBERS[:3]), *((name, claims) for name in ("iss", audience, *_DATES)))
+    named = (*((name, header) for name in MEMBERS_OF_HEADER), *((name, claims) for name in ("iss", audience, *_DATES)))
     return tuple(
         Fact(
             name=name,
@@ -71,6 +73,30 @@ def only_policy(issuers: Iterable[Issuer]) -> Policy | None:
     """The policy of the only issuer, to judge a token of an unknown issuer by; None if there are several."""
     issuers = tuple(issuers)
     return issuers[0].policy if len(issuers) == 1 and issuers[0].is_listed else None
+
+
+def other_kind(token: UnverifiedToken, policy: Policy) -> str:
+    """What shows that a token is not an access token, in words without values; empty if nothing does."""
+    claims = without_nulls(policy.claim_names.resolve(token.unverified_claims))
+    if policy.access_token_claims and policy.access_token_claims.isdisjoint(claims):
+        names = _listed(sorted(policy.access_token_claims))
+        return f"this token has none of the claims {names}, and an access token has one"
+    for name, kind in policy.kind_claims:
+        if claims.get(name, kind) != kind:
+            return f"this token has the claim {name!r}, " + (
+                "as no access token has" if kind is None else f"which is {kind!r} in an access token"
+            )
+    if foreign := sorted(policy.foreign_claims.intersection(claims)):
+        return f"this token has {_listed(foreign)}, as an ID or logout token has"
+    return "this token is a person's, and those of PROVIDER are machines'" if policy.machines_only else ""
+
+
+def seems_id_token(token: UnverifiedToken) -> bool:
+    """Whether a token has the type of any JWT and claims of ID tokens, and does not say that it is an access token."""
+    claims = token.unverified_claims
+    typ = token.unverified_header.get("typ", "JWT")
+    # Keycloak's access tokens may have a nonce too, and a claim `typ` that names their kind.
+    return typ == "JWT" and claims.get("typ") != "Bearer" and not _OF_ID_TOKENS.isdisjoint(without_nulls(claims))
 
 
 def _expected(policy: Policy, issuer: Issuer | None) -> dict[str, str]:

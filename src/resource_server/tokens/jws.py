@@ -16,7 +16,7 @@ from resource_server.keys.key_set import VerificationKey
 from resource_server.reasons import TokenReason
 from resource_server.strict_json import parse_object
 
-__all__ = ["UnverifiedToken", "parse", "verify_signature"]
+__all__ = ["UnverifiedToken", "has_jws_form", "parse", "verify_signature"]
 
 # The tokens of an issuer have one header among them, so a thousand issuers fit, also while they rotate their keys.
 MAX_KNOWN_HEADERS = 2048
@@ -64,6 +64,24 @@ def parse(token: str) -> UnverifiedToken:
         signature=signature,
         payload=payload,
     )
+
+
+def has_jws_form(token: str) -> bool:
+    """Whether a token is to be read as a signed JWT: three parts, the first of which is a JSON object.
+
+    Judges nothing: `parse` may refuse such a token. Any other token is opaque, an encrypted one too.
+    """
+    raw = token.encode("ascii", "replace")
+    if raw.count(b".") != 2:
+        return False
+    segment = raw.partition(b".")[0].translate(_TO_BASE64)
+    if segment in _known_headers:
+        return True
+    try:
+        parse_object(_decode(segment))
+    except ValueError:
+        return False
+    return True
 
 
 def verify_signature(token: UnverifiedToken, keys: Iterable[VerificationKey]) -> None:

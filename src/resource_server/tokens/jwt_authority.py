@@ -88,6 +88,6 @@ class JWTAuthority:
             expires_at=verified.expires_at + policy.clock_skew_seconds,
             good_until=min(self._clocks.monotonic() + MAX_AGE_SECONDS, issuer.keys.ends_at, issuer.believed_until),
             stamp=stamp,
-            is_bound="cnf" in claims,
+            is_bound="cnf" in claims or policy.dpop == "required",
             size=entry_bytes(token.payload, len(verified.scopes)),
         )

@@ -6,6 +6,7 @@ from typing import Any, Final, TypeAlias
 
 from resource_server.keys.key_source import KeySource
 from resource_server.tokens.claim_paths import ClaimReader, claim_reader, is_pointer
+from resource_server.tokens.introspection_policy import IntrospectionPolicy
 from resource_server.tokens.user_source import UserSource
 
 __all__ = [
@@ -46,7 +47,9 @@ FOREIGN_CLAIMS: Final = frozenset({"nonce", "at_hash", "c_hash", "s_hash", "even
 # Claims about a person and the person's sign-in: RFC 9068 section 2.2.1, OpenID Connect Core section 5.1, RFC 7662
 # section 2.2, and the names of Okta, Entra ID and AD FS. A client that gets a token for itself has none of them.
 _PERSON_CLAIMS: Final = frozenset(
-    {"auth_time", "amr", "nonce", "sid", "session_state", "email", "username", "uid", "upn"}
+    {"auth_time", "amr", "nonce", "sid", "session_state", "username", "uid", "upn", "unique_name"}
+    | {"name", "given_name", "family_name", "middle_name", "nickname", "preferred_username", "email", "email_verified"}
+    | {"phone_number", "phone_number_verified", "gender", "birthdate", "picture", "address"}
 )
 
 # Whether a token is a machine's, by its claims, its subject and its client. Claims that are null are left out.
@@ -152,8 +155,11 @@ class Policy:
     `issuer` is compared exactly. A token needs one of `audience`, one of `algorithms`, and one of `token_types` (in
     the form of `media_type`; `jwt` also admits a token without `typ`). Its key is one of `key_source`. A token of the
     type `jwt` is another kind of token if a claim of `kind_claims` is there with another value (None: if it is there),
-    or if it has one of `foreign_claims` or none of `access_token_claims`, or if `machines_only` is set and it is not a machine's. `is_machine` tells
-    machines from persons. `users` is not read here: it says how a token becomes `request.user`.
+    or if it has one of `foreign_claims` or none of `access_token_claims`, or if `machines_only` is set and it is not a machine's.
+    `bound_kinds` are other values of a kind claim in a token with `cnf`. `dpop` says whether tokens that are bound to a
+    key pass: `off`, `allowed` or `required`. `is_machine` tells machines from persons. `users` is not read here: it says
+    how a token becomes `request.user`. With `introspection` the issuer is asked about its tokens.
+    `logout_audience` are the audiences of the issuer's logout tokens (`logout_tokens.py`).
     """
 
     key_source: KeySource
@@ -163,12 +169,16 @@ class Policy:
     clock_skew_seconds: int = 30
     claim_names: ClaimNames = field(default_factory=ClaimNames)
     kind_claims: tuple[tuple[str, str | None], ...] = ()
+    bound_kinds: tuple[str, ...] = ()
     access_token_claims: frozenset[str] = frozenset()
     foreign_claims: frozenset[str] = FOREIGN_CLAIMS
     is_machine: MachineRule = client_is_subject
     machines_only: bool = False
+    dpop: str = "off"
     users: UserSource = field(default_factory=UserSource)
     rights: RightClaims = field(default_factory=RightClaims)
+    introspection: IntrospectionPolicy | None = None
+    logout_audience: tuple[str, ...] = ()
     issuer: str = field(init=False)
 
     def __post_init__(self) -> None:

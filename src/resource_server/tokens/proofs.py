@@ -1,39 +1,127 @@
-"""The proof that a token is held by the party that its `cnf` claim names (RFC 7800 section 3).
+"""The proof that a token is held by the party that its `cnf` claim names (RFC 7800 section 3, RFC 9449, RFC 8705).
 
 A bound token is worth nothing without its proof, so the proof is verified on each request, for a remembered token too.
-No confirmation method is supported yet: each bound token is refused.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from functools import partial
 
-from resource_server.errors import InvalidToken
-from resource_server.reasons import TokenReason
-from resource_server.tokens.access_token import AccessToken
+from resource_server.clocks import time_of_day
+from resource_server.errors import InvalidToken, NonceNeeded, Unavailable
+from resource_server.flow import Blocking, Flow
+from resource_server.reasons import NonceReason, TokenReason, UnavailableReason
+from resource_server.tokens.authority import Verdict
+from resource_server.tokens.certificates import thumbprint
+from resource_server.tokens.credentials import Credentials
+from resource_server.tokens.dpop import Proof, ProofKeys
+from resource_server.tokens.nonces import Nonces
+from resource_server.tokens.used_proofs import UsedProofs
 
-__all__ = ["CONFIRMATION_METHODS", "RequestFacts", "verify_proof"]
-
-# The members of `cnf` whose proof can be verified.
-CONFIRMATION_METHODS: Final[frozenset[str]] = frozenset()
+__all__ = ["ProofVerifier", "RequestFacts"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class RequestFacts:
-    """What a proof is verified against: facts of the request that an edge gathers.
+    """The facts of a request that a proof is verified against. An edge gathers them.
 
-    `url` is made of the configured origin, never of the Host header. `proofs` are the values of the DPoP header
-    (RFC 9449 section 4.1), `certificate` is the client's in DER (RFC 8705 section 3).
+    `url` is made of the configured origin, never of the Host header; None without one. `proofs` are the values of the
+    DPoP header (RFC 9449 section 4.1), `certificate` is the SHA-256 digest of the client's certificate (RFC 8705
+    section 3.1). The verifier sets `is_proved` after it has marked the proof as used, and `nonce` to the one to send with
+    the answer (RFC 9449 section 8.2).
     """
 
     method: str
-    url: str
+    url: str | None
     proofs: tuple[str, ...] = field(default=(), repr=False)
     certificate: bytes | None = field(default=None, repr=False)
+    is_proved: bool = field(default=False, compare=False)
+    nonce: str | None = field(default=None, repr=False, compare=False)
 
 
-def verify_proof(token: AccessToken, facts: RequestFacts | None) -> None:
-    """Verify that the sender of a bound token may use it; `facts` is None for a token outside a request.
+class ProofVerifier:
+    """Verifies the proofs of bound tokens.
 
-    Raises InvalidToken (`proof_not_supported`) for every confirmation method (RFC 7800 section 3).
+    `used` remembers the proofs of DPoP; without it none is accepted. `nonces` makes the nonces that proofs may hold, None
+    for none; `needs_nonce` demands one in each proof. `now` is in seconds since 1970.
     """
-    raise InvalidToken(TokenReason.PROOF_NOT_SUPPORTED)
+
+    def __init__(
+        self,
+        *,
+        used: UsedProofs | None = None,
+        nonces: Nonces | None = None,
+        needs_nonce: bool = False,
+        now: Callable[[], float] = time_of_day,
+    ) -> None:
+        self._used = used
+        self._nonces = nonces
+        self._needs_nonce = needs_nonce
+        self._now = now
+        self._keys = ProofKeys()
+
+    def verify(self, verdict: Verdict, credentials: Credentials, facts: RequestFacts | None) -> Flow[None]:
+        """Verify that the sender of a request may use its token; `facts` is None for a token outside a request.
+
+        All known members of `cnf` must hold. Yields the call that marks a proof as used. Raises InvalidToken,
+        InvalidProof, NonceNeeded and Unavailable.
+        """
+        confirmation: Mapping[str, str] = verdict.token.claims.get("cnf", {})
+        _judge_scheme(confirmation, credentials, needs_key=verdict.policy.dpop == "required")
+        if "x5t#S256" in confirmation:
+            if facts is None or facts.certificate is None:
+                raise InvalidToken(TokenReason.CERTIFICATE_MISSING)
+            if thumbprint(facts.certificate) != confirmation["x5t#S256"]:
+                raise InvalidToken(TokenReason.CERTIFICATE_DIFFERS)
+        if "jkt" in confirmation:
+            yield from self._verify_key(confirmation["jkt"], credentials, facts)
+
+    def _verify_key(self, key: str, credentials: Credentials, facts: RequestFacts | None) -> Flow[None]:
+        if facts is None:
+            raise InvalidToken(TokenReason.TOKEN_BOUND_TO_KEY)
+        if self._used is None or facts.url is None:
+            # DPOP stands in an answer of the function of ISSUERS, without the settings that it needs.
+            raise Unavailable(UnavailableReason.SETTINGS_INVALID, retry_after=60)
+        proof = self._keys.verify(
+            facts.proofs,
+            method=facts.method,
+            url=facts.url,
+            token=credentials.unverified_token,
+            thumbprint=key,
+            now=self._now(),
+        )
+        # By another guard of this request, with this proof.
+        if facts.is_proved:
+            return
+        facts.nonce = self._nonce_to_offer(proof)
+        if facts.nonce is not None:
+            self._judge_nonce(proof, facts.nonce)
+        # Django's thread: the cache may be a table, whose connections belong to that thread.
+        yield Blocking(call=partial(self._used.use, proof.thumbprint, proof.jti), thread_sensitive=True)
+        facts.is_proved = True
+
+    def _nonce_to_offer(self, proof: Proof) -> str | None:
+        if self._nonces is None:
+            return None
+        current = self._nonces.current()
+        return None if proof.nonce == current else current
+
+    def _judge_nonce(self, proof: Proof, current: str) -> None:
+        if proof.nonce is None:
+            if self._needs_nonce:
+                raise NonceNeeded(NonceReason.NONCE_MISSING, nonce=current)
+        elif self._nonces is not None and not self._nonces.accepts(proof.nonce):
+            raise NonceNeeded(NonceReason.NONCE_NOT_CURRENT, nonce=current)
+
+
+def _judge_scheme(confirmation: Mapping[str, str], credentials: Credentials, *, needs_key: bool) -> None:
+    """RFC 9449 sections 7.1 and 7.2: a token that is bound to a key comes under DPoP, and no other token does.
+
+    Auth0 sends certificate-bound tokens under DPoP too, without a proof.
+    """
+    if credentials.is_dpop and not confirmation:
+        raise InvalidToken(TokenReason.TOKEN_NOT_BOUND)
+    if not credentials.is_dpop and "jkt" in confirmation:
+        raise InvalidToken(TokenReason.TOKEN_BOUND_TO_KEY)
+    if needs_key and "jkt" not in confirmation:
+        raise InvalidToken(TokenReason.TOKEN_NOT_BOUND)

@@ -15,7 +15,6 @@ from resource_server.errors import InvalidToken
 from resource_server.reasons import TokenReason
 from resource_server.tokens.jws import UnverifiedToken
 from resource_server.tokens.policy import Policy, media_type, without_nulls
-from resource_server.tokens.proofs import CONFIRMATION_METHODS
 
 __all__ = ["RULES", "Rule", "claimed_issuer", "judge", "judge_claims", "named"]
 
@@ -28,6 +27,10 @@ MAX_DATE = 253_402_300_799
 # Control characters have no place in a name, and NUL is an error in PostgreSQL.
 _PRINTABLE = re.compile(r"[^\x00-\x1f\x7f-\x9f]+")
 _STRING = frozenset({str})
+# RFC 7638, RFC 8705 section 3.1: the base64url of a SHA-256 digest.
+_THUMBPRINT = re.compile(r"[A-Za-z0-9_-]{43}")
+# The members of `cnf` whose proof can be verified (RFC 9449 section 6.1, RFC 8705 section 3.1).
+_CONFIRMATION_METHODS = frozenset({"jkt", "x5t#S256"})
 # RFC 7519 section 2: a NumericDate is a JSON number. Python counts with True, so the type is compared.
 _NUMBERS = (int, float)
 
@@ -205,7 +208,7 @@ def _kind(token: UnverifiedToken, policy: Policy, now: float) -> None:
     if policy.access_token_claims and policy.access_token_claims.isdisjoint(claims):
         raise InvalidToken(TokenReason.NOT_AN_ACCESS_TOKEN)
     for name, kind in policy.kind_claims:
-        if claims.get(name, kind) != kind:
+        if not _is_kind(claims, name, kind, policy):
             raise InvalidToken(TokenReason.NOT_AN_ACCESS_TOKEN)
     if policy.machines_only and not _is_machine(claims, policy):
         raise InvalidToken(TokenReason.NOT_AN_ACCESS_TOKEN)
@@ -214,8 +217,16 @@ def _kind(token: UnverifiedToken, policy: Policy, now: float) -> None:
 def _confirmation(token: UnverifiedToken, policy: Policy, now: float) -> None:
     # As a bearer token it may be a stolen one, so a method that cannot be verified refuses it.
     claims = token.unverified_claims
-    if "cnf" in claims and not _is_supported(claims["cnf"]):
+    if "cnf" not in claims:
+        return
+    confirmation = claims["cnf"]
+    # An empty `cnf` names no holder.
+    if not isinstance(confirmation, dict) or not confirmation:
+        raise InvalidToken(TokenReason.CNF_MALFORMED)
+    if not _CONFIRMATION_METHODS.issuperset(confirmation) or (policy.dpop == "off" and "jkt" in confirmation):
         raise InvalidToken(TokenReason.PROOF_NOT_SUPPORTED)
+    if not all(isinstance(value, str) and _THUMBPRINT.fullmatch(value) for value in confirmation.values()):
+        raise InvalidToken(TokenReason.CNF_MALFORMED)
 
 
 RULES: Final = (
@@ -249,9 +260,17 @@ def _media_type(token: UnverifiedToken) -> str:
     return media_type(typ) if isinstance(typ, str) else ""
 
 
+def _is_kind(claims: dict[str, Any], name: str, kind: str | None, policy: Policy) -> bool:
+    found = claims.get(name, kind)
+    return found == kind or ("cnf" in claims and found in policy.bound_kinds)
+
+
 def _is_foreign(claims: dict[str, Any], policy: Policy) -> bool:
     # An issuer that says in the token what it is may add the nonce to its access tokens, as Keycloak does.
-    names_its_kind = any(kind is not None and claims.get(name) == kind for name, kind in policy.kind_claims)
+    names_its_kind = any(
+        kind is not None and name in claims and _is_kind(claims, name, kind, policy)
+        for name, kind in policy.kind_claims
+    )
     return not names_its_kind or policy.foreign_claims.intersection(claims) != {"nonce"}
 
 
@@ -269,8 +288,3 @@ def _is_printable(value: object) -> bool:
 def _is_strings(value: object) -> bool:
     # In one step of the interpreter, where a generator is one for each member.
     return isinstance(value, list) and _STRING.issuperset(map(type, value))
-
-
-def _is_supported(confirmation: object) -> bool:
-    # An empty `cnf` names no holder.
-    return isinstance(confirmation, dict) and bool(confirmation) and CONFIRMATION_METHODS.issuperset(confirmation)

@@ -3,21 +3,24 @@
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 
 from resource_server.clocks import Clocks, steady, time_of_day
 from resource_server.flow import Flow
+from resource_server.keys.answer import Post
 from resource_server.keys.background import Later, background
 from resource_server.keys.document import Fetch
 from resource_server.keys.events import KeyEvent
-from resource_server.keys.http import fetch
+from resource_server.keys.http import fetch, post
 from resource_server.keys.issuer_keys import IssuerKeys
 from resource_server.tokens.authority import Authority, Verdict
 from resource_server.tokens.credentials import Credentials
-from resource_server.tokens.introspection import OpaqueAuthority
+from resource_server.tokens.introspection import IntrospectionAuthority, opaque_authority
 from resource_server.tokens.issuers import Issuer, Issuers, PolicyOf
 from resource_server.tokens.jwt_authority import JWTAuthority
 from resource_server.tokens.policy import Policy
-from resource_server.tokens.proofs import RequestFacts, verify_proof
+from resource_server.tokens.proofs import ProofVerifier, RequestFacts
+from resource_server.tokens.shared_answers import SharedAnswers
 from resource_server.tokens.verified_tokens import VerifiedTokens, digest
 
 __all__ = ["TOKEN_CACHE_SIZE", "Verifier"]
@@ -42,7 +45,9 @@ class Verifier:
     are remembered, 0 for none; `remembers` says whether any are. `fetch` brings documents, `now` is the time in
     seconds since 1970, `clock` a clock that never goes back (None: those of `time`, as they are at the call), `later`
     makes calls in the background, and `on_event` is called with what happens to keys, in the thread in which it
-    happens. `opaque` finds the authority for a token that is not a JWT.
+    happens. `post` sends questions about tokens to the issuers with `introspection`; `shared_answers` are the answers
+    that other processes had. `proofs` verifies the proofs of bound tokens; by default it knows no store, and accepts no
+    DPoP.
     """
 
     def __init__(
@@ -56,7 +61,9 @@ class Verifier:
         clock: Callable[[], float] | None = None,
         later: Later = background.later,
         on_event: Callable[[KeyEvent], None] = _ignore,
-        opaque: OpaqueAuthority | None = None,
+        post: Post = post,
+        shared_answers: SharedAnswers | None = None,
+        proofs: ProofVerifier | None = None,
     ) -> None:
         # The module itself costs no call of ours.
         clocks: Clocks = time
@@ -74,7 +81,11 @@ class Verifier:
             clock=clock or steady,
         )
         self._jwt = JWTAuthority(self._issuers, clocks)
-        self._opaque = opaque
+        self._opaque = opaque_authority(
+            self._issuers,
+            partial(IntrospectionAuthority, post=post, shared=shared_answers, clocks=clocks, clock=clock or steady),
+        )
+        self._proofs = proofs or ProofVerifier(now=now or time_of_day)
 
     def recall(self, key: bytes) -> Verdict | None:
         """The verdict on the token with this digest, if it passed less than a minute ago and would pass now; else None.
@@ -83,13 +94,15 @@ class Verifier:
         """
         return self._seen.get(key, self._clocks.time(), self._clocks.monotonic())
 
-    def known(self, credentials: Credentials, key: bytes = b"", facts: RequestFacts | None = None) -> Verdict | None:
+    def known(self, credentials: Credentials, key: bytes = b"") -> Verdict | None:
         """The result of `verify` for a token that is not remembered, if it needs no I/O, else None.
 
-        Raises what `verify` raises.
+        A bound token (`is_bound`) needs its proof besides, as in `recall`. Raises what `verify` raises.
         """
         verdict = self._authority(credentials).known(credentials, self._clocks.time())
-        return None if verdict is None else self._passed(credentials, key, verdict, facts)
+        if verdict is not None and self.remembers and not verdict.is_bound:
+            self._seen.add(key or digest(credentials.unverified_token), verdict, self._clocks.monotonic())
+        return verdict
 
     def verify(
         self,
@@ -100,29 +113,30 @@ class Verifier:
     ) -> Flow[Verdict]:
         """The verdict on a token, as a flow for `run` or `arun`; it yields only where it must block.
 
-        `key` is the token's digest and `verdict` what `recall` gave for it, if the caller has called it. `facts` are
-        what a proof of the token is verified against. Raises InvalidToken, or Unavailable if no verdict was reached.
-        Does not judge scopes.
+        `key` is the token's digest and `verdict` what `recall` or `known` gave for it, if the caller has called it.
+        `facts` are what a proof of the token is verified against. Raises InvalidToken, InvalidProof, NonceNeeded, or
+        Unavailable if no verdict was reached. Does not judge scopes.
         """
         if self.remembers and not key:
             key = digest(credentials.unverified_token)
             verdict = self.recall(key)
-        if verdict is not None:
-            if verdict.is_bound:
-                verify_proof(verdict.token, facts)
-            return verdict
-        verdict = yield from self._authority(credentials).verify(credentials, self._clocks.time())
-        return self._passed(credentials, key, verdict, facts)
+        is_new = verdict is None
+        if verdict is None:
+            verdict = yield from self._authority(credentials).verify(credentials, self._clocks.time())
+        if verdict.is_bound or credentials.is_dpop:
+            yield from self._proofs.verify(verdict, credentials, facts)
+            # A verdict of `known` on a bound token is kept only now.
+            is_new = is_new or (self.remembers and self.recall(key) is None)
+        if is_new and self.remembers:
+            self._seen.add(key, verdict, self._clocks.monotonic())
+        return verdict
 
     def _authority(self, credentials: Credentials) -> Authority:
         return (self._opaque and self._opaque(credentials)) or self._jwt
 
-    def _passed(self, credentials: Credentials, key: bytes, verdict: Verdict, facts: RequestFacts | None) -> Verdict:
-        if verdict.is_bound:
-            verify_proof(verdict.token, facts)
-        if self.remembers:
-            self._seen.add(key or digest(credentials.unverified_token), verdict, self._clocks.monotonic())
-        return verdict
+    def introspection_of(self, credentials: Credentials) -> IntrospectionAuthority | None:
+        """The authority for a token that its issuer is asked about; None for one that is read as a JWT."""
+        return None if self._opaque is None else self._opaque(credentials)
 
     def issuer(self, unverified_issuer: str) -> Flow[Issuer]:
         """What is trusted of an issuer. Raises InvalidToken (`issuer_not_trusted`), or what the function for issuers raises."""

@@ -1,4 +1,7 @@
-"""What a token changes on its user: fields by UPDATE, groups and permissions by the maps of USERS. Once for each token.
+"""What a token changes on its user: fields by UPDATE, groups and permissions by the maps of USERS.
+
+UPDATE runs once for each token. Of a person's tokens the newest decides; one whose claim of a map is elsewhere
+(`_claim_names`) changes none of its rights.
 
 Only the groups and permissions that a map names are given and taken; the others are the project's. Staff and superuser
 are never among them.
@@ -7,6 +10,7 @@ are never among them.
 import hashlib
 import json
 import logging
+import math
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -17,7 +21,12 @@ from django.db import Error, connections, router, transaction
 from django.db.models import Model
 
 from resource_server.database.transactions import is_conflict
-from resource_server.database.unstorable import check_relations, checked_fields, refuse_unstorable
+from resource_server.database.unstorable import (
+    check_relations,
+    checked_fields,
+    refuse_unstorable,
+    unstorable,
+)
 from resource_server.errors import Unavailable
 from resource_server.forks import on_fork
 from resource_server.reasons import UnavailableReason
@@ -25,13 +34,13 @@ from resource_server.tokens.access_token import AccessToken
 from resource_server.users.mapped_rights import MappedRights
 from resource_server.users.project_functions import ProjectFunction
 
-__all__ = ["MAX_PERSONS", "UNCHANGED_SECONDS", "Updates"]
+__all__ = ["COMPARE_SECONDS", "MAX_PERSONS", "Updates"]
 
 logger = logging.getLogger("resource_server")
 
 MAX_PERSONS: Final = 10_000
-# For so long a process does not look again at the rights of a person whose tokens name the same values.
-UNCHANGED_SECONDS: Final = 300.0
+# A process compares a person's rights with the database again after this time: another process may have changed them.
+COMPARE_SECONDS: Final = 300.0
 _ATTEMPTS: Final = 5
 _TOKENS: Final = 16  # of one person, issued in one second
 
@@ -41,54 +50,91 @@ _Person: TypeAlias = tuple[str, str, object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Applied:
-    """What was applied to a person last: the newest tokens, by their digests, and the names of the person's rights."""
+class _Newest:
+    """The newest tokens of a person: when they were issued, and their digests."""
 
-    issued_at: float
-    digests: tuple[bytes, ...]
-    names: tuple[frozenset[str], ...]
-    names_until: float
+    issued_at: float = -math.inf
+    digests: tuple[bytes, ...] = ()
 
     def is_before(self, token: AccessToken) -> bool:
-        """Whether the token is newer than what was applied. Tokens of one second are told apart by their claims."""
+        """Whether the token is newer. Tokens of one second are distinguished by their claims."""
         issued_at = token.issued_at or 0.0
         return issued_at > self.issued_at or (issued_at == self.issued_at and _digest(token) not in self.digests)
+
+    def including(self, token: AccessToken) -> "_Newest":
+        """The newest tokens with this one, which is newer or of the same second."""
+        issued_at = token.issued_at or 0.0
+        digests = self.digests if issued_at == self.issued_at else ()
+        return _Newest(issued_at=issued_at, digests=(*digests, _digest(token))[-_TOKENS:])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Said:
+    """The names in the newest token that says them, and when they are compared with the database again."""
+
+    newest: _Newest = _Newest()
+    names: frozenset[str] = frozenset()
+    compare_at: float = -math.inf
+
+    def after(self, token: AccessToken, names: frozenset[str] | None, now: float) -> "_Said":
+        """The state after a token. Its `compare_at` differs if the names must be compared now."""
+        if names is None:
+            return self
+        issued_at = token.issued_at or 0.0
+        # At most one digest for each token: equal names of one second change nothing.
+        is_newer = issued_at > self.newest.issued_at or (names != self.names and self.newest.is_before(token))
+        decided = names if is_newer else self.names
+        is_due = decided != self.names or now >= self.compare_at
+        if not is_newer and not is_due:
+            return self
+        return _Said(
+            newest=self.newest.including(token) if is_newer else self.newest,
+            names=decided,
+            compare_at=now + COMPARE_SECONDS if is_due else self.compare_at,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Applied:
+    """What was applied to a person: the newest tokens by UPDATE, and the names of each map."""
+
+    newest: _Newest
+    said: tuple[_Said, ...]
 
 
 class Updates:
     """Applies tokens to their users, and remembers in this process what it has applied.
 
-    `update` is the project's function. A token that is older than the last one of its person changes nothing.
+    `update` is the project's function. It is not called for a token that is older than the last one of its person.
     """
 
     def __init__(self, update: ProjectFunction | None, rights: tuple[MappedRights, ...]) -> None:
         self._update = update
         self._rights = rights
+        self._nothing = _Applied(newest=_Newest(), said=(_Said(),) * len(rights))
         self._reset()
         on_fork(self._reset)
 
     def bring(self, user: Any, token: AccessToken) -> Any:
-        """The user after the token was applied; None if the user is gone. No query for a token that was applied before.
+        """The user after the token was applied; None if the user is gone.
 
-        Raises the exception of `update`, InvalidToken (`user_not_storable`), and errors of the database; then nothing
-        is changed, and the next request tries again.
+        No query for a token that was applied before, until its person's rights are compared again. Raises the exception
+        of `update`, InvalidToken (`user_not_storable`), and errors of the database; then nothing is changed, and the
+        next request tries again.
         """
-        person = _person(token, user)
-        applied = self._applied.get(person)
-        if applied is not None and not applied.is_before(token):
-            return user
         if not isinstance(user, Model):
             logger.error("USERS: FIND returned a user that is not a row of a database, so nothing can be changed on it")
             raise Unavailable(UnavailableReason.SETTINGS_INVALID, retry_after=60)
-        database = router.db_for_write(user._meta.model, instance=user)
-        applied = self._pending(person, database) or applied
-        if applied is not None and not applied.is_before(token):
+        person, database = _person(token, user), router.db_for_write(user._meta.model, instance=user)
+        before = self._before(person, database)
+        after = self._after(before, token)
+        if after == before:
             return user
-        if applied is not None and self._is_unchanged(token, applied):
-            self._remember_on_commit(person, token, applied.names, applied.names_until, database)
+        if after.newest == before.newest and not _due(before, after):
+            self._remember_on_commit(person, after, database)
             return user
         if user._state.db != database:  # a replica may lag behind
-            user = _newest(user, database)
+            user = _read_again(user, database)
         return self._apply_alone(user, token, database)
 
     def _apply_alone(self, user: Any, token: AccessToken, database: str) -> Any:
@@ -102,27 +148,33 @@ class Updates:
             except Error as error:
                 if attempts == 0 or not is_conflict(error):
                     raise
-                user = _newest(user, database)
+                user = _read_again(user, database)
             else:
                 break
         return user
 
     def apply(self, user: Any, token: AccessToken, database: str) -> None:
         """Apply the token to a user of this database, in a transaction of the caller. Raises as `bring` does."""
-        names = self._names(token)
+        person = _person(token, user)
+        before = self._before(person, database)
+        after = self._after(before, token)
         with refuse_unstorable():
-            if self._update is not None:
+            if self._update is not None and after.newest != before.newest:
                 self._save_fields(user, checked_fields(user._meta.model, self._update(user, token), "UPDATE"), database)
-            for rights, wanted in zip(self._rights, names, strict=True):
-                rights.apply(user, wanted, database)
-        until = time.monotonic() + UNCHANGED_SECONDS
-        self._remember_on_commit(_person(token, user), token, names, until, database)
+            for place in _due(before, after):
+                self._rights[place].apply(user, after.said[place].names, database)
+        self._remember_on_commit(person, after, database)
 
-    def _is_unchanged(self, token: AccessToken, applied: _Applied) -> bool:
-        return self._update is None and time.monotonic() < applied.names_until and self._names(token) == applied.names
+    def _before(self, person: _Person, database: str) -> _Applied:
+        return self._pending(person, database) or self._applied.get(person, self._nothing)
 
-    def _names(self, token: AccessToken) -> tuple[frozenset[str], ...]:
-        return tuple(rights.named_by(token) for rights in self._rights)
+    def _after(self, before: _Applied, token: AccessToken) -> _Applied:
+        newest, now = before.newest, time.monotonic()
+        if self._update is not None and newest.is_before(token):
+            newest = newest.including(token)
+        pairs = zip(self._rights, before.said, strict=True)
+        said = tuple(said.after(token, rights.named_by(token), now) for rights, said in pairs)
+        return _Applied(newest=newest, said=said)
 
     def _save_fields(self, user: Any, fields: dict[str, Any], database: str) -> None:
         changed = {name: value for name, value in fields.items() if getattr(user, name) != value}
@@ -130,19 +182,16 @@ class Updates:
             return
         for name, value in changed.items():
             setattr(user, name, value)
-        user.save(using=database, update_fields=[*changed])
+        # Django writes no other field, also none that the time of a change belongs in.
+        moved = [field.name for field in user._meta.concrete_fields if getattr(field, "auto_now", False)]
+        try:
+            user.save(using=database, update_fields=[*changed, *moved])
+        except OverflowError as error:  # of the driver, as `is_unstorable` says
+            raise unstorable(error) from None
         check_relations(user, changed, database)
 
-    def _remember_on_commit(
-        self, person: _Person, token: AccessToken, names: tuple[frozenset[str], ...], until: float, database: str
-    ) -> None:
+    def _remember_on_commit(self, person: _Person, applied: _Applied, database: str) -> None:
         # Only after the commit: the next request must try again what a transaction undoes.
-        issued_at = token.issued_at or 0.0
-        before = self._pending(person, database) or self._applied.get(person)
-        digests = before.digests if before is not None and before.issued_at == issued_at else ()
-        applied = _Applied(
-            issued_at=issued_at, digests=(*digests, _digest(token))[-_TOKENS:], names=names, names_until=until
-        )
         connection = connections[database]
         if connection.in_atomic_block or connection.get_autocommit():  # else the project commits by hand
             connection.on_commit(_Pending(updates=self, person=person, applied=applied))
@@ -180,11 +229,17 @@ class _Pending:
         self.updates.remember(self.person, self.applied)
 
 
+def _due(before: _Applied, after: _Applied) -> list[int]:
+    """The places of the maps whose names must be compared with the database."""
+    pairs = zip(before.said, after.said, strict=True)
+    return [place for place, (old, new) in enumerate(pairs) if new.compare_at != old.compare_at]
+
+
 def _person(token: AccessToken, user: Any) -> _Person:
     return token.issuer, token.subject, getattr(user, "pk", None)
 
 
-def _newest(user: Any, database: str) -> Any:
+def _read_again(user: Any, database: str) -> Any:
     return user._meta.model._default_manager.using(database).filter(pk=user.pk).first()
 
 

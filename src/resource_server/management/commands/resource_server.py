@@ -1,25 +1,38 @@
-"""`manage.py resource_server`: `keys` prints the trusted keys of each issuer, `explain` why a token is good or refused."""
+"""`manage.py resource_server`: `keys` prints the trusted keys of each issuer, `explain` why a token is good or refused.
 
+`revoke` puts tokens on the deny list; see `management/revoke.py`.
+"""
+
+import re
 import sys
 import time
 from argparse import SUPPRESS, ArgumentParser
-from typing import Any
+from typing import Any, Final
 
 from django.core.management.base import BaseCommand, CommandError
+from django.urls import Resolver404
 
+from resource_server.authentication import verify
 from resource_server.errors import InvalidToken, Unavailable
 from resource_server.explain import Explanation, Step, explain
 from resource_server.key_events import meanwhile, time_text
+from resource_server.management.revoke import add_revoke_topic, revoke_by
+from resource_server.tokens.access_token import AccessToken
 from resource_server.tokens.credentials import MAX_TOKEN_CHARACTERS
 from resource_server.trusted import TrustedIssuer, trusted_issuers
+from resource_server.view_demands import judge_view
 
 __all__ = ["Command"]
+
+# What surrounds a token that is copied from a header, from JSON or from a command of curl.
+_AROUND: Final = " \t\r\n\"'`"
+_BEFORE: Final = re.compile(r"""(?:authorization["']?\s*:\s*["']?)?(?:bearer(?:\s+|\Z))?""", re.IGNORECASE)
 
 
 class Command(BaseCommand):
     help = (
         "Shows the issuers and keys that this project trusts. Fetches keys as a request does; with CACHE these are "
-        "the keys that the processes share."
+        "the keys that the processes share. Revokes tokens."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -41,17 +54,23 @@ class Command(BaseCommand):
                 "process lists and shell histories show arguments. Prints no token."
             ),
         )
+        explained.add_argument("--path", help="also judge the token by the view at this path of the project")
+        explained.add_argument("--method", default="GET", help="the HTTP method for --path; GET without it")
         # Refused by `_explain` without repeating it, as the parser's own error would.
         explained.add_argument("arguments", nargs="*", help=SUPPRESS)
 
+        add_revoke_topic(topics)
+
     def handle(self, *_: Any, topic: str, **options: Any) -> None:
         if topic == "explain":
-            self._explain(options["arguments"])
+            self._explain(options["arguments"], options["path"], options["method"].upper())
+        elif topic == "revoke":
+            self.stdout.write(revoke_by(options))
         else:
             self._keys(options["issuers"])
 
-    def _explain(self, arguments: list[str]) -> None:
-        """Exit status 0 for a good token, else 1."""
+    def _explain(self, arguments: list[str], path: str | None, method: str) -> None:
+        """Exit status 0 for a good token that the view at the path does not refuse, else 1."""
         if arguments:
             raise CommandError(
                 "give the token on standard input, never as an argument: process lists and shell histories show "
@@ -70,7 +89,30 @@ class Command(BaseCommand):
         if refusal is not None:
             self.stdout.write(self.style.ERROR(f"Verdict: a request is answered {refusal.status}, {refusal.reason}"))
             sys.exit(1)
-        self.stdout.write(self.style.SUCCESS("Verdict: the token is good; a view may still demand scopes"))
+        if path is not None:
+            self._judge_view(path, method, verify(token))
+        elif any(step.note for step in explanation.steps):
+            verdict = "Verdict: the token is good; the project may still refuse the person, and a view demand scopes"
+            self.stdout.write(self.style.WARNING(verdict))
+        else:
+            self.stdout.write(self.style.SUCCESS("Verdict: the token is good; a view may still demand scopes"))
+
+    def _judge_view(self, path: str, method: str, token: AccessToken) -> None:
+        try:
+            judgements = judge_view(path, method, token)
+        except Resolver404 as error:
+            raise CommandError(f"no view is at {path!r}: give a path such as /api/orders/7") from error
+        self.stdout.write(self.style.MIGRATE_HEADING(f"The view at {method} {path} demands"))
+        for judgement in judgements:
+            self.stdout.write(f"  {judgement.verdict:<11} {judgement.words}")
+        if not judgements:
+            self.stdout.write("  nothing that can be read without a request")
+        refusal = next((each.refusal for each in judgements if each.refusal is not None), None)
+        if refusal is not None:
+            text = f"Verdict: a request is answered {refusal.status}, {refusal.reason}: {refusal}"
+            self.stdout.write(self.style.ERROR(text))
+            sys.exit(1)
+        self.stdout.write(self.style.SUCCESS("Verdict: the token is good, and no demand that was judged refuses it"))
 
     def _print_facts(self, explanation: Explanation) -> None:
         if not explanation.facts:
@@ -87,6 +129,8 @@ class Command(BaseCommand):
         if step.reason is not None:
             outcome = self.style.ERROR(outcome)
         self.stdout.write(f"  {outcome} {step.name} ({step.source})")
+        if step.note:
+            self.stdout.write(f"  {'':<11} {step.note}")
         if step.reason is not None:
             self.stdout.write(f"  {'':<11} {step.reason}: {step.reason.message}")
             self.stdout.write(f"  {'':<11} {step.reason.remedy}")
@@ -139,8 +183,7 @@ class Command(BaseCommand):
 
 
 def _read_token() -> str:
-    """The token on standard input, as people paste it: with the word Bearer, or with line breaks around it."""
+    """The token on standard input, as people paste it: a whole header, with quotes, or with line breaks around it."""
     # One character more than a token may have is enough to refuse it.
-    text = sys.stdin.buffer.read(2 * MAX_TOKEN_CHARACTERS).decode("utf-8", "replace").strip()
-    scheme, _, rest = text.partition(" ")
-    return rest.strip() if scheme.lower() == "bearer" else text
+    text = sys.stdin.buffer.read(2 * MAX_TOKEN_CHARACTERS).decode("utf-8", "replace").strip(_AROUND)
+    return _BEFORE.sub("", text, count=1).strip(_AROUND)

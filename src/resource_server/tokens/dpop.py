@@ -1,0 +1,142 @@
+"""A DPoP proof against a request and its access token: the checks of RFC 9449 section 4.3.
+
+Whether the proof was used before is not judged here: `used_proofs.py` asks a store.
+"""
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from resource_server.errors import InvalidProof, InvalidToken
+from resource_server.keys.key_set import VerificationKey, parse_key
+from resource_server.reasons import ProofReason, TokenReason
+from resource_server.tokens.jws import UnverifiedToken, parse
+from resource_server.tokens.policy import ALGORITHMS, media_type
+from resource_server.tokens.target_uri import comparable
+
+__all__ = ["DPOP_ALGORITHMS", "MAX_AGE_SECONDS", "MAX_AHEAD_SECONDS", "MAX_PROOF_CHARACTERS", "Proof", "ProofKeys"]
+
+# Asymmetric alone, and those of the access tokens: EdDSA too.
+DPOP_ALGORITHMS: Final = ALGORITHMS
+MAX_PROOF_CHARACTERS: Final = 8 * 1024
+MAX_AGE_SECONDS: Final = 60
+MAX_AHEAD_SECONDS: Final = 5
+MAX_JTI_CHARACTERS: Final = 512
+# Beyond `d`, these are private or secret (RFC 7518 sections 6.2.2, 6.3.2 and 6.4).
+_PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"})
+_MAX_KNOWN_KEYS = 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """A verified proof: `thumbprint` is that of its key (RFC 7638), `nonce` the server's, or None."""
+
+    thumbprint: str
+    jti: str
+    nonce: object
+
+
+class ProofKeys:
+    """Verifies proofs, and knows the keys of the last ones: a client signs all of its proofs with one key."""
+
+    def __init__(self) -> None:
+        # The header of a proof -> its key. Only a proof that passed for a verified token adds one.
+        self._known: dict[bytes, VerificationKey] = {}
+
+    def verify(
+        self, proofs: tuple[str, ...], *, method: str, url: str, token: str, thumbprint: str, now: float
+    ) -> Proof:
+        """The one proof of a request for this method and URL, with this token, by the key with this thumbprint.
+
+        `now` is in seconds since 1970. Raises InvalidProof, and InvalidToken for another key. Judges neither the nonce nor
+        whether the proof was used.
+        """
+        unverified = _one(proofs)
+        header, claims = unverified.unverified_header, unverified.unverified_claims
+        _judge_header(header)
+        jti = claims.get("jti")
+        if not isinstance(jti, str) or not 1 <= len(jti) <= MAX_JTI_CHARACTERS:
+            raise InvalidProof(ProofReason.PROOF_JTI_MALFORMED)
+        if claims.get("htm") != method:
+            raise InvalidProof(ProofReason.PROOF_METHOD_DIFFERS)
+        if not _is_same(claims.get("htu"), url):
+            raise InvalidProof(ProofReason.PROOF_URL_DIFFERS)
+        if not _is_current(claims.get("iat"), now):
+            raise InvalidProof(ProofReason.PROOF_NOT_CURRENT)
+        if claims.get("ath") != _hash(token):
+            raise InvalidProof(ProofReason.PROOF_TOKEN_DIFFERS)
+        self._check_signature(unverified, thumbprint)
+        return Proof(thumbprint=thumbprint, jti=jti, nonce=claims.get("nonce"))
+
+    def _check_signature(self, proof: UnverifiedToken, thumbprint: str) -> None:
+        segment, algorithm = proof.signing_input.partition(b".")[0], proof.unverified_header["alg"]
+        key = self._known.get(segment)
+        is_new = key is None
+        if key is None:
+            key = _key(proof.unverified_header.get("jwk"), algorithm)
+        if key.thumbprint != thumbprint:
+            raise InvalidToken(TokenReason.PROOF_KEY_DIFFERS)  # as RFC 9449 section 7.1 answers it
+        try:
+            key.verify(algorithm, proof.signing_input, proof.signature)
+        except InvalidToken:
+            raise InvalidProof(ProofReason.PROOF_SIGNATURE_INVALID) from None
+        if is_new:
+            # All at once: to take out the oldest needs a lock.
+            if len(self._known) >= _MAX_KNOWN_KEYS:
+                self._known.clear()
+            self._known[segment] = key
+
+
+def _one(proofs: tuple[str, ...]) -> UnverifiedToken:
+    if len(proofs) != 1:
+        raise InvalidProof(ProofReason.PROOF_REPEATED if proofs else ProofReason.PROOF_MISSING)
+    if len(proofs[0]) > MAX_PROOF_CHARACTERS:
+        raise InvalidProof(ProofReason.PROOF_TOO_LARGE)
+    try:
+        return parse(proofs[0])
+    except InvalidToken:
+        raise InvalidProof(ProofReason.PROOF_MALFORMED) from None
+
+
+def _judge_header(header: Mapping[str, Any]) -> None:
+    typ = header.get("typ")
+    if not isinstance(typ, str) or media_type(typ) != "dpop+jwt":
+        raise InvalidProof(ProofReason.PROOF_TYPE_DIFFERS)
+    if header.get("alg") not in DPOP_ALGORITHMS:
+        raise InvalidProof(ProofReason.PROOF_ALG_NOT_ALLOWED)
+    if "crit" in header or "b64" in header or "zip" in header:
+        raise InvalidProof(ProofReason.PROOF_MALFORMED)
+
+
+def _key(jwk: object, algorithm: str) -> VerificationKey:
+    if not isinstance(jwk, dict) or not _PRIVATE_MEMBERS.isdisjoint(jwk):
+        raise InvalidProof(ProofReason.PROOF_KEY_MALFORMED)
+    try:
+        key = parse_key(jwk)
+    except ValueError:
+        raise InvalidProof(ProofReason.PROOF_KEY_MALFORMED) from None
+    if algorithm not in key.algorithms:
+        raise InvalidProof(ProofReason.PROOF_KEY_MALFORMED)
+    return key
+
+
+def _is_current(issued_at: object, now: float) -> bool:
+    # Python counts with True. A number of 400 digits can be compared with a float, and not be subtracted from one.
+    if isinstance(issued_at, bool) or not isinstance(issued_at, int | float):
+        return False
+    return issued_at - MAX_AHEAD_SECONDS <= now <= issued_at + MAX_AGE_SECONDS
+
+
+def _is_same(htu: object, url: str) -> bool:
+    try:
+        return isinstance(htu, str) and comparable(htu) == comparable(url)
+    except ValueError:
+        return False
+
+
+def _hash(token: str) -> str:
+    # RFC 9449 section 4.2: `ath` is the base64url of the SHA-256 of the token.
+    digest = hashlib.sha256(token.encode("ascii", "replace")).digest()
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
