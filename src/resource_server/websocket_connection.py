@@ -49,6 +49,7 @@ class EndingConnection:
 
     async def close_at_end(self) -> None:
         await asyncio.sleep(self._ends - asyncio.get_running_loop().time())
-        if self._is_open:
-            await self.send({"type": "websocket.close", "code": _ENDED, "reason": "access token has expired"})
+        # Before the close is sent: a send can block or raise, and the application must not send on meanwhile.
         self._has_ended = True
+        if self._is_open:
+            await self._send({"type": "websocket.close", "code": _ENDED, "reason": "access token has expired"})
