@@ -51,6 +51,7 @@ NAMES = {
     "resource_server.requirements": [
         "Actor",
         "And",
+        "AnyOrganisation",
         "AnyScope",
         "AnyToken",
         "AuthenticationContext",
