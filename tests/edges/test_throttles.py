@@ -175,6 +175,7 @@ def test_a_cache_that_lies_is_no_500(issuers, settings, monkeypatch, answer):
         "100/min",
         {"subjects": "1/s"},
         {"client:": "1/s"},
+        {"client:https://unknown.test/ mobile": "1/s"},
         {"scope": "1/s"},
         {5: "1/s"},
         {"subject": "1"},

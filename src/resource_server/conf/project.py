@@ -105,7 +105,7 @@ def parse(
         user_cache_seconds=reading.whole_number(
             "E028", "USER_CACHE_SECONDS", default_of(Config, "user_cache_seconds"), MAX_USER_CACHE_SECONDS
         ),
-        throttle_rates=throttle_rates(reading, None if function else _only_issuer(policies)),
+        throttle_rates=throttle_rates(reading, None if function else frozenset(policy.issuer for policy in policies)),
         realm=_realm(reading),
         ca_file=ca_file(reading),
         http_hosts=reading.http_hosts,
@@ -115,13 +115,6 @@ def parse(
         challenge_granted_scopes=_flag(reading, "CHALLENGE_GRANTED_SCOPES"),
     )
     return (None, reading.problems) if reading.problems else (config, [])
-
-
-def _only_issuer(policies: tuple[Policy, ...]) -> str | None:
-    """The name of the one issuer, None if there are several; empty if its settings have problems, which are reported."""
-    if len(policies) > 1:
-        return None
-    return policies[0].issuer if policies else ""
 
 
 def form_problems(settings: Mapping[Any, Any]) -> list[Problem]:
