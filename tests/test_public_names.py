@@ -56,6 +56,7 @@ NAMES = {
     "resource_server.requirements": [
         "Actor",
         "And",
+        "AnyOrganisation",
         "AnyScope",
         "AnyToken",
         "AuthenticationContext",

@@ -26,6 +26,7 @@ _close_old_connections = sync_to_async(close_old_connections)
 
 _BEARER: Final = "bearer"
 _PREFIX: Final = f"{_BEARER}."
+_CLOSING_SECONDS: Final = 10
 
 
 class AccessTokenWebSocketMiddleware:
@@ -71,7 +72,9 @@ class AccessTokenWebSocketMiddleware:
         try:
             return await self.application(inner, connection.receive, connection.send)
         except TokenEndedError:
-            return None  # the application has not seen the end, and sent on
+            # The application has not seen the end, and sent on. The close may still be under way.
+            await asyncio.wait({closing}, timeout=_CLOSING_SECONDS)
+            return None
         finally:
             closing.cancel()
 

@@ -84,9 +84,9 @@ class RequirementMixin:
             self.permission_denied(request)
 
     def _permission_of_view(self: Any) -> BasePermission:
-        if self.requirement is type(self).requirement:
+        if self.requirement is self._permission.requirements[0]:
             return self._permission()  # type: ignore[no-any-return] # made with the class
-        return Requires(self.requirement)()  # of `as_view(requirement=...)`
+        return Requires(self.requirement)()  # of `as_view(requirement=...)`, or set after the class was made
 
     def filter_queryset(self: Any, queryset: Any) -> Any:
         return self._filter_owned(super().filter_queryset(queryset))  # type: ignore[misc] # as above

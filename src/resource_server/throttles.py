@@ -83,7 +83,7 @@ class SubjectThrottle(_TokenThrottle):
 
 
 class ClientThrottle(_TokenThrottle):
-    """Counts by client of an issuer; the rate of one client wins over that of all."""
+    """Counts by client of an issuer; the rate of one client of its issuer wins over that of all."""
 
     name = "client"
 
@@ -91,7 +91,7 @@ class ClientThrottle(_TokenThrottle):
         return None if token.client_id is None else f"{len(token.issuer)}:{token.issuer}{token.client_id}"
 
     def rate_of(self, token: AccessToken) -> str | None:
-        return current().throttle_rates.get(f"client:{token.client_id}") or super().rate_of(token)
+        return current().throttle_rates.get(f"client:{token.issuer} {token.client_id}") or super().rate_of(token)
 
 
 class IssuerThrottle(_TokenThrottle):

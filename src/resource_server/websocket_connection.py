@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
 from typing import Any, Final, TypeAlias
 
 __all__ = ["EndingConnection", "Receive", "Send", "TokenEndedError"]
@@ -49,6 +50,8 @@ class EndingConnection:
 
     async def close_at_end(self) -> None:
         await asyncio.sleep(self._ends - asyncio.get_running_loop().time())
-        if self._is_open:
-            await self.send({"type": "websocket.close", "code": _ENDED, "reason": "access token has expired"})
+        # Before the close is sent: a send can block or raise, and the application must not send on meanwhile.
         self._has_ended = True
+        if self._is_open:
+            with suppress(OSError):  # the client has left
+                await self._send({"type": "websocket.close", "code": _ENDED, "reason": "access token has expired"})

@@ -106,7 +106,7 @@ DESCRIBED = {
     "role or scope": (ROLE | A, tokens("", "a"), "role `r` or scope `a`"),
     "not a scope": (~A, tokens(""), "not (scope `a`)"),
     "not beside a scope": (Scopes("b") & ~A, tokens("b"), "scope `b` and not (scope `a`)"),
-    "claim": (Claim("/a/b", contains="x"), tokens(""), "claim `/a/b` with `x`"),
+    "claim": (Claim("/a/b", contains="x"), tokens(""), "claim `/a/b` with an accepted value"),
     "method": ({"GET": "a", "POST": ROLE}, tokens("a"), None),
     "another method": ({"POST": "a"}, tokens(""), "POST: scope `a`"),
     "method with a role": ({"GET": A & ROLE}, tokens("a"), "scope `a` and role `r`"),

@@ -217,6 +217,17 @@ def test_a_list_has_what_the_caller_owns(call):
     assert call("get", "/users/latest/", "read").json() == ["ada", "eve", "zoe"]
 
 
+@pytest.mark.parametrize("requirement", ["admin", Scopes("admin"), {"list": "admin", "create": "write"}], ids=repr)
+def test_a_requirement_that_is_set_after_the_class_was_made_is_enforced(call, people, monkeypatch, requirement):
+    monkeypatch.setattr(Users, "requirement", requirement)
+
+    assert call("get", "/users/", "read").status_code == 403
+    assert names(call("get", "/users/", "admin")) == ["ada", "eve", "zoe"]
+    for scope in ("read", "admin"):
+        expected = 200 if scope == "admin" and not isinstance(requirement, dict) else 403
+        assert call("get", f"/users/{people['ada'].pk}/", scope).status_code == expected
+
+
 def test_an_object_of_another_is_not_found(call, people):
     own, other = (f"/users/{people[name].pk}/" for name in ("ada", "eve"))
 

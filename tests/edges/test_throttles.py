@@ -97,13 +97,42 @@ def test_a_scope_has_a_rate_of_its_own(issuers):
 @pytest.mark.usefixtures("caches")
 def test_a_client_may_have_a_rate_of_its_own(issuers):
     (one, two), rates = issuers
-    rates(client="1/day", client__mobile="2/day")
+    rates(**{"client": "1/day", "client:https://one.test/ mobile": "2/day"})
 
     assert statuses(ClientThrottle, one.token(sub="a", client_id="mobile"), 1) == [200]
     assert statuses(ClientThrottle, one.token(sub="b", client_id="mobile"), 2) == [200, 429]
-    assert statuses(ClientThrottle, two.token(client_id="mobile"), 1) == [200]  # of another issuer
+    for name in ("mobile", "https://one.test/ mobile"):  # of another issuer
+        assert statuses(ClientThrottle, two.token(client_id=name), 2) == [200, 429]
     assert statuses(ClientThrottle, one.token(client_id="other"), 2) == [200, 429]
     assert statuses(ClientThrottle, one.token(client_id=None), 3) == [200] * 3
+
+
+@pytest.mark.usefixtures("caches")
+@pytest.mark.parametrize("key", ["client:mobile app", "client:https://one.test/ mobile app"])
+def test_a_client_of_the_only_issuer_needs_no_issuer(issuers, settings, key):
+    (one, _two), _rates = issuers
+    settings.RESOURCE_SERVER = one.settings(THROTTLE_RATES={"client": "1/day", key: "2/day"})
+
+    assert statuses(ClientThrottle, one.token(client_id="mobile app")) == [200, 200, 429]
+    assert statuses(ClientThrottle, one.token(client_id="mobile"), 2) == [200, 429]
+
+
+@pytest.mark.parametrize("client", ["mobile", "mobile app", "https://one.test/", "https://one.test/ "])
+@pytest.mark.parametrize("listed", ["a list", "a function"])
+def test_a_client_of_one_of_several_issuers_names_its_issuer(listed, client):
+    several = [{"ISSUER": "https://one.test/"}, {"ISSUER": "https://two.test/"}]
+    settings = {
+        "AUDIENCE": "https://api.test/",
+        "ISSUERS": several if listed == "a list" else "project.issuers.find",
+        "THROTTLE_RATES": {f"client:{client}": "1/s"},
+    }
+    config, problems = conf.parse(settings, debug=False)
+
+    assert config is None
+    assert [each.id for each in problems] == ["E038"]
+    assert "name the issuer" in str(problems[0])
+    settings["THROTTLE_RATES"] = {"client:https://one.test/ mobile": "1/s"}
+    assert conf.parse(settings, debug=False)[1] == []
 
 
 @pytest.mark.usefixtures("caches")
@@ -146,6 +175,7 @@ def test_a_cache_that_lies_is_no_500(issuers, settings, monkeypatch, answer):
         "100/min",
         {"subjects": "1/s"},
         {"client:": "1/s"},
+        {"client:https://unknown.test/ mobile": "1/s"},
         {"scope": "1/s"},
         {5: "1/s"},
         {"subject": "1"},

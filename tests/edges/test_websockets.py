@@ -1,6 +1,7 @@
 """WebSockets by a real client, through uvicorn and Channels: header, subprotocol, refusals, and the end of the token."""
 
 import asyncio
+import gc
 import json
 import os
 import socket
@@ -123,6 +124,60 @@ def test_the_connection_ends_with_the_token(address, issuer, path):
 
     assert (raised.value.rcvd.code, raised.value.rcvd.reason) == (4401, "access token has expired")
     assert -0.1 <= time.time() - ends < 2
+
+
+async def talkative(scope, receive, send):
+    await receive()
+    await send({"type": "websocket.accept"})
+    while True:
+        await send({"type": "websocket.send", "text": "secret"})
+        await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize("close", ["returns", "blocks", "raises"])
+@pytest.mark.parametrize("swallows", [False, True], ids=["stops", "goes on"])
+def test_nothing_is_sent_after_the_end_whatever_the_close_does(settings, issuer, close, swallows):
+    settings.RESOURCE_SERVER = issuer.settings(JWKS=issuer.keys.jwks())
+    ends = time.time() + 0.4
+    headers = [(b"authorization", f"Bearer {issuer.token(exp=ends)}".encode())]
+    sent, closing, closed = [], [], []
+
+    async def receive():
+        return {"type": "websocket.connect"}
+
+    async def send(message):
+        if message["type"] != "websocket.close":
+            sent.append((bool(closing), message["type"]))
+            return
+        closing.append(message["code"])
+        if close == "raises":
+            raise OSError("the client has left")
+        await asyncio.sleep(0.3 if close == "blocks" else 0)
+        closed.append(message["code"])
+
+    async def application(scope, receive, send):
+        for _ in range(3 if swallows else 1):  # a loop of the project that logs errors of its connection
+            try:
+                await talkative(scope, receive, send)
+            except OSError:
+                if not swallows:
+                    raise
+        await asyncio.sleep(0.5 if swallows else 0)
+
+    async def connects():
+        failures = []
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, context: failures.append(context))
+        guarded = AccessTokenWebSocketMiddleware(application)
+        scope = {"type": "websocket", "path": "/", "headers": headers}
+        await asyncio.wait_for(guarded(scope, receive, send), 5)
+        gc.collect()  # a task whose error is not read says so when it goes
+        return failures
+
+    assert asyncio.run(connects()) == []
+    assert sent.count((False, "websocket.send")) > 3
+    assert [message for message in sent if message[0]] == []
+    assert closing == [4401]
+    assert closed == ([] if close == "raises" else [4401])
 
 
 @pytest.mark.parametrize(("authorization", "code"), [(None, 4401), ("Bearer x", 4401), ("Bearer x,Bearer y", 4400)])

@@ -12,6 +12,7 @@ from resource_server.challenge import Answers, body, challenge
 from resource_server.errors import InsufficientScope, InsufficientUserAuthentication
 from resource_server.requirements import (
     Actor,
+    AnyOrganisation,
     AnyScope,
     AnyToken,
     AuthenticationContext,
@@ -39,7 +40,9 @@ scalars = st.one_of(
     st.none(),
     st.booleans(),
     st.integers(-2, 2),
-    st.sampled_from([0.0, 1.0, NOW - 30, NOW - 10**6, NOW + 10**6, 1e308, float("inf"), -1e308, 2**80]),
+    st.sampled_from(
+        [0.0, 1.0, NOW - 30, NOW - 10**6, NOW + 10**6, 1e308, float("inf"), -1e308, 2**80, 10**400, -(10**400)]
+    ),
     st.sampled_from(WORDS),
     st.text(max_size=4),
 )
@@ -47,7 +50,9 @@ values = st.recursive(
     scalars,
     lambda inner: st.one_of(
         st.lists(inner, max_size=3),
-        st.dictionaries(st.sampled_from(["a", "b", "sub", "iss", "type", "actions", "roles"]), inner, max_size=4),
+        st.dictionaries(
+            st.sampled_from(["a", "b", "sub", "iss", "type", "actions", "roles", "identifier"]), inner, max_size=4
+        ),
     ),
     max_leaves=8,
 )
@@ -61,7 +66,10 @@ claims = st.fixed_dictionaries(
         "authorization_details": st.one_of(
             values,
             st.lists(
-                st.fixed_dictionaries({"type": st.sampled_from(["a", "b"])}, optional={"actions": values}), max_size=3
+                st.fixed_dictionaries(
+                    {"type": st.sampled_from(["a", "b"])}, optional={"actions": values, "identifier": scalars}
+                ),
+                max_size=3,
             ),
         ),
         "act": st.one_of(values, st.fixed_dictionaries({}, optional={"sub": scalars, "iss": scalars, "act": values})),
@@ -130,8 +138,31 @@ def only_texts(value):
 def organisation(claims, operation):
     value = claims.get("org_id")
     named = operation.arguments.get("org", "")
-    is_known = (isinstance(value, str) and value != "") or (isinstance(value, int) and not isinstance(value, bool))
-    return float(f"{value}" == f"{named}") if is_known and named != "" else HALF
+    return float(f"{value}" == f"{named}") if is_organisation(value) and named != "" else HALF
+
+
+def is_organisation(value):
+    if isinstance(value, str):
+        return value != ""
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
+
+
+def any_organisation(claims, operation):
+    value = claims.get("org_id")
+    if value is None:
+        return 0.0
+    return 1.0 if is_organisation(value) else HALF
+
+
+def claim_at(claims, operation):
+    value = claims.get("x")
+    for name in ("a", "b"):
+        if value is None:
+            return 0.0
+        if not isinstance(value, dict):
+            return HALF
+        value = value.get(name)
+    return float(value is not None)
 
 
 def actor(claims, operation):
@@ -143,6 +174,29 @@ def actor(claims, operation):
     if act.get("sub") is None:
         return HALF
     return float(act["sub"] == "a" and act.get("iss") in {None, "https://issuer.test/"})
+
+
+def any_actor(claims, operation):
+    act = claims.get("act")
+    if act is None:
+        return 0.0
+    is_actor = isinstance(act, dict) and all(isinstance(act.get(name), str | None) for name in ("sub", "iss"))
+    return 1.0 if is_actor else HALF
+
+
+def only_age(claims, operation):
+    signed_in = claims.get("auth_time")
+    if isinstance(signed_in, bool) or not isinstance(signed_in, int | float) or signed_in > NOW + 10**5:
+        return HALF
+    return float(signed_in > NOW - 10**9)
+
+
+def identified(claims, operation):
+    details = claims.get("authorization_details")
+    judged = detail(claims, operation)
+    if judged == HALF or not all(isinstance(each.get("identifier"), str | None) for each in details):
+        return HALF
+    return float(any(each["type"] == "a" and each.get("identifier") == "b" for each in details))
 
 
 def context(claims, operation):
@@ -168,6 +222,8 @@ def detail(claims, operation):
             not isinstance(actions, list) or any(not isinstance(action, str) for action in actions)
         ):
             return HALF
+        if not isinstance(each.get("identifier"), str | None):
+            return HALF
         if each["type"] == "a" and "b" in (actions or []):
             found = 1.0
     return found
@@ -191,7 +247,13 @@ LEAVES = [
     *((Claim("x", contains=value), claim_contains(value)) for value in (True, 1, "a")),
     (Claim("x", matches=only_texts), claim_matches),
     (Client("a"), lambda claims, operation: float(claims["client_id"] == "a") if "client_id" in claims else HALF),
+    (Claim("/x/a/b"), claim_at),
     (Organisation(argument="org"), organisation),
+    (AnyOrganisation(), any_organisation),
+    (AuthenticationContext(max_age_seconds=10**9), only_age),
+    (AuthorizationDetail("a", identifier="b"), identified),
+    (Actor(), any_actor),
+    (Organisation("a"), lambda claims, operation: organisation(claims, Operation(arguments={"org": "a"}))),
     (Actor("a"), actor),
     (AuthenticationContext("a", max_age_seconds=10**5), context),
     (AuthorizationDetail("a", actions=("b",)), detail),

@@ -8,11 +8,12 @@ import uuid
 import pytest
 from tests.verified import token_of
 
-from resource_server.challenge import Answers, challenge
+from resource_server.challenge import Answers, body, challenge
 from resource_server.errors import InsufficientScope, InsufficientUserAuthentication
 from resource_server.requirements import (
     Actor,
     And,
+    AnyOrganisation,
     AnyScope,
     AnyToken,
     AuthenticationContext,
@@ -65,7 +66,35 @@ def test_what_cannot_be_a_scope_is_refused(make, scopes):
             make(*arguments)
 
 
+NONE = None  # the value of an environment variable that is not set
+
 MEANINGLESS = [
+    *(lambda key=key: Claim("a", **{key: NONE}) for key in ("equals", "contains", "matches")),
+    lambda: Claim(NONE),
+    lambda: Claim("a", NONE),
+    lambda: Claim("a", equals=1, contains=NONE),
+    Organisation,
+    lambda: Organisation(NONE),
+    lambda: Organisation(argument=NONE),
+    lambda: Organisation("a", argument=NONE),
+    lambda: Actor(NONE),
+    lambda: Actor(issuer=NONE),
+    lambda: Actor("a", issuer=NONE),
+    lambda: AuthenticationContext(NONE),
+    lambda: AuthenticationContext("a", max_age_seconds=NONE),
+    lambda: AuthenticationContext("a", max_age_seconds=10**400),
+    lambda: AuthorizationDetail(NONE),
+    lambda: AuthorizationDetail("a", identifier=NONE),
+    lambda: AuthorizationDetail("a", identifier=""),
+    *(
+        lambda key=key, value=value: AuthorizationDetail("a", **{key: value})
+        for key in ("locations", "actions", "datatypes", "privileges")
+        for value in (NONE, (), (NONE,), ("",), [])
+    ),
+    *(lambda make=make: make(NONE) for make in (Scopes, AnyScope, Permissions, Roles, Groups, Issuer, Owner)),
+    lambda: Owner("owner", by=NONE),
+    lambda: PerMethod(NONE),
+    lambda: PerMethod({"GET": NONE}),
     Roles,
     Groups,
     Permissions,
@@ -226,7 +255,7 @@ TABLE = [
     (Claim("a"), {"a": None}, False),
     (Claim("a"), {}, False),
     (Claim("/a/b"), {"a": {"b": 0}}, True),
-    (Claim("/a/b"), {"a": "b"}, False),
+    (Claim("/a/b"), {"a": "b"}, None),
     (Claim("/a/0", equals="x"), {"a": ["x"]}, True),
     (Claim("a/b"), {"a/b": 1}, True),
     (Claim("/urn:zitadel:iam:org:project:roles/x"), {"urn:zitadel:iam:org:project:roles": {"x": {"1": "d"}}}, True),
@@ -261,9 +290,9 @@ TABLE = [
     (Organisation("acme"), {"org_id": "other"}, False),
     (Organisation("acme"), {"org_id": ["acme"]}, None),
     (Organisation("acme"), {}, None),
-    (Organisation(), {"org_id": "any"}, True),
-    (Organisation(), {}, False),
-    (Organisation(), {"org_id": ""}, False),
+    (AnyOrganisation(), {"org_id": "any"}, True),
+    (AnyOrganisation(), {}, False),
+    (AnyOrganisation(), {"org_id": ""}, None),
     (Organisation(argument="org"), {"org_id": "acme"}, True),
     (Organisation(argument="org"), {"org_id": "ACME"}, False),
     (Organisation(argument="org"), {}, None),
@@ -273,6 +302,15 @@ TABLE = [
     (Machine(), {"sub": "app", "client_id": "app"}, True),
     (Person(), {"sub": "app", "client_id": "app"}, False),
     (Person(), {}, True),
+    *((AnyOrganisation(), {"org_id": value}, None) for value in (["acme"], {"id": "acme"}, True, 1.5, 10**400)),
+    (AnyOrganisation(), {"org_id": None}, False),
+    (AnyOrganisation(), {"org_id": 7}, True),
+    (Claim("/a/b", equals=1), {"a": "b"}, None),
+    *((Claim("/a/b/c"), {"a": value}, None) for value in ("b", 1, False, ["x"], {"b": "c"}, {"b": 0})),
+    *((Claim("/a/b/c"), {"a": value}, False) for value in (None, {}, {"b": None}, {"b": {}}, {"b": {"c": None}})),
+    (Claim("/a/1"), {"a": ["x"]}, False),
+    (Claim("/a/1/b"), {"a": ["x"]}, False),
+    (Claim("/a/0/b"), {"a": ["x"]}, None),
     (Actor(), {"act": {"sub": "b"}}, True),
     (Actor(), {}, False),
     (Actor(), {"act": "b"}, None),
@@ -292,6 +330,8 @@ TABLE = [
     (AuthenticationContext(max_age_seconds=60), {"auth_time": NOW + 100}, True),
     (AuthenticationContext(max_age_seconds=60), {"auth_time": NOW + 1000}, None),
     (AuthenticationContext(max_age_seconds=60), {"auth_time": float("inf")}, None),
+    (AuthenticationContext(max_age_seconds=60), {"auth_time": 10**400}, None),
+    (AuthenticationContext(max_age_seconds=60), {"auth_time": -(10**400)}, False),
     (AuthenticationContext(max_age_seconds=60), {"auth_time": str(NOW)}, None),
     (AuthenticationContext(max_age_seconds=60), {"auth_time": True}, None),
     (AuthenticationContext(max_age_seconds=60), {}, None),
@@ -359,10 +399,37 @@ def test_a_requirement_reads_back(requirement, claims, holds):
 
 def test_words():
     assert (A & (Roles("x") | ~Machine())).words == "scope `a` and (role `x` or not (a machine))"
-    assert Claim("/a/b", contains="x").words == "claim `/a/b` with `x`"
+    assert Claim("/a/b", contains="x").words == "claim `/a/b` with an accepted value"
     assert PerAction({"list": "a", "*": B}).words == "list: scope `a`, *: scope `b`"
     details = AuthorizationDetail("pay", actions=("read", "send"), identifier="1")
-    assert details.words == "authorization detail `pay` with actions `read` and `send`, identifier `1`"
+    assert details.words == "authorization detail `pay` with actions `read` and `send`, an accepted identifier"
+
+
+SECRET = "boss@corp.test"
+
+
+@pytest.mark.parametrize(
+    "requirement",
+    [
+        Claim("a", equals=SECRET),
+        Claim("a", contains=SECRET),
+        Client(SECRET),
+        Organisation(SECRET),
+        Actor(SECRET),
+        Actor(issuer=SECRET),
+        AuthorizationDetail("pay", identifier=SECRET),
+        AuthorizationDetail("pay", locations=(SECRET,)),
+    ],
+    ids=repr,
+)
+def test_callers_do_not_learn_the_accepted_values(requirement):
+    for each in (requirement, ~~requirement, A & requirement, Roles("x") | requirement):
+        with pytest.raises(InsufficientScope) as raised:
+            each.check(token_of(scope="a"))
+
+        error = raised.value
+        assert SECRET not in challenge(Answers(realm="api"), error) + str(body(error)) + each.words
+        assert SECRET in repr(each)
 
 
 def test_the_scopes_of_a_composition():
@@ -409,7 +476,7 @@ GOLD = AuthenticationContext("gold", max_age_seconds=3600)
         # More scopes would not help, so none are named.
         (Roles("x") & B, 'error_description="access token lacks a right: role `x`"'),
         (~A, 'error_description="access token lacks a right: not (scope `a`)"'),
-        (Roles("x") & Client("y"), 'error_description="access token lacks a right: role `x`, client `y`"'),
+        (Roles("x") & Client("y"), 'error_description="access token lacks a right: role `x`, an accepted client"'),
         (
             PerMethod({"POST": "a"}),
             'error_description="access token lacks a right: a declared method (`GET` is not named)"',
@@ -507,8 +574,8 @@ def test_a_function_that_fails_is_logged_without_the_value(caplog):
             with pytest.raises(InsufficientScope):
                 (~Claim("secret", matches=matches)).check(token_of(secret="s3cr3t"))
 
-    assert "raised LookupError: claim `secret` that passes `raises`" in caplog.text
-    assert "neither True nor False: claim `secret` that passes `truthy`" in caplog.text
+    assert "raised LookupError: Claim('secret', matches=raises)" in caplog.text
+    assert "neither True nor False: Claim('secret', matches=truthy)" in caplog.text
     assert "s3cr3t" not in caplog.text
 
 

@@ -287,7 +287,7 @@ PROBLEMS: Final[Mapping[str, ProblemText]] = {
         key="THROTTLE_RATES",
         message="RESOURCE_SERVER: THROTTLE_RATES has a fault: $fault",
         meaning="THROTTLE_RATES has a fault",
-        hint='A dict such as {"subject": "100/min", "client": "1000/hour", "client:mobile": "10/s", "scope:bulk": "5000/day"}.',
+        hint='A dict such as {"subject": "100/min", "client": "1000/hour", "client:mobile": "10/s", "scope:bulk": "5000/day"}; with several issuers "client:ISSUER mobile".',
     ),
     "E039": ProblemText(
         key="PUBLIC_ORIGIN",

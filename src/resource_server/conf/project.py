@@ -118,7 +118,7 @@ def parse(
         user_cache_seconds=reading.whole_number(
             "E028", "USER_CACHE_SECONDS", default_of(Config, "user_cache_seconds"), MAX_USER_CACHE_SECONDS
         ),
-        throttle_rates=throttle_rates(reading),
+        throttle_rates=throttle_rates(reading, None if function else frozenset(policy.issuer for policy in policies)),
         realm=_realm(reading),
         ca_file=ca_file(reading),
         http_hosts=reading.http_hosts,

@@ -6,7 +6,7 @@ A requirement reads an AccessToken, and of the request only an `Operation`. Requ
 
 from resource_server.requirements.authentication_context import AuthenticationContext
 from resource_server.requirements.authorization_details import AuthorizationDetail
-from resource_server.requirements.callers import Actor, Client, Issuer, Machine, Organisation, Person
+from resource_server.requirements.callers import Actor, AnyOrganisation, Client, Issuer, Machine, Organisation, Person
 from resource_server.requirements.claims import Claim
 from resource_server.requirements.operations import PerAction, PerMethod, requirement_of, requirement_of_scopes
 from resource_server.requirements.owner import Owner
@@ -16,6 +16,7 @@ from resource_server.requirements.rights import AnyScope, AnyToken, Groups, Perm
 __all__ = [
     "Actor",
     "And",
+    "AnyOrganisation",
     "AnyScope",
     "AnyToken",
     "AuthenticationContext",

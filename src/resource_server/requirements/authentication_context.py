@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from resource_server.reasons import StepUpReason
 from resource_server.requirements.requirement import Operation, Requirement
-from resource_server.requirements.rights import is_scope
+from resource_server.requirements.rights import UNSET, given, is_scope
 from resource_server.requirements.shortfall import Shortfall
 from resource_server.tokens.access_token import AccessToken
 
@@ -14,6 +14,7 @@ __all__ = ["AuthenticationContext"]
 
 # The clocks of issuer and API may differ by as much as CLOCK_SKEW_SECONDS may be: a later sign-in is no date.
 _AHEAD_SECONDS: Final = 300
+_MAX_AGE_SECONDS: Final = 10**9  # some thirty years
 
 
 @dataclass(frozen=True, slots=True, init=False, repr=False)
@@ -22,21 +23,22 @@ class AuthenticationContext(Requirement):
 
     Name every accepted context, the preferred one first: no context is known to include another. Without it the answer
     is 401 `insufficient_user_authentication`, so that the client lets the person sign in anew. Raises ValueError without
-    a context and an age.
+    a context and an age, and TypeError for an age that is None.
     """
 
     acr: tuple[str, ...]
     max_age_seconds: int | None
 
-    def __init__(self, *acr: str, max_age_seconds: int | None = None) -> None:
-        if not acr and max_age_seconds is None:
+    def __init__(self, *acr: str, max_age_seconds: int = UNSET) -> None:
+        age = given("max_age_seconds", max_age_seconds)
+        if not acr and age is None:
             raise ValueError("name at least one authentication context, or max_age_seconds")
         if not all(map(is_scope, acr)):
             raise ValueError("an authentication context is printable ASCII without space, quote or backslash")
-        if max_age_seconds is not None and (type(max_age_seconds) is not int or max_age_seconds <= 0):
-            raise ValueError("max_age_seconds is a whole number, 1 or more")
+        if age is not None and (type(age) is not int or not 0 < age <= _MAX_AGE_SECONDS):
+            raise ValueError(f"max_age_seconds is a whole number, 1 to {_MAX_AGE_SECONDS}")
         object.__setattr__(self, "acr", acr)
-        object.__setattr__(self, "max_age_seconds", max_age_seconds)
+        object.__setattr__(self, "max_age_seconds", age)
 
     @property
     def words(self) -> str:
@@ -76,8 +78,9 @@ class AuthenticationContext(Requirement):
         # Python counts with True, so the type is compared.
         if type(signed_in) not in (int, float):
             return None
-        age: float = time.time() - signed_in
-        return None if age < -_AHEAD_SECONDS else age <= self.max_age_seconds
+        # Compared without arithmetic on the claim: a signed number may be too large for a float.
+        now = time.time()
+        return None if signed_in > now + _AHEAD_SECONDS else bool(signed_in >= now - self.max_age_seconds)
 
     def __repr__(self) -> str:
         age = [] if self.max_age_seconds is None else [f"max_age_seconds={self.max_age_seconds}"]

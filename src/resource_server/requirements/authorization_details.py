@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from resource_server.requirements.requirement import Operation, Requirement
-from resource_server.requirements.rights import require_texts
+from resource_server.requirements.rights import UNSET, given, require_texts
 from resource_server.tokens.access_token import AccessToken
 
 __all__ = ["AuthorizationDetail"]
@@ -17,7 +17,7 @@ class AuthorizationDetail(Requirement):
 
     The members must be in one and the same detail: two details never add up. A detail without a named member does not
     have it. Members of an API's own (an amount, an account) are read from `claims`. Not judged without the claim, nor
-    if it is malformed.
+    if it is malformed. Raises ValueError for an empty member and TypeError for one that is None: leave it out.
     """
 
     type: str
@@ -31,28 +31,33 @@ class AuthorizationDetail(Requirement):
         self,
         type: str,  # noqa: A002 - the RFC's name
         *,
-        locations: tuple[str, ...] = (),
-        actions: tuple[str, ...] = (),
-        datatypes: tuple[str, ...] = (),
-        privileges: tuple[str, ...] = (),
-        identifier: str | None = None,
+        locations: tuple[str, ...] = UNSET,
+        actions: tuple[str, ...] = UNSET,
+        datatypes: tuple[str, ...] = UNSET,
+        privileges: tuple[str, ...] = UNSET,
+        identifier: str = UNSET,
     ) -> None:
         require_texts((type,), "type")
         lists = {"locations": locations, "actions": actions, "datatypes": datatypes, "privileges": privileges}
-        for name, values in lists.items():
-            if not isinstance(values, tuple):
+        for name, value in lists.items():
+            values = given(name, value)
+            if values is not None and not isinstance(values, tuple):
                 raise TypeError(f"{name} is not a tuple: write {name}=({values!r},)")
-            if values:
-                require_texts(values, name)
-            object.__setattr__(self, name, values)
-        if identifier is not None:
-            require_texts((identifier,), "identifier")
+            object.__setattr__(self, name, () if values is None else require_texts(values, f"value of {name}"))
+        text = given("identifier", identifier)
+        if text is not None:
+            require_texts((text,), "identifier")
         object.__setattr__(self, "type", type)
-        object.__setattr__(self, "identifier", identifier)
+        object.__setattr__(self, "identifier", text)
 
     @property
     def words(self) -> str:
-        members = [f"{name} {_listed(value)}" for name, value in self._members()]
+        # The identifier and the locations tell of data, and refusals and API descriptions show the words to callers.
+        hidden = {"identifier", "locations"}
+        members = [
+            f"an accepted {name.removesuffix('s')}" if name in hidden else f"{name} {_listed(value)}"
+            for name, value in self._members()
+        ]
         return " with ".join([f"authorization detail `{self.type}`", *([", ".join(members)] if members else [])])
 
     def holds(self, token: AccessToken, operation: Operation) -> bool | None:
@@ -88,5 +93,5 @@ def _is_detail(value: object) -> bool:
     return texts and isinstance(value.get("identifier", ""), str | None)
 
 
-def _listed(value: str | tuple[str, ...]) -> str:
-    return " and ".join(f"`{item}`" for item in ((value,) if isinstance(value, str) else value))
+def _listed(values: tuple[str, ...]) -> str:
+    return " and ".join(f"`{value}`" for value in values)

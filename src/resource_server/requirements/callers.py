@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from resource_server.requirements.requirement import Operation, Requirement
-from resource_server.requirements.rights import require_texts
-from resource_server.tokens.access_token import AccessToken, organisation_of
+from resource_server.requirements.rights import UNSET, given, require_texts
+from resource_server.tokens.access_token import AccessToken, lacks_organisation, organisation_of
 
-__all__ = ["Actor", "Client", "Issuer", "Machine", "Organisation", "Person"]
+__all__ = ["Actor", "AnyOrganisation", "Client", "Issuer", "Machine", "Organisation", "Person"]
 
 
 @dataclass(frozen=True, slots=True, init=False, repr=False)
@@ -42,7 +42,7 @@ class Client(Requirement):
 
     @property
     def words(self) -> str:
-        return f"client {_either(self.client_ids)}"
+        return "an accepted client"
 
     def holds(self, token: AccessToken, operation: Operation) -> bool | None:
         return None if token.client_id is None else token.client_id in self.client_ids
@@ -55,32 +55,33 @@ class Client(Requirement):
 class Organisation(Requirement):
     """A token of one of the organisations; or, with `argument`, of the one that this argument of the URL names.
 
-    Without either, the token has only to name an organisation. The claim is `org_id`, or that of the provider or the
-    setting CLAIMS. An argument that is not a text, such as a UUID, is compared in its usual text form. Not judged
-    without the claim or the argument.
+    The claim is `org_id`, or that of the provider or the setting CLAIMS. An argument that is not a text, such as a UUID,
+    is compared in its usual text form. Raises ValueError without either, and TypeError for an argument that is None. Not
+    judged without the claim or the argument.
     """
 
     names: tuple[str, ...]
     argument: str | None
 
-    def __init__(self, *names: str, argument: str | None = None) -> None:
-        if names and argument is not None:
+    def __init__(self, *names: str, argument: str = UNSET) -> None:
+        in_url = given("argument", argument)
+        if names and in_url is not None:
             raise ValueError("name organisations, or an argument of the URL, not both")
-        if names or argument is not None:
-            require_texts(names or (argument,), "organisation" if names else "argument")
+        if in_url is None:
+            require_texts(names, "organisation")
+        else:
+            require_texts((in_url,), "argument")
         object.__setattr__(self, "names", names)
-        object.__setattr__(self, "argument", argument)
+        object.__setattr__(self, "argument", in_url)
 
     @property
     def words(self) -> str:
         if self.argument is not None:
             return f"the organisation of `{self.argument}` in the address"
-        return f"organisation {_either(self.names)}" if self.names else "an organisation"
+        return "an accepted organisation"
 
     def holds(self, token: AccessToken, operation: Operation) -> bool | None:
         organisation = organisation_of(token)
-        if not self.names and self.argument is None:
-            return organisation is not None
         if organisation is None:
             return None
         if self.argument is None:
@@ -93,26 +94,44 @@ class Organisation(Requirement):
 
 
 @dataclass(frozen=True, slots=True, repr=False)
+class AnyOrganisation(Requirement):
+    """A token that names an organisation, in the claim that Organisation reads. Not judged if the claim is malformed."""
+
+    @property
+    def words(self) -> str:
+        return "an organisation"
+
+    def holds(self, token: AccessToken, operation: Operation) -> bool | None:
+        if organisation_of(token) is not None:
+            return True
+        return False if lacks_organisation(token) else None
+
+    def __repr__(self) -> str:
+        return "AnyOrganisation()"
+
+
+@dataclass(frozen=True, slots=True, init=False, repr=False)
 class Actor(Requirement):
     """A token with which one party acts for another (`act`, RFC 8693 section 4.1): any, or the party with a subject.
 
     Reads the outermost actor alone, because the actors inside it are history. An actor is known by issuer and subject:
-    `issuer` is the token's own unless it is given. Malformed, `act` cannot be judged.
+    `issuer` is the token's own unless it is given. Malformed, `act` cannot be judged. Raises TypeError for an argument
+    that is None.
     """
 
-    subject: str | None = None
-    issuer: str | None = None
+    subject: str | None
+    issuer: str | None
 
-    def __post_init__(self) -> None:
-        if self.subject is not None:
-            require_texts((self.subject,), "subject")
-        if self.issuer is not None:
-            require_texts((self.issuer,), "issuer")
+    def __init__(self, subject: str = UNSET, issuer: str = UNSET) -> None:
+        for name, value in {"subject": subject, "issuer": issuer}.items():
+            text = given(name, value)
+            if text is not None:
+                require_texts((text,), name)
+            object.__setattr__(self, name, text)
 
     @property
     def words(self) -> str:
-        named = "an actor" if self.subject is None else f"actor `{self.subject}`"
-        return named if self.issuer is None else f"{named} of `{self.issuer}`"
+        return "an actor" if self.subject is None and self.issuer is None else "an accepted actor"
 
     def holds(self, token: AccessToken, operation: Operation) -> bool | None:
         actor: Any = token.claims.get("act")

@@ -2,13 +2,27 @@
 
 import re
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from resource_server.requirements.requirement import NOWHERE, Operation, Requirement
 from resource_server.requirements.shortfall import Shortfall
 from resource_server.tokens.access_token import AccessToken, named_values
 
-__all__ = ["AnyScope", "AnyToken", "Groups", "Permissions", "Roles", "Scopes", "is_scope", "require_texts"]
+__all__ = [
+    "UNSET",
+    "AnyScope",
+    "AnyToken",
+    "Groups",
+    "Permissions",
+    "Roles",
+    "Scopes",
+    "given",
+    "is_scope",
+    "require_texts",
+]
+
+# The default of an argument that may be left out. None is not: it is the value of an environment variable that is not set.
+UNSET: Final[Any] = object()
 
 # RFC 6749 section 3.3: scope-token
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
@@ -27,6 +41,13 @@ def require_texts(values: tuple[object, ...], noun: str) -> tuple[str, ...]:
         if not isinstance(value, str) or not value:
             raise ValueError(f"not a {noun}: {value!r}")
     return tuple(str(value) for value in values)
+
+
+def given(name: str, value: Any) -> Any:
+    """The value of an argument, None if it is left out. Raises TypeError for None, which would weaken a rule in silence."""
+    if value is None:
+        raise TypeError(f"{name} is None: name a value, or leave {name} out")
+    return None if value is UNSET else value
 
 
 @dataclass(frozen=True, slots=True, init=False, repr=False)

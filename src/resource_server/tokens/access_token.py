@@ -10,10 +10,19 @@ from typing import Any, NoReturn, Self
 from resource_server.tokens.claim_paths import ClaimReader, claim_reader
 from resource_server.tokens.policy import ClaimNames, MachineRule, RightClaims, client_is_subject, without_nulls
 
-__all__ = ["AccessToken", "access_token", "django_permissions_of", "named_values", "organisation_of", "plain"]
+__all__ = [
+    "AccessToken",
+    "access_token",
+    "django_permissions_of",
+    "lacks_organisation",
+    "named_values",
+    "organisation_of",
+    "plain",
+]
 
 _STANDARD_NAMES = ClaimNames()
 _STANDARD_RIGHTS = RightClaims()
+_MOST = 2**63  # of the number of an organisation: more than any database counts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False, init=False)
@@ -213,8 +222,15 @@ def django_permissions_of(token: AccessToken) -> Mapping[str, Any]:
 def organisation_of(token: AccessToken) -> str | None:
     """The organisation of a token; a number in its text form. None without it, or if the claim is anything else."""
     value = _read(token, "organisation")
-    # Python counts with True, so the type is compared.
-    return str(value) if type(value) in (str, int) and value != "" else None
+    # Python counts with True, so the type is compared. It writes no number of thousands of digits.
+    if type(value) is int and abs(value) < _MOST:
+        return str(value)
+    return value if isinstance(value, str) and value else None
+
+
+def lacks_organisation(token: AccessToken) -> bool:
+    """Whether the claim of the organisation is absent or null. A malformed claim is there."""
+    return _reader(token._rights.organisation, astray=True)(token._claims) is None  # noqa: SLF001 - of the class above
 
 
 def _read(token: AccessToken, role: str) -> Any:
@@ -222,8 +238,8 @@ def _read(token: AccessToken, role: str) -> Any:
 
 
 @lru_cache(maxsize=1024)
-def _reader(name: str) -> ClaimReader:
-    return claim_reader(name)
+def _reader(name: str, astray: object = None) -> ClaimReader:
+    return claim_reader(name, astray)
 
 
 def _scopes(value: str | list[str]) -> frozenset[str]:

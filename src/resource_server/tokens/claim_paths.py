@@ -25,18 +25,18 @@ def is_pointer(name: str) -> bool:
     return name.startswith("/")
 
 
-def claim_reader(name: str) -> ClaimReader:
+def claim_reader(name: str, astray: object = None) -> ClaimReader:
     """The function that reads a claim: by its name, or by a JSON Pointer, which is compiled here once.
 
-    The function returns None for a claim that is absent or null, and for a pointer that leads through a value that is
-    neither an object nor a list. It raises nothing and judges no value. Raises ValueError for a name that starts with a
-    slash and is not a JSON Pointer.
+    The function returns None for a claim that is absent or null, and `astray` for a pointer that leads through a value
+    which cannot have the member, such as a text. It raises nothing and judges no value. Raises ValueError for a name that
+    starts with a slash and is not a JSON Pointer.
     """
     if not is_pointer(name):
         return partial(_member, name)
     if _POINTER.fullmatch(name) is None:
         raise ValueError("a name that starts with a slash is a JSON Pointer, in which ~ stands as ~0 and / as ~1")
-    return partial(_at, _steps(name))
+    return partial(_at, _steps(name), astray)
 
 
 def outermost(name: str) -> str:
@@ -53,13 +53,13 @@ def _member(name: str, claims: Mapping[str, Any]) -> Any:
     return claims.get(name)
 
 
-def _at(steps: tuple[str, ...], claims: Mapping[str, Any]) -> Any:
+def _at(steps: tuple[str, ...], astray: object, claims: Mapping[str, Any]) -> Any:
     value: Any = claims
     for step in steps:
         if isinstance(value, Mapping):
             value = value.get(step)
-        elif isinstance(value, list | tuple) and _INDEX.fullmatch(step) and int(step) < len(value):
-            value = value[int(step)]
+        elif isinstance(value, list | tuple) and _INDEX.fullmatch(step):
+            value = value[int(step)] if int(step) < len(value) else None
         else:
-            return None
+            return None if value is None else astray
     return value
