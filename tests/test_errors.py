@@ -9,6 +9,7 @@ from resource_server.errors import (
     InsufficientScope,
     InvalidToken,
     NoCredentials,
+    NonceNeeded,
     Rejected,
     Unavailable,
     reasons,
@@ -47,7 +48,7 @@ def test_an_unlisted_reason_cannot_be_raised():
 @pytest.mark.parametrize("reason", ["no e-mail", None, ["no e-mail"]], ids=str)
 def test_each_leaf_names_its_reasons_to_code_that_invents_one(error, reason):
     with pytest.raises(ValueError, match=f"the reason of {error.__name__} is one of ") as raised:
-        error(reason)
+        error(reason, **({"nonce": "n"} if error is NonceNeeded else {}))
     assert all(each in str(raised.value) for each in error.reasons)
 
 

@@ -32,7 +32,13 @@ from resource_server.requirements import Operation, Requirement
 from resource_server.server import ResourceServer, current
 from resource_server.tokens.access_token import AccessToken
 from resource_server.tokens.authority import Verdict
-from resource_server.tokens.credentials import MAX_TOKEN_CHARACTERS, Credentials, parse_authorization, parse_token
+from resource_server.tokens.credentials import (
+    MAX_TOKEN_CHARACTERS,
+    Credentials,
+    is_dpop,
+    parse_authorization,
+    parse_token,
+)
 from resource_server.tokens.verified_tokens import digest
 from resource_server.users import active_user as users
 from resource_server.users.token_user import TokenUser
@@ -244,6 +250,8 @@ def _authenticate(request: HttpRequest, lookup: _Lookup, *, leave_foreign: bool)
 def _verified(request: HttpRequest, lookup: _Lookup) -> Flow[tuple[Verdict, ResourceServer] | None]:
     """The verdict on the token of the Authorization header, and who reached it; None without bearer credentials."""
     header = request.META["HTTP_AUTHORIZATION"]
+    if is_dpop(header) and not (lookup.server is not None and lookup.server.takes_dpop):
+        return None  # the scheme of someone else, as any other
     credentials = parse_authorization(header.decode("latin-1") if isinstance(header, bytes) else header)
     del header
     if credentials is None:
@@ -349,7 +357,7 @@ def _operation(request: HttpRequest) -> Operation:
 
 def _report(request: HttpRequest, error: AuthorizationError) -> Flow[None]:
     """Tell the log and the receivers of `token_rejected` why a request is refused."""
-    error.is_dpop = str(request.META.get("HTTP_AUTHORIZATION")).lstrip()[:5].lower() == "dpop "
+    error.is_dpop = is_dpop(request.META.get("HTTP_AUTHORIZATION"))
     log_refusal(request, error)
     yield from _send(signals.token_rejected, request=request, error=error)
 

@@ -112,6 +112,8 @@ def check_lookup_of_several_issuers(
     common = resource_server.get("USERS") if isinstance(resource_server, Mapping) else None
     entries = issuers if isinstance(issuers, list | tuple) else ()
     sources = [_source(entry.get("USERS", common)) for entry in entries if isinstance(entry, Mapping)]
+    if all(source.find == "token" for source in (*sources, _source(common))):
+        return []  # so no user model is needed
     # Two issuers may find users in two fields. The users that one of them makes have its subjects in FIELD alone.
     username = get_user_model().USERNAME_FIELD
     looked_up = [source.field or username for source in sources if source.find == "lookup"]

@@ -48,13 +48,14 @@ __all__ = ["ResourceServer", "answers", "configure", "current", "fetch_with", "f
 class ResourceServer:
     """The parts that the settings describe. `finders` has one finder for each value of USERS, None for `token`.
 
-    `scopes_supported` is None if the metadata name the scopes that the views demand. `revocations` is the
+    `takes_dpop` says whether credentials of the scheme DPoP are read. `scopes_supported` is None if the metadata name the scopes that the views demand. `revocations` is the
     deny list that the verifier asks, None without one.
     """
 
     verifier: Verifier | CheckedVerifier
     finders: Mapping[UserSource, UserFinder | None]
     reader: RequestReader
+    takes_dpop: bool
     answers: Answers
     scopes_supported: tuple[str, ...] | None
     challenge_granted_scopes: bool
@@ -118,6 +119,7 @@ def configure() -> tuple[ResourceServer | None, list[Problem]]:
         verifier=verifier if revocations is None else CheckedVerifier(verifier, revocations),
         finders=finders,
         reader=RequestReader(origin=config.public_origin, certificates=config.client_certificate),
+        takes_dpop=_takes_dpop(config),
         answers=_answers(config),
         scopes_supported=config.scopes_supported,
         challenge_granted_scopes=config.challenge_granted_scopes,
@@ -134,6 +136,15 @@ def _revocations(wanted: RevocationSettings | None, problems: list[Problem]) -> 
     except ImproperlyConfigured as error:
         problems.append(problem("E048", reason=error))
         return None
+
+
+def _takes_dpop(config: conf.Config) -> bool:
+    """Whether the scheme DPoP is ours: Auth0 sends tokens that are bound to a certificate under it too."""
+    return (
+        any(policy.dpop != "off" for policy in config.policies)
+        or config.client_certificate is not None
+        or (config.issuers_function is not None and config.public_origin is not None and config.cache is not None)
+    )
 
 
 def _answers(config: conf.Config) -> Answers:

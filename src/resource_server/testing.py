@@ -28,7 +28,7 @@ from resource_server.reasons import UnavailableReason
 __all__ = ["FakeIssuer", "ProofKey"]
 
 # Names that a test writes for a claim by mistake, and the claim.
-_CLAIMS_MEANT = {"scopes": "scope", "audience": "aud", "subject": "sub", "issuer": "iss"}
+_CLAIMS_MEANT = {"audience": "aud", "subject": "sub", "issuer": "iss"}
 
 
 class FakeIssuer:
@@ -69,7 +69,7 @@ class FakeIssuer:
     def claims(self, **changes: Any) -> dict[str, Any]:
         """The claims of a person's valid access token (RFC 9068 section 2.2), with changes; None removes a claim.
 
-        Raises TypeError for a name that stands for another claim, such as `scopes` for `scope`.
+        Raises TypeError for a name that stands for another claim, such as `audience` for `aud`.
         """
         for name, meant in _CLAIMS_MEANT.items():
             if name in changes:

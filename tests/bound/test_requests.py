@@ -244,9 +244,13 @@ def test_a_token_without_the_scope_is_403_with_its_proof(api):
 
 def test_off_refuses_tokens_that_are_bound_to_a_key(api, configure):
     configure(DPOP=None, PUBLIC_ORIGIN=None, CACHE=None)
-    assert refused(api.call(), "proof_not_supported")
-    assert refused(api.call(api.token(cnf=None)), "token_not_bound")
+    assert refused(api.get({"Authorization": f"Bearer {api.token()}"}), "proof_not_supported")
     assert passed(api.get({"Authorization": f"Bearer {api.token(cnf=None)}"}))
+    # The scheme is that of someone else, as any other.
+    for token in (api.token(), api.token(cnf=None), "not a token"):
+        answer = api.get({"Authorization": f"DPoP {token}"})
+        assert answer.status_code == 401
+        assert answer.json() == {} or answer.json()["reason"] == "credentials_missing"  # the view behind the middleware
 
 
 def test_required_refuses_bearer_tokens(api, configure):

@@ -19,7 +19,7 @@ def assert_refused(response, status, challenge, reason):
 
 
 @guarded
-@pytest.mark.parametrize("header", [None, "", " ", "Basic", "Token abc", "\xff\xfe"])
+@pytest.mark.parametrize("header", [None, "", " ", "Basic", "Token abc", "DPoP abc", "\xff\xfe"])
 def test_without_bearer_credentials_the_challenge_has_no_error(get, view, header):
     response = get(url(view), header)
 
@@ -37,8 +37,6 @@ def test_without_bearer_credentials_the_challenge_has_no_error(get, view, header
         ("Bearer \xff", "credentials_malformed"),
         ("Bearer invalidToken", "token_malformed"),
         ("BEARER a.b.c", "token_malformed"),
-        ("DPoP", "credentials_malformed"),
-        ("DPoP abc", "token_malformed"),
     ],
 )
 def test_malformed_credentials_are_401(get, view, header, reason):

@@ -127,7 +127,7 @@ BROKEN = {
         '@requires_scope("example:scope")\n',
         '@requires_scope("other:scope")\n',
         "WRONG: challenge is not",
-        "error: 4 answers are not as they must be",
+        "error: 5 answers are not as they must be",
     ),
     "a-body-is-another": (
         "myapp/views.py",

@@ -118,9 +118,11 @@ def test_a_value_that_a_new_user_cannot_have_is_refused(people, users_are, call,
     assert call(sub="auth0|bob").status_code == 200
 
 
-@pytest.mark.parametrize(
-    ("people", "values"), [param for param in BY_ENGINE if param.values[1].keys() <= NAMED.keys()], indirect=["people"]
-)
+# A value that is out of range is refused without the name of its column.
+NAMING = [each for each in BY_ENGINE if each.values[1].keys() <= NAMED.keys() and each.values[1] != {"id": 10**30}]
+
+
+@pytest.mark.parametrize(("people", "values"), NAMING, indirect=["people"])
 def test_the_log_names_the_column_or_its_constraint_and_no_value(people, users_are, call, caplog, values):
     users_are({"FIND": "provision", "CREATE": f"{HERE}.create"})
     get_user_model().objects.create_user("taken", pk=1000)

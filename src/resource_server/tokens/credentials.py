@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from resource_server.errors import InvalidRequest, InvalidToken
 from resource_server.reasons import RequestReason, TokenReason
 
-__all__ = ["MAX_TOKEN_CHARACTERS", "Credentials", "parse_authorization", "parse_token"]
+__all__ = ["MAX_TOKEN_CHARACTERS", "Credentials", "is_dpop", "parse_authorization", "parse_token"]
 
 MAX_TOKEN_CHARACTERS = 16 * 1024
 
@@ -55,6 +55,13 @@ def parse_authorization(header: str | None) -> Credentials | None:
     if token is None:
         raise InvalidToken(TokenReason.CREDENTIALS_MALFORMED)
     return Credentials(unverified_token=token[1], is_dpop=name == "dpop")
+
+
+def is_dpop(header: object) -> bool:
+    """Whether the scheme of an Authorization header is DPoP (RFC 9449 section 7.1)."""
+    text = header.decode("latin-1") if isinstance(header, bytes) else str(header)
+    scheme = _SCHEME.match(text.strip(" \t"))
+    return scheme is not None and scheme[0].lower() == "dpop"
 
 
 def parse_token(token: object) -> Credentials:
