@@ -19,6 +19,19 @@ from cryptography.hazmat.primitives.asymmetric import ec
 Key = ec.EllipticCurvePrivateKey
 
 
+_FOR_CERTIFICATES = x509.KeyUsage(
+    key_cert_sign=True,
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    crl_sign=True,
+    encipher_only=False,
+    decipher_only=False,
+)
+
+
 def certificate(name: str, issuer: tuple[x509.Certificate, Key] | None = None) -> tuple[x509.Certificate, Key]:
     """A certificate and its key: of an authority, or signed by one."""
     key = ec.generate_private_key(ec.SECP256R1())
@@ -35,6 +48,13 @@ def certificate(name: str, issuer: tuple[x509.Certificate, Key] | None = None) -
             critical=False,
         )
     )
+    # Python 3.13 demands these (RFC 5280 sections 4.2.1.1 to 4.2.1.3).
+    builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+    if issuer is None:
+        builder = builder.add_extension(_FOR_CERTIFICATES, critical=True)
+    else:
+        of_issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key())
+        builder = builder.add_extension(of_issuer, critical=False)
     return builder.sign(signer, hashes.SHA256()), key
 
 

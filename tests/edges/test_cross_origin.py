@@ -11,13 +11,14 @@ from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.core.handlers.wsgi import WSGIHandler
 from django.http import JsonResponse
 from django.urls import include, path
-from playwright.sync_api import sync_playwright
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from resource_server import requires_scope
 from resource_server.drf import AccessTokenAuthentication, RequiresScope
 from resource_server.testing import FakeIssuer
+
+sync_playwright = pytest.importorskip("playwright.sync_api").sync_playwright
 
 CORS = "corsheaders.middleware.CorsMiddleware"
 WELL_KNOWN = "/.well-known/oauth-protected-resource"

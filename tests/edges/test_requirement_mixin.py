@@ -1,7 +1,6 @@
 """One declaration for a ViewSet: enforced for each action and object, whatever else the class says, and described."""
 
 import pytest
-from adrf.serializers import ModelSerializer as AsyncModelSerializer
 from adrf.viewsets import ModelViewSet as AsyncModelViewSet
 from asgiref.sync import async_to_sync
 from django.contrib.auth.models import User
@@ -26,6 +25,11 @@ from resource_server.requirements import Owner, PerAction, Roles, Scopes
 from resource_server.signals import token_rejected
 from resource_server.testing import FakeIssuer
 
+try:
+    from adrf.serializers import ModelSerializer as AsyncModelSerializer
+except AttributeError:  # adrf's needs a newer REST framework than the oldest that we admit
+    AsyncModelSerializer = None
+
 pytestmark = pytest.mark.django_db
 
 
@@ -35,7 +39,7 @@ class UserSerializer(ModelSerializer):
         fields = ["id", "username"]
 
 
-class AsyncUserSerializer(AsyncModelSerializer):
+class AsyncUserSerializer(AsyncModelSerializer or ModelSerializer):
     class Meta:
         model = User
         fields = ["id", "username"]
@@ -281,6 +285,7 @@ def test_without_the_mixin_a_list_is_refused_and_an_object_judged(call, people):
     assert refused["WWW-Authenticate"].endswith('lacks a right: the owner (`username`)"')
 
 
+@pytest.mark.skipif(AsyncModelSerializer is None, reason="adrf has no serializers with this REST framework")
 def test_async_views_do_alike(call, people):
     own, other = (f"/async/{people[name].pk}/" for name in ("ada", "eve"))
 

@@ -167,5 +167,6 @@ def test_a_tunnel_hides_the_token_from_the_proxy(tmp_path: Path, monkeypatch: py
         with proxying({"issuer.test:443": port}) as proxy:
             monkeypatch.setenv("HTTPS_PROXY", proxy.url())
             assert send("https://issuer.test/introspect", public=True).status == 200
-            assert [request.split(b"\r\n")[0] for request in proxy.requests] == [b"CONNECT issuer.test:443 HTTP/1.0"]
+            [head] = [request.split(b"\r\n")[0] for request in proxy.requests]
+            assert head.startswith(b"CONNECT issuer.test:443 HTTP/1.")  # 1.0 before Python 3.12
         assert endpoint.asked[0].form["token"] == FORM["token"]
