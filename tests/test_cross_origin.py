@@ -11,14 +11,13 @@ from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.core.handlers.wsgi import WSGIHandler
 from django.http import JsonResponse
 from django.urls import include, path
+from playwright.sync_api import sync_playwright
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from resource_server import requires_scope
 from resource_server.drf import AccessTokenAuthentication, RequiresScope
 from resource_server.testing import FakeIssuer
-
-sync_playwright = pytest.importorskip("playwright.sync_api").sync_playwright
 
 CORS = "corsheaders.middleware.CorsMiddleware"
 WELL_KNOWN = "/.well-known/oauth-protected-resource"
@@ -120,7 +119,7 @@ def site(settings, pages):
     issuer = FakeIssuer(algorithm="ES256")
     settings.ROOT_URLCONF = __name__
     settings.MIDDLEWARE = [
-        "tests.edges.test_cross_origin.Recorder",
+        "tests.test_cross_origin.Recorder",
         CORS,
         "resource_server.middleware.AccessTokenMiddleware",
     ]
