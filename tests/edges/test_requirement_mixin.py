@@ -1,5 +1,7 @@
 """One declaration for a ViewSet: enforced for each action and object, whatever else the class says, and described."""
 
+import warnings
+
 import pytest
 from adrf.viewsets import ModelViewSet as AsyncModelViewSet
 from asgiref.sync import async_to_sync
@@ -25,10 +27,13 @@ from resource_server.requirements import Owner, PerAction, Roles, Scopes
 from resource_server.signals import token_rejected
 from resource_server.testing import FakeIssuer
 
-try:
-    from adrf.serializers import ModelSerializer as AsyncModelSerializer
-except AttributeError:  # adrf's needs a newer REST framework than the oldest that we admit
-    AsyncModelSerializer = None
+with warnings.catch_warnings():
+    # Of a package that adrf uses, on Python 3.14.
+    warnings.simplefilter("ignore", DeprecationWarning)
+    try:
+        from adrf.serializers import ModelSerializer as AsyncModelSerializer
+    except AttributeError:  # adrf's needs a newer REST framework than the oldest that we admit
+        AsyncModelSerializer = None
 
 pytestmark = pytest.mark.django_db
 
