@@ -116,34 +116,36 @@ class Requirement:
         raise TypeError("requirements compose with & | ~, not with `and`, `or` and `not`")
 
 
-def _require_operands(operands: object) -> None:
-    if not isinstance(operands, tuple) or len(operands) < 2:
-        raise ValueError("compose at least two requirements")
-    for operand in operands:
-        if not isinstance(operand, Requirement):
-            raise TypeError(f"not a requirement: {operand!r}")
-
-
 @dataclass(frozen=True, slots=True, repr=False)
-class And(Requirement):
-    """All of the requirements."""
+class _Composition(Requirement):
+    """Two requirements or more. Raises ValueError for fewer, TypeError for anything else."""
 
     operands: tuple[Requirement, ...]
 
     def __post_init__(self) -> None:
-        _require_operands(self.operands)
+        operands: object = self.operands
+        if not isinstance(operands, tuple) or len(operands) < 2:
+            raise ValueError("compose at least two requirements")
+        for operand in operands:
+            if not isinstance(operand, Requirement):
+                raise TypeError(f"not a requirement: {operand!r}")
 
     @property
     def all_scopes(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(scope for each in self.operands for scope in each.all_scopes))
 
     @property
-    def words(self) -> str:
-        return " and ".join(f"({each.words})" if isinstance(each, Or) else each.words for each in self.operands)
-
-    @property
     def parts(self) -> tuple[Requirement, ...]:
         return self.operands
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class And(_Composition):
+    """All of the requirements."""
+
+    @property
+    def words(self) -> str:
+        return " and ".join(f"({each.words})" if isinstance(each, Or) else each.words for each in self.operands)
 
     def holds(self, token: AccessToken, operation: Operation) -> bool | None:
         values = [each.holds(token, operation) for each in self.operands]
@@ -157,25 +159,12 @@ class And(Requirement):
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Or(Requirement):
+class Or(_Composition):
     """At least one of the requirements."""
-
-    operands: tuple[Requirement, ...]
-
-    def __post_init__(self) -> None:
-        _require_operands(self.operands)
-
-    @property
-    def all_scopes(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(scope for each in self.operands for scope in each.all_scopes))
 
     @property
     def words(self) -> str:
         return " or ".join(each.words for each in self.operands)
-
-    @property
-    def parts(self) -> tuple[Requirement, ...]:
-        return self.operands
 
     def holds(self, token: AccessToken, operation: Operation) -> bool | None:
         values = [each.holds(token, operation) for each in self.operands]
