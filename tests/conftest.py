@@ -17,6 +17,9 @@ import redis
 from psycopg import sql
 from tests.lacking import lacking
 
+from resource_server import refusal_log
+from resource_server.refusal_summary import RefusalSummary
+
 POSTGRES_URL = os.environ.get("POSTGRES_URL", "postgresql://postgres@127.0.0.1:5432/postgres")
 MARIADB_URL = os.environ.get("MARIADB_URL", "mysql://root@127.0.0.1:3306")
 REDIS_URL = os.environ.get("REDIS_URL", "redis://127.0.0.1:6379")
@@ -68,6 +71,12 @@ def _only_this_machine() -> Iterator[None]:
     attempts = list(_refused_connections)
     _refused_connections.clear()
     assert attempts == [], "the test reached for the network"
+
+
+@pytest.fixture(autouse=True)
+def _no_refusals_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start each test as a process starts. Otherwise the summary of a minute tells one test of the others' refusals."""
+    monkeypatch.setattr(refusal_log, "summary", RefusalSummary())
 
 
 @pytest.fixture(scope="module")

@@ -24,12 +24,11 @@ from rest_framework.authtoken.models import Token
 from tests.docs.pages import ROOT, provider_snippets, run, snippet, snippets
 from tests.introspection.conftest import Endpoint
 
-from resource_server import AuthorizationError, authenticate, refusal_log, requires_scope, verify
+from resource_server import AuthorizationError, authenticate, requires_scope, verify
 from resource_server.conf import project as conf
 from resource_server.drf import AccessTokenAuthentication
 from resource_server.protected_resource import WELL_KNOWN
 from resource_server.reasons import TokenReason
-from resource_server.refusal_summary import RefusalSummary
 from resource_server.revocation import begin_deny_list
 from resource_server.signals import token_rejected
 from resource_server.spectacular import AccessTokenScheme, describe_access
@@ -460,12 +459,10 @@ def test_an_issuer_without_a_provider_may_have_other_conventions():
     assert (verified.client_id, verified.scopes) == ("web", {"read:orders"})
 
 
-def test_the_logging_of_the_page_shows_refusals_and_remedies(issuer, capsys, monkeypatch):
+def test_the_logging_of_the_page_shows_refusals_and_remedies(issuer, capsys):
     settings_of_the_page = run("LOGGING")["LOGGING"]
     logger = logging.getLogger("resource_server")
     level, handlers = logger.level, list(logger.handlers)
-    # As in a process that has refused nothing yet.
-    monkeypatch.setattr(refusal_log, "summary", RefusalSummary())
     try:
         logging.config.dictConfig(settings_of_the_page)
         with pytest.raises(AuthorizationError):
