@@ -16,7 +16,7 @@ from resource_server.challenge import body, challenge, headers
 from resource_server.errors import AuthorizationError, NoCredentials, Unavailable
 from resource_server.reasons import CredentialsReason
 from resource_server.request_facts import sent_path
-from resource_server.rest_answers import finish_answer
+from resource_server.rest_answers import finish_answer, note_refusal
 
 __all__ = ["AccessTokenAuthentication", "AuthorizationFailed"]
 
@@ -37,9 +37,11 @@ class AuthorizationFailed(APIException):
         self.error = error
         self.status_code = error.status
         # REST framework's exception handler makes the headers from these two.
-        path = "" if request is None else sent_path(request)
-        self.auth_header = headers(server.answers(), error, path).get("WWW-Authenticate")
+        found = headers(server.answers(), error, "" if request is None else sent_path(request))
+        self.auth_header = found.get("WWW-Authenticate")
         self.wait = error.retry_after if isinstance(error, Unavailable) else None
+        if request is not None:
+            note_refusal(request, error.status, found)
 
 
 class AccessTokenAuthentication(BaseAuthentication):
