@@ -421,7 +421,10 @@ class ProofReason(Reason):
     PROOF_NOT_CURRENT = (
         "proof_not_current",
         "iat of the DPoP proof is not a date of the last 60 s",
-        "Make a new proof for each request. If it is new, a clock is wrong: it may be 5 s ahead.",
+        (
+            "Make a new proof for each request. If it is new, a clock is wrong: it may be 5 s ahead. With `DPOP_NONCE` the "
+            "clocks of clients may be wrong."
+        ),
     )
     PROOF_TOKEN_DIFFERS = (
         "proof_token_differs",
