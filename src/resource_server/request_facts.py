@@ -38,11 +38,11 @@ class RequestReader:
 
     def facts(self, request: HttpRequest) -> RequestFacts:
         """The facts of a request. Raises nothing. Those that were read before are the same object, unless they differ."""
-        header, path = request.META.get("HTTP_DPOP"), quote(sent_path(request), _UNQUOTED, errors="surrogatepass")
+        header = request.META.get("HTTP_DPOP")
         facts = RequestFacts(
             # As it was sent: a middleware may have put another method on the request.
             method=request.META.get("REQUEST_METHOD") or "",
-            url=None if self.origin is None else self.origin + path,
+            url=None if self.origin is None else self.origin + _quoted(sent_path(request)),
             # Servers join repeated headers with a comma, which is in no proof.
             proofs=tuple(str(header).split(",")) if header else (),
             certificate=self._certificate(request),
@@ -66,6 +66,10 @@ class RequestReader:
             return READERS[source.reader].digest(str(value))
         except ValueError:
             return None
+
+
+def _quoted(path: str) -> str:
+    return quote(path, _UNQUOTED, errors="surrogatepass")
 
 
 def _of_server(request: HttpRequest) -> bytes | None:
