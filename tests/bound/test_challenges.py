@@ -153,6 +153,13 @@ def test_the_nonce_is_demanded_with_the_answer_that_brings_it(nonces):
     assert response["DPoP-Nonce"] == nonce
 
 
+def test_a_client_whose_clock_is_wrong_goes_on_with_the_nonce(nonces):
+    token = nonces.token()
+    response = nonces.call(token, iat=1)
+    assert (response.status_code, response.json()["error"]) == (401, "use_dpop_nonce")
+    assert nonces.call(token, iat=1, nonce=response["DPoP-Nonce"]).status_code == 200
+
+
 def test_an_answer_that_succeeds_offers_the_next_nonce(nonces, monkeypatch):
     token = nonces.token()
     nonce = nonces.call(token)["DPoP-Nonce"]
