@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
+from joserfc import jwe
+from joserfc.jwk import RSAKey
 from joserfc.jws import JWSRegistry
 from tests.tokens.conftest import Api
 
@@ -452,6 +454,28 @@ def test_json_serialisation_of_a_good_token_is_refused(es256: Api) -> None:
             es256.verify(json.dumps(document))
         assert caught.value.reason == "token_malformed"
         assert es256.refusal(b64(json.dumps(document).encode())) == "token_malformed"
+
+
+ENCRYPTION = {"alg": "RSA-OAEP-256", "enc": "A256GCM", "typ": "at+jwt"}
+
+
+@pytest.mark.parametrize("nested", [False, True], ids=["claims", "a signed token"])
+def test_an_encrypted_token_is_refused(api: Api, nested: bool) -> None:
+    # RFC 7516: really encrypted, also in the forms of its JSON serialisation.
+    plaintext = api.token() if nested else json.dumps(api.issuer.claims())
+    header = {**ENCRYPTION, **({"cty": "JWT"} if nested else {})}
+    key = RSAKey.generate_key(2048)
+    token = jwe.encrypt_compact(header, plaintext, key, algorithms=list(ENCRYPTION.values())[:2])
+    assert token.count(".") == 4
+    assert api.refusal(token) == "token_encrypted"
+    flattened = jwe.FlattenedJSONEncryption(header, plaintext.encode())
+    flattened.add_recipient({"kid": "k"}, key)
+    document = json.dumps(jwe.encrypt_json(flattened, None, algorithms=list(ENCRYPTION.values())[:2]))
+    assert api.refusal(b64(document.encode())) == "token_malformed"
+    # Three of its five parts, as if it were signed.
+    parts = token.split(".")
+    assert api.refusal(".".join([parts[0], parts[3], parts[4]])) in {"alg_not_allowed", "payload_malformed"}
+    assert api.issuer.fetched == []
 
 
 @pytest.mark.parametrize(
