@@ -1,6 +1,6 @@
 """RFC 6750: Bearer Token Usage.
 
-48 sentences read, 18 rows. Left out: demands on clients (sections 2, 2.1, 2.2 and 5) and on the authorization server
+48 sentences read. Left out: demands on clients (sections 2, 2.1, 2.2 and 5) and on the authorization server
 (section 5.2, which encrypts and signs tokens). Sections 2.2 and 2.3 are optional for a resource server, and this one reads
 no token in a body or a query. TLS between client and API is the deployment's: Django's `check --deploy` asks for it.
 The SHOULDs of section 3.1 are here, because RFC 9068 section 4 makes each a MUST.
