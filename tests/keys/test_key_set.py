@@ -236,6 +236,28 @@ def test_a_bad_key_is_skipped_alone_and_with_its_reason(private_keys: dict[str, 
     assert skipped_with_good_ones(jwk) == reason
 
 
+# The points of Ed25519 of order 1, 2, 4 and 8, and the spellings of y beyond the field, without the sign of x.
+SMALL_ORDERS = {
+    "order 1": "01" + "00" * 31,
+    "order 2": "ec" + "ff" * 30 + "7f",
+    "order 4": "00" * 32,
+    "order 8": "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+    "order 8, the other y": "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+    "order 4, y is the prime": "ed" + "ff" * 30 + "7f",
+    "order 1, y is the prime and 1": "ee" + "ff" * 30 + "7f",
+    "y is the prime and 18": "ff" * 31 + "7f",
+}
+
+
+@pytest.mark.parametrize("sign", [0, 0x80], ids=["x is even", "x is odd"])
+@pytest.mark.parametrize("point", SMALL_ORDERS.values(), ids=SMALL_ORDERS)
+def test_a_point_of_small_order_is_skipped_alone(point: str, sign: int) -> None:
+    raw = bytearray.fromhex(point)
+    raw[31] |= sign
+    x = base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+    assert skipped_with_good_ones({"kty": "OKP", "crv": "Ed25519", "x": x}) == "cannot be read"
+
+
 @pytest.mark.parametrize("bits", [512, 1024, 2040])
 def test_a_weak_rsa_key_is_skipped_alone(bits: int) -> None:
     # What a generator of such a key would give: an odd modulus of exactly so many bits.

@@ -671,6 +671,20 @@ def test_an_ecdsa_signature_in_der_is_refused(new_api: type[Api], algorithm: str
     assert api.refusal(f"{signing_input}.{b64(der)}") == "signature_invalid"
 
 
+@pytest.mark.parametrize("point", ["01" + "00" * 31, "ec" + "ff" * 30 + "7f"], ids=["order 1", "order 2"])
+def test_a_published_key_that_anyone_can_sign_for_is_no_key(new_api: type[Api], point: str) -> None:
+    # Ed25519: with R = 1 and S = 0 the equation holds for each message, or for each second one.
+    api = new_api("EdDSA")
+    lame = {"kty": "OKP", "crv": "Ed25519", "x": b64(bytes.fromhex(point)), "kid": "lame", "alg": "EdDSA"}
+    members = [lame, *api.issuer.keys.jwks()["keys"]]
+    api.issuer.documents[api.issuer.jwks_uri] = json.dumps({"keys": members}).encode()
+    api.verify(api.token())
+    header = {"alg": "EdDSA", "kid": "lame", "typ": "at+jwt"}
+    for number in range(20):
+        forged = compact(header, api.issuer.claims(sub="admin", note=number), b"\x01" + bytes(63))
+        assert api.refusal(forged) == "key_unknown"
+
+
 def test_a_signature_over_the_payload_alone_is_refused(es256: Api) -> None:
     header, payload, _ = es256.token().split(".")
     for signed in (payload, header, f"{payload}.{header}", f"{header}{payload}", f"{header}."):

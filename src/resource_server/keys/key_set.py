@@ -37,6 +37,10 @@ _CURVES = {
 _SECRET_BYTES = {"HS256": 32, "HS384": 48, "HS512": 64}
 _PUBLIC_MEMBERS = {"RSA": ("kty", "n", "e"), "EC": ("kty", "crv", "x", "y"), "OKP": ("kty", "crv", "x")}
 _NUMBERS = frozenset({"n", "e", "x", "y"})
+# RFC 8032 section 5.1: the prime of the field, and the y of the points whose order is 1, 2, 4 or 8.
+_ED25519_PRIME = 2**255 - 19
+_ORDER_8 = 0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826
+_SMALL_ORDERS = frozenset({0, 1, _ED25519_PRIME - 1, _ORDER_8, _ED25519_PRIME - _ORDER_8})
 _TO_BASE64URL = str.maketrans("+/", "-_")
 _PEM_BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----[^-]*-----END \1-----")
 
@@ -225,6 +229,8 @@ def _import(kty: str, jwk: Mapping[str, Any]) -> tuple[Any, str]:
         thumbprint = types[kty].import_key(public_key).thumbprint()
         if kty == "EC" and not _is_in_field(members, public_key.public_numbers()):
             raise ValueError("coordinates beyond the field")
+        if kty == "OKP" and not _is_hard_to_sign_for(public_key.public_bytes_raw()):
+            raise ValueError("point of small order")
     except Exception:  # noqa: BLE001 - the library raises many kinds of errors for broken keys
         raise ValueError("cannot be read") from None
     # A modulus below 2048 bits is within reach of factoring (RFC 7518 section 3.3).
@@ -237,6 +243,12 @@ def _is_in_field(members: Mapping[str, str], point: Any) -> bool:
     # RFC 8725 section 3.4: a coordinate is below the prime of the field. OpenSSL reduces a larger one and takes the key.
     numbers = {name: base64.urlsafe_b64decode(members[name] + "==") for name in ("x", "y")}
     return all(int.from_bytes(number, "big") == getattr(point, name) for name, number in numbers.items())
+
+
+def _is_hard_to_sign_for(point: bytes) -> bool:
+    # Anyone can make a signature for a point of small order, and OpenSSL takes the key. The first bit is the sign of x.
+    y = int.from_bytes(point, "little") & ((1 << 255) - 1)
+    return y < _ED25519_PRIME and y not in _SMALL_ORDERS
 
 
 def _jwk_of_block(label: str, block: str) -> dict[str, Any]:
