@@ -41,6 +41,10 @@ FAULTS = {
         Fault(body=b'{"issuer":"https://evil.test/","issuer":"https://issuer.test/","keys":[],"keys":[]}'),
         "document_malformed",
     ),
+    "a member of a key twice": (
+        Fault(body=json.dumps({"keys": [MEMBER]}).replace('"kty"', '"kty": "EC", "kty"').encode()),
+        "document_malformed",
+    ),
     "two byte order marks": (Fault(body=b"\xef\xbb\xbf\xef\xbb\xbf{}"), "document_malformed"),
     "a byte order mark within": (Fault(body=b"{\xef\xbb\xbf}"), "document_malformed"),
     "latin-1": (Fault(body=b'{"issuer":"\xe9"}'), "document_malformed"),
