@@ -472,7 +472,8 @@ def test_tls_that_protects_too_little_is_refused(
         assert refusal(server.url(), 5) == "fetch_failed"
         assert server.requests == []
         # The server does speak what it offers, to a client that takes it.
-        willing = ssl.create_default_context(cafile=str(tmp_path / "server.pem"))
+        willing = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        willing.load_verify_locations(tmp_path / "server.pem")
         weaken(willing)
         with willing.wrap_socket(
             socket.create_connection(("127.0.0.1", server.port)), server_hostname="localhost"
