@@ -32,9 +32,13 @@ def error_response(error: AuthorizationError, request: HttpRequest | None = None
 
 
 def offer_nonce(response: HttpResponseBase, request: Any) -> None:
-    """Add the nonce for the next DPoP proof, if there is one to offer (RFC 9449 section 8.2)."""
+    """Add the nonce for the next DPoP proof, if there is one to offer (RFC 9449 section 8.2).
+
+    The answer is not to be stored, unless the view has set Cache-Control: from a cache a client would take an old nonce.
+    """
     if FACTS in request.__dict__ and (nonce := request.__dict__[FACTS].nonce) is not None:
         response.headers["DPoP-Nonce"] = nonce
+        response.headers.setdefault("Cache-Control", "no-store")
 
 
 def keep_private(response: HttpResponseBase, request: Any) -> None:

@@ -48,13 +48,13 @@ def _finalized(
         _complete(view, request, response)
     if not varies:
         vary_by_token(response)
+    if FACTS in request._request.__dict__:
+        offer_nonce(response, request._request)
     is_refusal = response.status_code in REFUSALS
     # `_auth` and not `auth`, which would authenticate a request that no class has read.
     is_ours = is_refusal or isinstance(getattr(request, "_auth", None), AccessToken)
     if is_ours and "Cache-Control" not in response.headers:
         response.headers["Cache-Control"] = "no-store" if is_refusal else "private"
-    if FACTS in request._request.__dict__:
-        offer_nonce(response, request._request)
     if getattr(response, "exception", False):
         _describe(view, response)
     return response  # type: ignore[no-any-return] # REST framework's own

@@ -190,6 +190,10 @@ def test_optional_offers_and_off_does_not(api, configure):
     response = api.call()
     assert response.status_code == 200
     assert response["DPoP-Nonce"]
+    assert response["Cache-Control"] == "no-store", "from a cache a client would take an old nonce"
+    response = api.call(nonce=response["DPoP-Nonce"])
+    assert "DPoP-Nonce" not in response
+    assert response["Cache-Control"] == "private"
     assert "DPoP-Nonce" not in api.get({"Authorization": f"Bearer {api.token(cnf=None)}"})
     configure()
     response = api.call(nonce="of another server")

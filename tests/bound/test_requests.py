@@ -103,6 +103,23 @@ def test_a_proof_of_another_key_or_token_is_refused(api):
     )
 
 
+def test_credentials_for_a_proxy_are_not_read(api):
+    token = api.token()
+    headers = api.headers(token)
+    for sent in (
+        {"Proxy-Authorization": headers["Authorization"], "DPoP": headers["DPoP"]},
+        {"Proxy-Authorization": f"Bearer {api.token(cnf=None)}"},
+    ):
+        response = api.get(sent)
+        assert response.status_code == 401
+        assert (
+            response.json() == {} or response.json()["reason"] == "credentials_missing"
+        )  # the view behind the middleware
+        assert "Proxy-Authenticate" not in response
+        assert "error=" not in response.headers.get("WWW-Authenticate", "")
+    assert passed(api.get(headers)), "the proof was not used"
+
+
 @pytest.mark.parametrize("scheme", ["dpop", "DPOP", "DPoP "])
 def test_the_scheme_has_no_case(plain, scheme):
     token = plain.token()
@@ -354,7 +371,9 @@ def test_a_certificate_bound_token_passes_with_its_certificate(api, configure):
     for scheme in ("Bearer", "DPoP", "Bearer"):
         headers = {"Authorization": f"{scheme} {token}"}
         assert passed(api.get({**headers, **WITH_ONE}, remote=PROXY))
-        assert refused(api.get({**headers, "X-SSL-Client-Cert": pem_of(OTHER)}, remote=PROXY), "certificate_differs")
+        response = api.get({**headers, "X-SSL-Client-Cert": pem_of(OTHER)}, remote=PROXY)
+        assert refused(response, "certificate_differs")
+        assert 'error="invalid_token"' in response["WWW-Authenticate"]
         assert refused(api.get({**headers, "X-SSL-Client-Cert": "x"}, remote=PROXY), "certificate_missing")
         assert refused(api.get(headers, remote=PROXY), "certificate_missing")
         assert refused(api.get({**headers, **WITH_ONE, "X-Forwarded-For": PROXY}), "certificate_missing")

@@ -14,7 +14,7 @@ from tests.processes import ROOT
 
 # The words of RFC 2119. An RFC that demands without them "defines".
 LEVELS = {"MUST", "MUST NOT", "REQUIRED", "SHALL", "SHALL NOT", "SHOULD", "SHOULD NOT", "RECOMMENDED", "defines"}
-NUMBERS = [6750, 7515, 7516, 7517, 7518, 7519, 8725, 9068]
+NUMBERS = [6750, 7515, 7516, 7517, 7518, 7519, 7662, 8414, 8705, 8725, 9068, 9449, 9470, 9700, 9701, 9728]
 
 SCRIPT = runpy.run_path(str(ROOT / "scripts" / "conformance.py"))
 RFCS: list[Any] = SCRIPT["rfcs"]()

@@ -82,6 +82,10 @@ METADATA = {
     "another issuer": ({"issuer": "https://evil.test/"}, "metadata_issuer_mismatch"),
     "the issuer without its slash": ({"issuer": "https://issuer.test"}, "metadata_issuer_mismatch"),
     "the issuer in capitals": ({"issuer": "https://ISSUER.test/"}, "metadata_issuer_mismatch"),
+    "a letter that Unicode normalises to the right one": (
+        {"issuer": "https://\uff49ssuer.test/"},
+        "metadata_issuer_mismatch",
+    ),
     "no issuer": ({"issuer": None}, "metadata_issuer_mismatch"),
     "a list with the issuer": ({"issuer": ["https://issuer.test/"]}, "metadata_issuer_mismatch"),
     "no jwks_uri": ({"jwks_uri": None}, "address_not_allowed"),

@@ -52,6 +52,17 @@ class IntrospectionAnswer:
     members: dict[str, Any] | None = field(repr=False)
     asked_at: float
 
+    def life_seconds(self, active_seconds: float) -> float:
+        """How long an answer about an active token may be kept, in seconds from the question: `active_seconds` at most.
+
+        RFC 7662 section 4: not beyond the `exp` in it, without any skew. Later the issuer is asked anew.
+        """
+        expires_at: Any = (self.members or {}).get("exp")
+        # Compared first: a number of 400 digits cannot be subtracted from. Python counts with True.
+        if type(expires_at) not in (int, float) or expires_at >= self.asked_at + active_seconds:
+            return active_seconds
+        return 0.0 if expires_at <= self.asked_at else float(expires_at - self.asked_at)
+
 
 def members_of(answer: Answer) -> bytes:
     """The body of an answer that holds members. Raises Unavailable.
