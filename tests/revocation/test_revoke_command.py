@@ -51,7 +51,10 @@ def test_the_tokens_that_are_named_are_refused(issuer: FakeIssuer, arguments: li
     times = {"SOON": str(soon.timestamp()), "SOON, ISO 8601": soon.isoformat()}
     token = issuer.token(sid="s1")
     assert reason_of(token) == "accepted"
-    assert revoked(*(times.get(each, each) for each in arguments)) == "Revoked. All processes refuse these tokens of https://issuer.test/ within 2 s.\n"
+    assert (
+        revoked(*(times.get(each, each) for each in arguments))
+        == "Revoked. All processes refuse these tokens of https://issuer.test/ within 2 s.\n"
+    )
     assert reason_of(token) == "token_revoked"
     other = issuer.token(jti="id-2", sub="auth0|bob", client_id="other", sid="s2", iat=int(time.time()) + 5)
     assert reason_of(other) == "accepted"
