@@ -134,7 +134,7 @@ def test_another_authentication_in_the_list_decides_for_its_own(issuer, url):
     refused = get(url, **{"X-Key": "bad"})
     assert (refused.status_code, refused["WWW-Authenticate"], refused.json()["reason"]) == (
         401,
-        BARE,
+        f'{BARE}, scope="read"',
         "credentials_missing",
     )
     forged = FakeIssuer(algorithm="ES256").token(scope="read")
