@@ -10,19 +10,26 @@ _SKIPS = {"skip", "skipif", "xfail", "importorskip"}
 
 
 def problem(test: str) -> str | None:
-    """Why `path::test_name` names no test that the suite always runs; None if it does. Ignores the id of a case."""
-    path, _, name = test.partition("::")
-    name = name.partition("[")[0]
+    """Why `path::test_name` names no test that the suite always runs; None if it does. Ignores the id of a case.
+
+    A test in a class is `path::TestClass::test_name`.
+    """
+    path, *classes, name = test.partition("[")[0].split("::")
     if not (path.startswith("tests/") and path.rpartition("/")[2].startswith("test_") and (ROOT / path).is_file()):
         return f"{path} is not a file of tests"
-    module = _module(path)
-    found = [each for each in module.body if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)]
-    functions = [each for each in found if each.name == name]
+    body = _module(path).body
+    around: list[ast.stmt] = []
+    for each in classes:
+        around += _beside_tests(body)
+        body = [
+            inner for found in body if isinstance(found, ast.ClassDef) and found.name == each for inner in found.body
+        ]
+    around += _beside_tests(body)
+    functions = [
+        each for each in body if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef) and each.name == name
+    ]
     if len(functions) != 1 or not name.startswith("test_"):
         return f"{path} has not one test {name}"
-    around = [
-        each for each in module.body if not isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
-    ]
     if any(map(_skips, [*functions, *around])):
         return f"{test} can be skipped"
     return None
@@ -31,6 +38,11 @@ def problem(test: str) -> str | None:
 @cache
 def _module(path: str) -> ast.Module:
     return ast.parse((ROOT / path).read_text(encoding="utf-8"))
+
+
+def _beside_tests(body: list[ast.stmt]) -> list[ast.stmt]:
+    """The statements that are no functions or classes, such as a `pytestmark`."""
+    return [each for each in body if not isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)]
 
 
 def _skips(node: ast.AST) -> bool:

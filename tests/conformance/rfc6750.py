@@ -35,7 +35,7 @@ ROWS: tuple[Row, ...] = (
         "If the request does not include authentication credentials or does not contain an access token that enables access "
         "to the protected resource, the resource server MUST include the WWW-Authenticate response header field.",
         (
-            f"{ANSWERS}::test_without_bearer_credentials_the_challenge_has_no_error",
+            f"{ANSWERS}::test_without_bearer_credentials_the_challenge_has_the_scope_and_no_error",
             f"{ANSWERS}::test_malformed_credentials_are_401",
             f"{ANSWERS}::test_without_the_scope_it_is_403_and_names_it",
             f"{ANSWERS}::test_a_session_has_no_scopes",
@@ -53,7 +53,7 @@ ROWS: tuple[Row, ...] = (
         "3",
         "MUST",
         "This scheme MUST be followed by one or more auth-param values.",
-        (*GRAMMAR, f"{ANSWERS}::test_without_bearer_credentials_the_challenge_has_no_error"),
+        (*GRAMMAR, f"{ANSWERS}::test_without_bearer_credentials_the_challenge_has_the_scope_and_no_error"),
     ),
     Row("3", "MUST NOT", 'The "realm" attribute MUST NOT appear more than once.', GRAMMAR),
     Row("3", "MUST NOT", 'The "scope" attribute MUST NOT appear more than once.', GRAMMAR),
@@ -120,7 +120,7 @@ ROWS: tuple[Row, ...] = (
         "If the request lacks any authentication information, the resource server SHOULD NOT include an error code or other "
         "error information.",
         (
-            f"{ANSWERS}::test_without_bearer_credentials_the_challenge_has_no_error",
+            f"{ANSWERS}::test_without_bearer_credentials_the_challenge_has_the_scope_and_no_error",
             f"{CONTRACT}::test_no_authorization",
         ),
     ),
