@@ -68,9 +68,6 @@ class RequestCache:
     def set(self, key: str, value: int, /, timeout: int | None) -> Any:
         caches[self._alias].set(key, value, timeout)
 
-    def delete(self, key: str, /) -> Any:
-        return caches[self._alias].delete(key)
-
     def add(self, key: str, value: object, /, timeout: float | None) -> object:
         """See `ProofStore.add`. Logs an error of the cache, and raises it."""
         return self._call("add", key, value, timeout=timeout)

@@ -57,9 +57,6 @@ class Store:
         self.set(key, value, timeout)
         return True
 
-    def delete(self, key: str, /) -> bool:
-        return self.entries.pop(key, None) is not None
-
 
 class Listed:
     """A deny list over a store, on a clock of its own."""
@@ -417,5 +414,3 @@ def test_a_logout_token_counts_once() -> None:
     assert listed.list.use_once(ISSUER, "id-1", expires_at=NOW + 60)
     assert not listed.list.use_once(ISSUER, "id-1", expires_at=NOW + 60)
     assert listed.list.use_once("https://other.test/", "id-1", expires_at=NOW + 60)
-    listed.list.unuse(ISSUER, "id-1")
-    assert listed.list.use_once(ISSUER, "id-1", expires_at=NOW + 60)

@@ -45,7 +45,6 @@ class RevocationStore(Protocol):
     def get_many(self, keys: list[str], /) -> Any: ...
     def set(self, key: str, value: int, /, timeout: int | None) -> Any: ...
     def add(self, key: str, value: int, /, timeout: int | None) -> Any: ...
-    def delete(self, key: str, /) -> Any: ...
 
 
 class _Facts(NamedTuple):
@@ -155,13 +154,6 @@ class Revocations:
         """
         timeout = math.ceil(max(expires_at - self._now(), 0)) + _MAX_SKEW_SECONDS
         return self._change(lambda: self._add(self._key("logout", issuer, jti), timeout))
-
-    def unuse(self, issuer: str, jti: str) -> None:
-        """Undo `use_once`, so that the issuer may send the logout token again. Blocks. Raises nothing."""
-        try:
-            self._store.delete(self._key("logout", issuer, jti))
-        except Exception as error:  # noqa: BLE001 - each backend has errors of its own
-            logger.warning("the cache of REVOCATION does not work (%s)", type(error).__name__)
 
     def _ask(self, facts: _Facts) -> None:
         asked_at = self._clock()
