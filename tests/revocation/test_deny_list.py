@@ -217,6 +217,25 @@ def test_another_process_learns_of_it_after_two_seconds() -> None:
     assert second.outcome(token()) == "token_revoked"
 
 
+def test_a_look_that_is_under_way_during_a_revocation_is_not_remembered() -> None:
+    @dataclass(slots=True)
+    class Slow(Store):
+        meanwhile: list[Callable[[], None]] = field(default_factory=list)
+
+        def get_many(self, keys: list[str], /) -> dict[str, Any]:
+            found = Store.get_many(self, keys)
+            if self.meanwhile:
+                self.meanwhile.pop()()
+            return found
+
+    clock = Clock()
+    store = Slow(clock)
+    listed = Listed(store, clock=clock)
+    store.meanwhile.append(lambda: listed.list.revoke("subject", ISSUER, "ada", issued_until=NOW))
+    assert listed.outcome(token()) == "accepted"  # it was asked before
+    assert listed.outcome(token()) == "token_revoked"
+
+
 def test_the_copies_are_bounded() -> None:
     listed = Listed()
     for number in range(MAX_COPIES + 5):

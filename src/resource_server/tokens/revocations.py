@@ -101,6 +101,7 @@ class Revocations:
         self._beginning = self._key("beginning", "", "")
         self._is_failing = False
         self._passed_until: dict[_Facts, float] = {}
+        self._last_revocation = object()
 
     def has_passed(self, token: AccessToken) -> bool:
         """Whether the store has said in the last 2 s that the token is not revoked. Does no I/O."""
@@ -138,6 +139,8 @@ class Revocations:
         if ends_at > now:
             value = _EVERY if issued_until is None else _milliseconds(issued_until)
             self._change(lambda: self._write(self._key(kind, issuer, name), value, math.ceil(ends_at - now)))
+            # In this order: a look that is under way drops what it has read before.
+            self._last_revocation = object()
             self._passed_until.clear()
 
     def begin(self) -> None:
@@ -156,7 +159,7 @@ class Revocations:
         return self._change(lambda: self._add(self._key("logout", issuer, jti), timeout))
 
     def _ask(self, facts: _Facts) -> None:
-        asked_at = self._clock()
+        asked_at, last_revocation = self._clock(), self._last_revocation
         try:
             found = self._read(
                 [self._beginning, *(self._key(kind, facts.issuer, name) for kind, name in facts.names())]
@@ -181,6 +184,9 @@ class Revocations:
         if len(self._passed_until) >= MAX_COPIES:
             self._passed_until.clear()
         self._passed_until[facts] = asked_at + COPY_SECONDS
+        # This process has revoked tokens meanwhile, perhaps this one.
+        if last_revocation is not self._last_revocation:
+            self._passed_until.pop(facts, None)
 
     def _begin_now(self) -> int:
         is_first = self._store.add(self._beginning, _milliseconds(self._now()), None)
