@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, URLResolver
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError
 from ninja.openapi.schema import OpenAPISchema
@@ -16,14 +17,14 @@ from resource_server.access import of_requirement
 from resource_server.authentication import aauthenticate, aauthorize, authenticate, authorize
 from resource_server.challenge import body_schema, media_type
 from resource_server.errors import AuthorizationError
+from resource_server.ninja_answers import REQUIRED, finished
 from resource_server.requirements import AnyToken, Requirement, requirement_of
-from resource_server.responses import error_response, keep_private, vary_by_token
+from resource_server.responses import error_response
 from resource_server.server import answers
 from resource_server.tokens.access_token import AccessToken as Token
 
 __all__ = ["AccessRefused", "AccessToken", "AccessTokenAPI"]
 
-_REQUIRED = "_resource_server_required"
 _ANSWERS = {
     401: "No access token, or none that is accepted.",
     403: "The access token lacks a right.",
@@ -58,7 +59,8 @@ class AccessToken(AuthBase):
 
     def __call__(self, request: HttpRequest) -> Any:
         """The token, None without bearer credentials. Raises AccessRefused. Awaitable in an event loop."""
-        setattr(request, _REQUIRED, self.requirement)
+        setattr(request, REQUIRED, self.requirement)
+        request._cache_update_cache = False  # type: ignore[attr-defined] # noqa: SLF001 - keeps the answer out of Django's page cache
         try:
             asyncio.get_running_loop()
         except RuntimeError:
@@ -87,12 +89,13 @@ class AccessTokenAPI(NinjaAPI):
         self.add_exception_handler(AuthorizationError, _refused)
         self.add_exception_handler(AuthenticationError, self._unauthenticated)
 
-    def create_response(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        response = super().create_response(request, *args, **kwargs)
-        if hasattr(request, _REQUIRED):
-            vary_by_token(response)
-            keep_private(response, request)
-        return response
+    @property
+    def urls(self) -> tuple[list[URLResolver | URLPattern], str, str]:
+        patterns, app_name, namespace = super().urls
+        for pattern in patterns:
+            if isinstance(pattern, URLPattern):
+                pattern.callback = finished(pattern.callback)
+        return patterns, app_name, namespace
 
     def get_openapi_schema(
         self, *, path_prefix: str | None = None, path_params: dict[str, Any] | None = None
@@ -101,7 +104,7 @@ class AccessTokenAPI(NinjaAPI):
         return _Schema(self, prefix)
 
     def _unauthenticated(self, request: HttpRequest, error: Any) -> HttpResponse:
-        requirement = getattr(request, _REQUIRED, None)
+        requirement = getattr(request, REQUIRED, None)
         if requirement is not None:
             try:
                 authorize(request, requirement)

@@ -9,7 +9,7 @@ from django.http import HttpResponseBase
 from resource_server import server
 from resource_server.challenge import PROBLEM_TYPE, REFUSALS, problem_details
 from resource_server.request_facts import FACTS
-from resource_server.responses import offer_nonce, vary_by_token
+from resource_server.responses import answer_proof, vary_by_token
 from resource_server.tokens.access_token import AccessToken
 
 __all__ = ["finish_answer"]
@@ -43,7 +43,7 @@ def _finalized(
     if is_ours and "Cache-Control" not in response.headers:
         response.headers["Cache-Control"] = "no-store" if is_refusal else "private"
     if FACTS in request._request.__dict__:
-        offer_nonce(response, request._request)
+        answer_proof(response, request._request)
     if getattr(response, "exception", False):
         _describe(view, response)
     return response  # type: ignore[no-any-return] # REST framework's own

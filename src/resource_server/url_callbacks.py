@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
+from inspect import unwrap
 from typing import Any
 
 from django.urls import URLPattern, URLResolver, get_resolver
@@ -29,6 +30,6 @@ def callbacks() -> Iterator[Any]:
 
 def ninja_operations(callback: Any) -> Iterator[Any]:
     """The operations of a view of django-ninja, a function that holds its PathView in its closure."""
-    for cell in getattr(callback, "__closure__", None) or ():
+    for cell in getattr(unwrap(callback), "__closure__", None) or ():
         with suppress(ValueError):  # the cell is still empty
             yield from getattr(cell.cell_contents, "operations", ())
