@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from resource_server.tokens.certificates import READERS, CertificateSource, digest_of_der, digest_of_pem
 from resource_server.tokens.proofs import RequestFacts
 
-__all__ = ["FACTS", "RequestReader"]
+__all__ = ["FACTS", "RequestReader", "public_path"]
 
 # The attribute of a request that keeps its facts, so that a second guard does not take its proof for a replay.
 FACTS = "_resource_server_facts"
@@ -27,11 +27,11 @@ class RequestReader:
 
     def facts(self, request: HttpRequest) -> RequestFacts:
         """The facts of a request. Raises nothing. Those that were read before are the same object, unless they differ."""
-        header = request.META.get("HTTP_DPOP")
+        header, origin = request.META.get("HTTP_DPOP"), self.origin
         facts = RequestFacts(
             # As it was sent: a middleware may have put another method on the request.
             method=request.META.get("REQUEST_METHOD") or "",
-            url=None if self.origin is None else self.origin + quote(request.path, _UNQUOTED, errors="surrogatepass"),
+            url=None if origin is None else origin + quote(public_path(request), _UNQUOTED, errors="surrogatepass"),
             # Servers join repeated headers with a comma, which is in no proof.
             proofs=tuple(str(header).split(",")) if header else (),
             certificate=self._certificate(request),
@@ -55,6 +55,15 @@ class RequestReader:
             return READERS[source.reader].digest(str(value))
         except ValueError:
             return None
+
+
+def public_path(request: Any) -> str:
+    """The path of a request as the client sends it, decoded.
+
+    Under ASGI, `request.path` lacks the FORCE_SCRIPT_NAME of a project whose proxy removes the beginning of the path.
+    """
+    path, prefix = str(request.path), str(request.META.get("SCRIPT_NAME") or "").rstrip("/")
+    return path if f"{path}/".startswith(f"{prefix}/") else prefix + path
 
 
 def _of_server(request: HttpRequest) -> bytes | None:

@@ -7,7 +7,7 @@ from django.utils.cache import patch_cache_control, patch_vary_headers
 
 from resource_server import challenge
 from resource_server.errors import AuthorizationError
-from resource_server.request_facts import FACTS
+from resource_server.request_facts import FACTS, public_path
 from resource_server.server import answers
 
 __all__ = ["answer_proof", "error_response", "keep_private", "vary_by_token"]
@@ -22,7 +22,7 @@ def error_response(error: AuthorizationError, request: HttpRequest | None = None
     response = JsonResponse(
         challenge.problem_details(error.status, body) if ours.problem_details else body,
         status=error.status,
-        headers=challenge.headers(ours, error, "" if request is None else request.path),
+        headers=challenge.headers(ours, error, "" if request is None else public_path(request)),
         content_type=challenge.media_type(ours),
     )
     vary_by_token(response)

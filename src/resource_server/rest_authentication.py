@@ -15,6 +15,7 @@ from resource_server.admission import Authenticated
 from resource_server.challenge import body, challenge, headers
 from resource_server.errors import AuthorizationError, NoCredentials, Unavailable
 from resource_server.reasons import CredentialsReason
+from resource_server.request_facts import public_path
 from resource_server.rest_answers import finish_answer
 
 __all__ = ["AccessTokenAuthentication", "AuthorizationFailed"]
@@ -36,7 +37,7 @@ class AuthorizationFailed(APIException):
         self.error = error
         self.status_code = error.status
         # REST framework's exception handler makes the headers from these two.
-        path = "" if request is None else request.path
+        path = "" if request is None else public_path(request)
         self.auth_header = headers(server.answers(), error, path).get("WWW-Authenticate")
         self.wait = error.retry_after if isinstance(error, Unavailable) else None
 
@@ -74,7 +75,7 @@ class AccessTokenAuthentication(BaseAuthentication):
         ours = server.answers()
         scopes = _scopes(request) if ours.resources else ()
         error = NoCredentials(CredentialsReason.CREDENTIALS_MISSING, scopes=scopes)
-        return challenge(ours, error, request.path)
+        return challenge(ours, error, public_path(request))
 
     def _lead_the_challenge(self, view: Any) -> None:
         # REST framework asks the first class for the challenge, and answers 403 if that class has none, as

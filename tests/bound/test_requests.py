@@ -146,6 +146,18 @@ def test_a_script_name_belongs_to_the_path(plain):
     assert refused(plain.client.get("/plain", headers=plain.headers(token), SCRIPT_NAME="/prefix"), "proof_url_differs")
 
 
+@pytest.mark.parametrize("prefix", ["/prefix", "/prefix/"])
+def test_a_script_name_that_a_proxy_removes_belongs_to_the_path(api, settings, configure, prefix):
+    configure(RESOURCE=[f"{ORIGIN}/other", f"{ORIGIN}/prefix"])
+    settings.FORCE_SCRIPT_NAME = prefix
+    url, token = f"{ORIGIN}/prefix{api.path}", api.token()
+
+    assert passed(api.get(api.key.headers("GET", url, token)))
+    response = api.get(api.headers(token))
+    assert refused(response, "proof_url_differs")
+    assert f'resource_metadata="{ORIGIN}/.well-known/oauth-protected-resource/prefix"' in response["WWW-Authenticate"]
+
+
 def test_the_method_is_that_of_the_wire(plain):
     token = plain.token()
     headers = plain.key.headers("POST", plain.url, token)
