@@ -73,25 +73,23 @@ def check_shared_cache(app_configs: Sequence[AppConfig] | None = None, **_: Any)
 
 @checks.register()
 def check_proof_cache(app_configs: Sequence[AppConfig] | None = None, **_: Any) -> list[checks.CheckMessage]:
-    """W015: DPOP is on, and the `add` of CACHE is not atomic for all processes, so that a proof can be used twice."""
+    """W015: DPOP is on, and CACHE does not keep each used proof for all processes, so that a proof can be used twice."""
     resource_server = getattr(settings, "RESOURCE_SERVER", None)
     if not isinstance(resource_server, Mapping) or not _uses_dpop(resource_server):
         return []
     alias = resource_server.get("CACHE")
     cache = settings.CACHES.get(alias) if isinstance(alias, str) else None
     backend = str(cache.get("BACKEND", "")).rpartition(".")[2] if cache is not None else ""
-    fault = _NOT_ATOMIC.get(backend)
-    if backend == "DatabaseCache" and not any(each.get("ATOMIC_REQUESTS") for each in settings.DATABASES.values()):
-        fault = None
+    fault = _UNFIT_FOR_PROOFS.get(backend)
     return [] if fault is None else [problem("W015", alias=alias, backend=backend, fault=fault).check_message()]
 
 
 # The name of a backend -> the reason why a proof can be used twice.
-_NOT_ATOMIC = {
+_UNFIT_FOR_PROOFS = {
     "LocMemCache": "which each process has for itself",
     "DummyCache": "which keeps nothing",
     "FileBasedCache": "whose add is not atomic",
-    "DatabaseCache": "whose entry a failed request takes back (ATOMIC_REQUESTS)",
+    "DatabaseCache": "which drops entries beyond MAX_ENTRIES, or with a request that fails",
 }
 
 
@@ -173,7 +171,7 @@ def check_revocation(app_configs: Sequence[AppConfig] | None = None, **_: Any) -
         expects_logout = any(issuer.policy.logout_audience for issuer in server.verifier.issuers)
         return [problem("W014").check_message()] if expects_logout else []
     backend = str(settings.CACHES[alias].get("BACKEND", ""))
-    fault = unfit_cache(backend)
+    fault = unfit_cache(settings.CACHES[alias])
     if fault is None:
         return []
     return [problem("W013", alias=alias, backend=backend.rpartition(".")[2], fault=fault).check_message()]

@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
+from django.urls import URLPattern, URLResolver
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError
 from ninja.openapi.schema import OpenAPISchema
@@ -16,9 +17,8 @@ from resource_server.access import of_requirement
 from resource_server.authentication import aauthenticate, aauthorize, authenticate, authorize
 from resource_server.challenge import body_schema, media_type
 from resource_server.errors import AuthorizationError
-from resource_server.ninja_refusals import REQUIRED, answer_refusals, answer_refusals_of
+from resource_server.ninja_answers import REQUIRED, answer_refusals, answer_refusals_of, finished
 from resource_server.requirements import AnyToken, Requirement, requirement_of
-from resource_server.responses import keep_private, vary_by_token
 from resource_server.server import answers
 from resource_server.tokens.access_token import AccessToken as Token
 
@@ -60,6 +60,7 @@ class AccessToken(AuthBase):
         """The token, None without bearer credentials. Raises AccessRefused. Awaitable in an event loop."""
         setattr(request, REQUIRED, self.requirement)
         answer_refusals_of(request, AccessRefused, AuthenticationError)
+        request._cache_update_cache = False  # type: ignore[attr-defined] # noqa: SLF001 - keeps the answer out of Django's page cache
         try:
             asyncio.get_running_loop()
         except RuntimeError:
@@ -86,12 +87,13 @@ class AccessTokenAPI(NinjaAPI):
         super().set_default_exception_handlers()
         answer_refusals(self, AccessRefused, AuthenticationError)
 
-    def create_response(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        response = super().create_response(request, *args, **kwargs)
-        if hasattr(request, REQUIRED):
-            vary_by_token(response)
-            keep_private(response, request)
-        return response
+    @property
+    def urls(self) -> tuple[list[URLResolver | URLPattern], str, str]:
+        patterns, app_name, namespace = super().urls
+        for pattern in patterns:
+            if isinstance(pattern, URLPattern):
+                pattern.callback = finished(pattern.callback)
+        return patterns, app_name, namespace
 
     def get_openapi_schema(
         self, *, path_prefix: str | None = None, path_params: dict[str, Any] | None = None

@@ -253,7 +253,8 @@ class TokenReason(Reason):
         "access token is bound to a certificate, and the request came without one",
         (
             "Send the request over mutual TLS. If the client does, set `CLIENT_CERTIFICATE`, and look whether the request comes "
-            "from one of its `PROXIES` with the header that it reads."
+            "from one of its `PROXIES` with the header that it reads. A server that rewrites `REMOTE_ADDR`, as uvicorn does "
+            "without `--no-proxy-headers`, hides the proxy."
         ),
     )
     CERTIFICATE_DIFFERS = (

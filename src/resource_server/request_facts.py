@@ -38,11 +38,11 @@ class RequestReader:
 
     def facts(self, request: HttpRequest) -> RequestFacts:
         """The facts of a request. Raises nothing. Those that were read before are the same object, unless they differ."""
-        header = request.META.get("HTTP_DPOP")
+        header, origin = request.META.get("HTTP_DPOP"), self.origin
         facts = RequestFacts(
             # As it was sent: a middleware may have put another method on the request.
             method=request.META.get("REQUEST_METHOD") or "",
-            url=None if self.origin is None else self.origin + _quoted(sent_path(request)),
+            url=None if origin is None else origin + _quoted(sent_path(request)),
             # Servers join repeated headers with a comma, which is in no proof.
             proofs=tuple(str(header).split(",")) if header else (),
             certificate=self._certificate(request),

@@ -3,14 +3,14 @@
 from typing import Any
 
 from django.http import HttpRequest, HttpResponseBase, JsonResponse
-from django.utils.cache import patch_vary_headers
+from django.utils.cache import patch_cache_control, patch_vary_headers
 
 from resource_server import challenge
 from resource_server.errors import AuthorizationError
 from resource_server.request_facts import FACTS, sent_path
 from resource_server.server import answers
 
-__all__ = ["error_response", "keep_private", "offer_nonce", "vary_by_token"]
+__all__ = ["answer_proof", "error_response", "keep_private", "vary_by_token"]
 
 
 def error_response(error: AuthorizationError, request: HttpRequest | None = None) -> JsonResponse:
@@ -27,27 +27,35 @@ def error_response(error: AuthorizationError, request: HttpRequest | None = None
     )
     vary_by_token(response)
     if request is not None:
-        offer_nonce(response, request)
+        answer_proof(response, request)
     return response
 
 
-def offer_nonce(response: HttpResponseBase, request: Any) -> None:
-    """Add the nonce for the next DPoP proof, if there is one to offer (RFC 9449 section 8.2).
+def answer_proof(response: HttpResponseBase, request: Any) -> None:
+    """Complete the answer to a request that proved who holds its token; a request without a proof is left as it is.
 
-    The answer is not to be stored, unless the view has set Cache-Control: from a cache a client would take an old nonce.
+    Sets the nonce for the next DPoP proof, if there is one to offer. Such an answer is not to be stored, unless the view
+    has set Cache-Control: from a cache a client would take an old nonce (RFC 9449 section 8.2). What the view has set is
+    made private for a bound token: a shared cache keys answers by the token, and would give them to anyone who has it.
     """
-    if FACTS in request.__dict__ and (nonce := request.__dict__[FACTS].nonce) is not None:
-        response.headers["DPoP-Nonce"] = nonce
-        response.headers.setdefault("Cache-Control", "no-store")
+    facts = request.__dict__.get(FACTS)
+    if facts is None:
+        return
+    headers = response.headers
+    if facts.nonce is not None:
+        headers["DPoP-Nonce"] = facts.nonce
+        headers.setdefault("Cache-Control", "no-store")
+    if facts.is_bound and "no-store" not in headers.get("Cache-Control", "no-store"):
+        patch_cache_control(response, private=True)
 
 
 def keep_private(response: HttpResponseBase, request: Any) -> None:
     """Keep an answer to a request with a token out of shared caches, unless the view has set Cache-Control itself.
 
-    An answer to a DPoP proof offers the nonce for the next one.
+    See `answer_proof` for the answer to a bound token.
     """
     if FACTS in request.__dict__:
-        offer_nonce(response, request)
+        answer_proof(response, request)
     headers = response.headers
     if "Cache-Control" not in headers:
         headers["Cache-Control"] = "no-store" if response.status_code in challenge.REFUSALS else "private"

@@ -9,7 +9,7 @@ from django.http import HttpResponseBase
 from resource_server import server
 from resource_server.challenge import PROBLEM_TYPE, REFUSALS, problem_details
 from resource_server.request_facts import FACTS
-from resource_server.responses import offer_nonce, vary_by_token
+from resource_server.responses import answer_proof, vary_by_token
 from resource_server.tokens.access_token import AccessToken
 
 __all__ = ["finish_answer", "note_refusal"]
@@ -49,7 +49,7 @@ def _finalized(
     if not varies:
         vary_by_token(response)
     if FACTS in request._request.__dict__:
-        offer_nonce(response, request._request)
+        answer_proof(response, request._request)
     is_refusal = response.status_code in REFUSALS
     # `_auth` and not `auth`, which would authenticate a request that no class has read.
     is_ours = is_refusal or isinstance(getattr(request, "_auth", None), AccessToken)

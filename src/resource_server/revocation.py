@@ -103,18 +103,13 @@ def end_session(token: LogoutToken) -> bool:
     ImproperlyConfigured and Unavailable, as `revoke`.
     """
     deny_list = revocations(current())
-    if not deny_list.use_once(token.issuer, token.jti, expires_at=token.expires_at):
-        return False
-    try:
-        if token.session is not None:
-            deny_list.revoke("session", token.issuer, token.session)
-        if token.subject is not None:
-            kind: Kind = "subject" if token.session is None else "sessionless"
-            deny_list.revoke(kind, token.issuer, token.subject, issued_until=token.issued_at)
-    except Exception:
-        deny_list.unuse(token.issuer, token.jti)
-        raise
-    return True
+    if token.session is not None:
+        deny_list.revoke("session", token.issuer, token.session)
+    if token.subject is not None:
+        kind: Kind = "subject" if token.session is None else "sessionless"
+        deny_list.revoke(kind, token.issuer, token.subject, issued_until=token.issued_at)
+    # Last: if the cache fails before, the issuer may send the token again, and revoking twice changes nothing.
+    return deny_list.use_once(token.issuer, token.jti, expires_at=token.expires_at)
 
 
 def revocations(server: ResourceServer) -> Revocations:

@@ -5,7 +5,6 @@ These are documents (`keys/shared_documents.py`), answers (`tokens/shared_answer
 """
 
 import contextlib
-import logging
 from typing import Any
 
 from django.core.cache import caches
@@ -18,8 +17,6 @@ from resource_server.tokens.revocations import Revocations
 from resource_server.tokens.shared_answers import SharedAnswers
 
 __all__ = ["RequestCache", "deny_list", "shared_answers", "shared_documents"]
-
-logger = logging.getLogger("resource_server")
 
 
 class _Cache:
@@ -68,23 +65,8 @@ class RequestCache:
     def set(self, key: str, value: int, /, timeout: int | None) -> Any:
         caches[self._alias].set(key, value, timeout)
 
-    def delete(self, key: str, /) -> Any:
-        return caches[self._alias].delete(key)
-
     def add(self, key: str, value: object, /, timeout: float | None) -> object:
-        """See `ProofStore.add`. Logs an error of the cache, and raises it."""
-        return self._call("add", key, value, timeout=timeout)
-
-    def get(self, key: str, /) -> object:
-        """See `ProofStore.get`. Logs an error of the cache, and raises it."""
-        return self._call("get", key)
-
-    def _call(self, method: str, *arguments: Any, **options: Any) -> object:
-        try:
-            return getattr(caches[self._alias], method)(*arguments, **options)
-        except Exception:
-            logger.exception("cache %s failed", self._alias)
-            raise
+        return caches[self._alias].add(key, value, timeout)
 
 
 def shared_documents(fetch: Fetch, alias: str) -> Fetch:

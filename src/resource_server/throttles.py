@@ -28,6 +28,7 @@ class _TokenThrottle(SimpleRateThrottle):
     """
 
     name: ClassVar[str]
+    _is_failing: ClassVar[bool] = False
 
     def __init__(self) -> None:
         """Find no rate yet: it depends on the token."""
@@ -44,12 +45,16 @@ class _TokenThrottle(SimpleRateThrottle):
         self.rate = rate
         self._party = hashlib.sha256(party.encode()).hexdigest()
         try:
-            return super().allow_request(request, view)
-        except Exception as error:
+            is_allowed = super().allow_request(request, view)
+        except Exception as error:  # noqa: BLE001 - any error of any client library
             # The cache is down, or has given anything but a list of times. No verdict is not a yes.
-            logger.exception("the cache of a throttle failed")
-            unavailable = Unavailable(UnavailableReason.THROTTLE_FAILED)
-            raise AuthorizationFailed(unavailable) from error
+            # Log an outage once; repeats go to DEBUG. The cache's own error can hold its address and password.
+            level = logging.DEBUG if _TokenThrottle._is_failing else logging.ERROR
+            _TokenThrottle._is_failing = True
+            logger.log(level, "the cache of a throttle failed (%s); requests are answered 503", type(error).__name__)
+            raise AuthorizationFailed(Unavailable(UnavailableReason.THROTTLE_FAILED)) from None
+        _TokenThrottle._is_failing = False
+        return is_allowed
 
     def get_cache_key(self, request: Request, view: APIView) -> str:
         # Another period is another count: a short one would drop what a long one must remember.

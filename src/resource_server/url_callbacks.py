@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from inspect import unwrap
 from re import DOTALL, findall, match
 from typing import Any
 
@@ -106,6 +107,6 @@ def _literal_of_regex(regex: str) -> tuple[str, str | None]:
 
 def ninja_operations(callback: Any) -> Iterator[Any]:
     """The operations of a view of django-ninja, a function that holds its PathView in its closure."""
-    for cell in getattr(callback, "__closure__", None) or ():
+    for cell in getattr(unwrap(callback), "__closure__", None) or ():
         with suppress(ValueError):  # the cell is still empty
             yield from getattr(cell.cell_contents, "operations", ())

@@ -207,13 +207,18 @@ def test_an_empty_subject_that_a_person_chose_is_no_machine(endpoint: Endpoint) 
     assert api.refusal() == "401 sub_malformed"
 
 
-def test_retry_after_is_handed_on(endpoint: Endpoint, api: Api) -> None:
+@pytest.mark.parametrize(
+    ("sent", "handed_on"),
+    [("7", 7), ("99999999", 600), ("Fri, 31 Dec 9999 23:59:59 GMT", 600)],
+    ids=["7", "long", "date"],
+)
+def test_retry_after_is_handed_on_within_reason(endpoint: Endpoint, api: Api, sent: str, handed_on: int) -> None:
     from resource_server.errors import Unavailable
 
-    endpoint.status, endpoint.fields = "503 Service Unavailable", ("Retry-After: 7",)
+    endpoint.status, endpoint.fields = "503 Service Unavailable", (f"Retry-After: {sent}",)
     with pytest.raises(Unavailable) as caught:
         api.token()
-    assert caught.value.retry_after == 7
+    assert caught.value.retry_after == handed_on
     assert caught.value.outcome == f"{endpoint.url}: answered 503"
 
 

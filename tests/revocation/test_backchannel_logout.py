@@ -230,6 +230,28 @@ def test_a_logout_that_fails_half_way_can_be_sent_again(site: FakeIssuer, monkey
     assert not is_good(site.token())
 
 
+@pytest.mark.parametrize("first_to_fail", ["get_many", "set", "add"])
+def test_a_logout_while_the_cache_goes_down_can_be_sent_again(
+    site: FakeIssuer, monkeypatch: pytest.MonkeyPatch, first_to_fail: str
+) -> None:
+    from django.core.cache.backends.redis import RedisCache
+
+    methods = ("get_many", "set", "add", "delete")
+
+    def go_down(*_: Any, **__: Any) -> None:
+        for method in methods:
+            down.setattr(RedisCache, method, go_down)
+        raise ConnectionError
+
+    token = logout_token(site, sid="session-1")
+    with monkeypatch.context() as down:
+        down.setattr(RedisCache, first_to_fail, go_down)
+        assert sent(token).json()["reason"] == "revocation_store_failed"
+    assert sent(token).status_code == 200
+    assert sent(token).json()["reason"] == "logout_token_replayed"
+    assert not is_good(site.token(sid="session-1"))
+
+
 def test_a_logout_while_the_keys_cannot_be_reached_is_400(site: FakeIssuer) -> None:
     site.failure = "fetch_failed"
     answer = sent(logout_token(site))

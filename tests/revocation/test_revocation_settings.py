@@ -8,6 +8,7 @@ from django.core.checks import run_checks
 from pytest_django import Settings
 
 from resource_server import server
+from resource_server.conf.revocation import unfit_cache
 
 GOOD = {"ISSUER": "https://issuer.test/", "AUDIENCE": "https://api.test/"}
 
@@ -18,6 +19,14 @@ class LocMemCache(locmem.LocMemCache):
 
 CACHES = {
     "redis": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": "redis://127.0.0.1:6379"},
+    "replicas": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": ["redis://127.0.0.1:6379", "redis://127.0.0.1:6380"],
+    },
+    "replicas in a text": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": "redis://127.0.0.1:6379;redis://127.0.0.1:6380",
+    },
     "own": {"BACKEND": f"{__name__}.LocMemCache"},
     "memory": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
     "dummy": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"},
@@ -44,6 +53,8 @@ PROBLEMS: dict[str, tuple[dict[str, Any], list[str]]] = {
     "a cache that keeps nothing": ({"REVOCATION": "dummy"}, ["W013"]),
     "files": ({"REVOCATION": "files"}, ["W013"]),
     "a table": ({"REVOCATION": "database"}, ["W013"]),
+    "Redis with replicas": ({"REVOCATION": "replicas"}, ["W013"]),
+    "Redis with replicas in a text": ({"REVOCATION": "replicas in a text"}, ["W013"]),
     "Redis": ({"REVOCATION": "redis", "LOGOUT_AUDIENCE": "a"}, []),
     "all of them": ({"REVOCATION": "redis", "REVOCATION_FAILS": "open", "MAX_TOKEN_SECONDS": 3600}, []),
     "a cache of the project": ({"REVOCATION": "own"}, []),
@@ -61,6 +72,11 @@ def test_each_problem_has_its_id(settings: Settings, changes: dict[str, Any], ex
     settings.CACHES = CACHES
     settings.RESOURCE_SERVER = {**GOOD, **changes}
     assert ids() == expected
+
+
+def test_several_servers_of_memcached_are_no_replicas() -> None:
+    servers = ["127.0.0.1:11211", "127.0.0.1:11212"]
+    assert unfit_cache({"BACKEND": "django.core.cache.backends.memcached.PyMemcacheCache", "LOCATION": servers}) is None
 
 
 def test_a_list_needs_a_secret_key(settings: Settings) -> None:

@@ -483,7 +483,10 @@ PROBLEMS: Final[Mapping[str, ProblemText]] = {
         key="REVOCATION",
         message="$place: REVOCATION $alias is a $backend, $fault.",
         meaning="REVOCATION is a cache that loses revocations, or that processes do not share",
-        hint="Name a cache that all processes use and that drops no entries, such as Redis with maxmemory-policy noeviction.",
+        hint=(
+            "Name a cache that all processes use and that drops no entries, such as Redis with maxmemory-policy noeviction. "
+            "If Redis has replicas, name its leader alone."
+        ),
     ),
     "W014": ProblemText(
         key="LOGOUT_AUDIENCE",

@@ -1,8 +1,9 @@
 """The settings of the deny list: REVOCATION, REVOCATION_FAILS and MAX_TOKEN_SECONDS."""
 
-from collections.abc import Container
+import re
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from resource_server.conf.reading import Reading, default_of
 from resource_server.tokens.revocations import MAX_TOKEN_SECONDS
@@ -47,7 +48,13 @@ def revocation_settings(reading: Reading, caches: Container[str] | None) -> Revo
     return RevocationSettings(cache=str(alias), fails_open=fails == "open", max_token_seconds=seconds)
 
 
-def unfit_cache(backend: str) -> str | None:
-    """Why a cache with this backend loses revocations, None if it is fit for them."""
-    module, _, name = backend.rpartition(".")
-    return _FAULTS.get(name) if module.startswith("django.core.cache.") else None
+def unfit_cache(cache: Mapping[str, Any]) -> str | None:
+    """Why a cache with this entry in CACHES loses revocations, None if it is fit for them."""
+    module, _, name = str(cache.get("BACKEND", "")).rpartition(".")
+    if not module.startswith("django.core.cache."):
+        return None
+    location = cache.get("LOCATION")
+    servers = re.split("[;,]", location) if isinstance(location, str) else location
+    if name == "RedisCache" and isinstance(servers, list | tuple) and len(servers) > 1:
+        return "which reads from replicas, and they may not have a revocation yet"
+    return _FAULTS.get(name)

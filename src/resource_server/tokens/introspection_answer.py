@@ -32,6 +32,8 @@ __all__ = [
 
 SIGNED_TYPE: Final = "application/token-introspection+jwt"
 
+# The most that callers are told to wait. The issuer is asked again long before.
+MAX_RETRY_AFTER_SECONDS = 600
 # RFC 6749 section 5.2, for a client that is not known, may not ask, or has proved nothing.
 _REFUSALS = frozenset({"invalid_client", "unauthorized_client", "access_denied"})
 # RFC 7662 section 2.2 means the types of RFC 6749 section 7.1. Some issuers name the kind of token in its place.
@@ -73,17 +75,17 @@ def members_of(answer: Answer) -> bytes:
     """
     if 400 <= answer.status < 500 and _is_inactive(answer.body):
         return answer.body
-    error = _error(answer.body)
+    error, retry_after = _error(answer.body), min(answer.retry_after, MAX_RETRY_AFTER_SECONDS)
     if answer.status in (401, 403) or error in _REFUSALS or (answer.status == 200 and not answer.body.strip()):
         said = f", {error}" if error in _REFUSALS else "" if answer.body.strip() else " with an empty body"
         raise Unavailable(
             UnavailableReason.INTROSPECTION_REFUSED,
-            retry_after=answer.retry_after,
+            retry_after=retry_after,
             outcome=f"{status_outcome(answer.status)}{said}",
         )
     if answer.status != 200:
         raise Unavailable(
-            UnavailableReason.FETCH_STATUS, retry_after=answer.retry_after, outcome=status_outcome(answer.status)
+            UnavailableReason.FETCH_STATUS, retry_after=retry_after, outcome=status_outcome(answer.status)
         )
     return answer.body
 

@@ -30,8 +30,8 @@ class RequestFacts:
 
     `url` is made of the configured origin, never of the Host header; None without one. `proofs` are the values of the
     DPoP header (RFC 9449 section 4.1), `certificate` is the SHA-256 digest of the client's certificate (RFC 8705
-    section 3.1). The verifier sets `is_proved` after it has marked the proof as used, and `nonce` to the one to send with
-    the answer (RFC 9449 section 8.2).
+    section 3.1). The verifier sets `is_proved` after it has marked the proof as used, `nonce` to the one to send with the
+    answer (RFC 9449 section 8.2), and `is_bound` if the token is bound and everything was proved.
     """
 
     method: str
@@ -39,6 +39,7 @@ class RequestFacts:
     proofs: tuple[str, ...] = field(default=(), repr=False)
     certificate: bytes | None = field(default=None, repr=False)
     is_proved: bool = field(default=False, compare=False)
+    is_bound: bool = field(default=False, compare=False)
     nonce: str | None = field(default=None, repr=False, compare=False)
 
 
@@ -79,6 +80,8 @@ class ProofVerifier:
                 raise InvalidToken(TokenReason.CERTIFICATE_DIFFERS)
         if "jkt" in confirmation:
             yield from self._verify_key(confirmation["jkt"], credentials, facts)
+        if facts is not None and confirmation:
+            facts.is_bound = True
 
     def _verify_key(self, key: str, credentials: Credentials, facts: RequestFacts | None) -> Flow[None]:
         if facts is None:

@@ -45,7 +45,6 @@ class RevocationStore(Protocol):
     def get_many(self, keys: list[str], /) -> Any: ...
     def set(self, key: str, value: int, /, timeout: int | None) -> Any: ...
     def add(self, key: str, value: int, /, timeout: int | None) -> Any: ...
-    def delete(self, key: str, /) -> Any: ...
 
 
 class _Facts(NamedTuple):
@@ -102,6 +101,7 @@ class Revocations:
         self._beginning = self._key("beginning", "", "")
         self._is_failing = False
         self._passed_until: dict[_Facts, float] = {}
+        self._last_revocation = object()
 
     def has_passed(self, token: AccessToken) -> bool:
         """Whether the store has said in the last 2 s that the token is not revoked. Does no I/O."""
@@ -139,6 +139,8 @@ class Revocations:
         if ends_at > now:
             value = _EVERY if issued_until is None else _milliseconds(issued_until)
             self._change(lambda: self._write(self._key(kind, issuer, name), value, math.ceil(ends_at - now)))
+            # In this order: a look that is under way drops what it has read before.
+            self._last_revocation = object()
             self._passed_until.clear()
 
     def begin(self) -> None:
@@ -156,15 +158,8 @@ class Revocations:
         timeout = math.ceil(max(expires_at - self._now(), 0)) + _MAX_SKEW_SECONDS
         return self._change(lambda: self._add(self._key("logout", issuer, jti), timeout))
 
-    def unuse(self, issuer: str, jti: str) -> None:
-        """Undo `use_once`, so that the issuer may send the logout token again. Blocks. Raises nothing."""
-        try:
-            self._store.delete(self._key("logout", issuer, jti))
-        except Exception as error:  # noqa: BLE001 - each backend has errors of its own
-            logger.warning("the cache of REVOCATION does not work (%s)", type(error).__name__)
-
     def _ask(self, facts: _Facts) -> None:
-        asked_at = self._clock()
+        asked_at, last_revocation = self._clock(), self._last_revocation
         try:
             found = self._read(
                 [self._beginning, *(self._key(kind, facts.issuer, name) for kind, name in facts.names())]
@@ -189,6 +184,9 @@ class Revocations:
         if len(self._passed_until) >= MAX_COPIES:
             self._passed_until.clear()
         self._passed_until[facts] = asked_at + COPY_SECONDS
+        # This process has revoked tokens meanwhile, perhaps this one.
+        if last_revocation is not self._last_revocation:
+            self._passed_until.pop(facts, None)
 
     def _begin_now(self) -> int:
         is_first = self._store.add(self._beginning, _milliseconds(self._now()), None)

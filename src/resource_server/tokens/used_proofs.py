@@ -4,6 +4,7 @@ A store that gives no clear answer is a failure, never a yes.
 """
 
 import hashlib
+import logging
 import secrets
 import threading
 from collections.abc import Callable
@@ -15,6 +16,8 @@ from resource_server.forks import on_fork
 from resource_server.reasons import ProofReason, UnavailableReason
 
 __all__ = ["KEPT_SECONDS", "MAX_PROOFS_PER_KEY", "ProofStore", "UsedProofs"]
+
+logger = logging.getLogger("resource_server")
 
 # Longer than a proof can be accepted: 60 s old, 5 s ahead, and clocks of servers that differ by 10 s.
 KEPT_SECONDS: Final = 75
@@ -32,10 +35,6 @@ class ProofStore(Protocol):
         """Keep an entry unless there is one: True if it was kept, False if there was one."""
         ...
 
-    def get(self, key: str) -> object:
-        """The value of an entry, None if there is none."""
-        ...
-
 
 class UsedProofs:
     """Accepts each proof once. `clock` is a clock that never goes back. Calls block, for as long as the store takes."""
@@ -46,6 +45,7 @@ class UsedProofs:
         self._lock = threading.Lock()
         self._counts: dict[str, int] = {}
         self._window_ends = self._trusted_until = float("-inf")
+        self._is_failing = False
         on_fork(self._forked)
 
     def use(self, thumbprint: str, jti: str, *, seconds: int = KEPT_SECONDS) -> None:
@@ -61,10 +61,12 @@ class UsedProofs:
             if self._clock() >= self._trusted_until:
                 self._test()
             is_first = self._add(_PREFIX + digest, seconds)
-        except Exception:  # noqa: BLE001 - any error of any client library
+        except Exception as error:  # noqa: BLE001 - any error of any client library
             # The store's own error can hold the address and the password of the store.
             self._trusted_until = float("-inf")
+            self._report_failure(error)
             raise Unavailable(UnavailableReason.PROOF_STORE_FAILED) from None
+        self._report_success()
         if not is_first:
             raise InvalidProof(ProofReason.PROOF_REPLAYED)
         # Replays do not count, or the thief of a proof could use up the limit of its key.
@@ -75,17 +77,29 @@ class UsedProofs:
         added = self._store.add(key, 1, seconds)
         if added is True:
             return True
-        # A client of a cache that is down may answer False to everything.
-        if added is False and self._store.get(key) == 1:
+        # A client of a cache that is down may answer False to everything; one that works adds a new entry. To look for
+        # the entry is no test: a cache with replicas reads from one of them, which may not have it yet.
+        if added is False and self._store.add(_new_key(), 1, 1) is True:
             return False
         raise ValueError("the store does not answer as a cache")
 
     def _test(self) -> None:
         # A cache that keeps nothing answers True to everything.
-        key = f"{_PREFIX}test.{secrets.token_hex(16)}"
+        key = _new_key()
         if not self._add(key) or self._add(key):
             raise ValueError("the store keeps nothing")
         self._trusted_until = self._clock() + _TRUSTED_SECONDS
+
+    def _report_failure(self, error: Exception) -> None:
+        # Log an outage once; repeats go to DEBUG.
+        level = logging.DEBUG if self._is_failing else logging.ERROR
+        self._is_failing = True
+        logger.log(level, "the cache of CACHE does not work (%s); DPoP proofs are answered 503", type(error).__name__)
+
+    def _report_success(self) -> None:
+        if self._is_failing:
+            self._is_failing = False
+            logger.warning("the cache of CACHE works again")
 
     def _judge_limit(self, thumbprint: str) -> None:
         with self._lock:
@@ -99,3 +113,7 @@ class UsedProofs:
 
     def _forked(self) -> None:
         self._lock = threading.Lock()  # a thread of the parent may have held the old one
+
+
+def _new_key() -> str:
+    return f"{_PREFIX}test.{secrets.token_hex(16)}"

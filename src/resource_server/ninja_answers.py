@@ -1,21 +1,50 @@
-"""The answers of django-ninja's APIs to refused requests. Needs no import of django-ninja, which its edge alone imports."""
+"""The answers of django-ninja: its refusals, and `Vary`, `Cache-Control` and the next nonce on what a token opened.
 
-from functools import partial
+Needs no import of django-ninja, which its edge alone imports.
+"""
+
+from collections.abc import Callable
+from functools import partial, wraps
 from typing import Any, Final
 from weakref import WeakSet
 
-from django.http import HttpRequest, HttpResponse
+from asgiref.sync import iscoroutinefunction
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
 from resource_server.authentication import authorize
 from resource_server.errors import AuthorizationError
-from resource_server.responses import error_response
+from resource_server.responses import error_response, keep_private, vary_by_token
 from resource_server.url_callbacks import ninja_operations
 
-__all__ = ["REQUIRED", "answer_refusals", "answer_refusals_of"]
+__all__ = ["REQUIRED", "answer_refusals", "answer_refusals_of", "finished"]
 
 # Where a request keeps the requirement that its operation demands.
 REQUIRED: Final = "_resource_server_required"
 _answering: WeakSet[Any] = WeakSet()  # the views whose API has our handlers
+
+
+def finished(view: Callable[..., Any]) -> Callable[..., Any]:
+    """The view with these headers on its answers. An operation may return a response that django-ninja does not make."""
+    if iscoroutinefunction(view):
+
+        @wraps(view)
+        async def finished_async(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            return _finish(await view(request, *args, **kwargs), request)
+
+        return finished_async
+
+    @wraps(view)
+    def finished_sync(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        return _finish(view(request, *args, **kwargs), request)
+
+    return finished_sync
+
+
+def _finish(response: HttpResponseBase, request: HttpRequest) -> HttpResponseBase:
+    if hasattr(request, REQUIRED):
+        vary_by_token(response)
+        keep_private(response, request)
+    return response
 
 
 def answer_refusals_of(request: HttpRequest, *errors: type[Exception]) -> None:
