@@ -150,6 +150,13 @@ def test_a_cache_that_shares_nothing_is_a_warning(project, settings, backend):
     assert "Redis" in warning.hint
 
 
+def test_with_dpop_such_a_cache_has_one_warning(project, settings):
+    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+    project({**GOOD, "CACHE": "default", "DPOP": "allowed", "PUBLIC_ORIGIN": "https://api.test", "RESOURCE": []})
+    assert "resource_server.W003" not in [message.id for message in messages()]
+    assert "resource_server.W015" in [message.id for message in messages()]
+
+
 def test_a_cache_that_processes_share_is_not_warned_of(project, settings):
     redis = {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": "redis://127.0.0.1:6379"}
     settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}, "shared": redis}

@@ -66,7 +66,8 @@ def check_shared_cache(app_configs: Sequence[AppConfig] | None = None, **_: Any)
     alias = resource_server.get("CACHE") if isinstance(resource_server, Mapping) else None
     cache = settings.CACHES.get(alias) if isinstance(alias, str) else None
     backend = str(cache.get("BACKEND", "")) if cache is not None else ""
-    if not backend.endswith((".LocMemCache", ".DummyCache")):
+    # With DPOP, W015 says it, and CACHE cannot be left out.
+    if not backend.endswith((".LocMemCache", ".DummyCache")) or _uses_dpop(resource_server or {}):
         return []
     return [problem("W003", alias=alias, backend=backend.rpartition(".")[2]).check_message()]
 

@@ -8,6 +8,7 @@
 import logging
 from typing import Final
 
+from django.conf import settings
 from django.core.exceptions import BadRequest, ImproperlyConfigured, SuspiciousOperation
 from django.http import (
     HttpRequest,
@@ -26,7 +27,7 @@ from resource_server.challenge import body
 from resource_server.clocks import time_of_day
 from resource_server.errors import AuthorizationError, InvalidLogoutToken, Unavailable
 from resource_server.flow import run
-from resource_server.reasons import LogoutReason, UnavailableReason
+from resource_server.reasons import LogoutReason, Reason, TokenReason, UnavailableReason
 from resource_server.revocation import end_session
 from resource_server.server import current
 from resource_server.tokens.credentials import parse_token
@@ -36,6 +37,12 @@ __all__ = ["backchannel_logout"]
 
 logger = logging.getLogger("resource_server")
 
+_FOR_CLIENT = "A logout token is for a client: name its `client_id` in `LOGOUT_AUDIENCE` of this issuer."
+# The remedies of access tokens name another setting.
+_REMEDIES: Final[dict[Reason, str]] = {
+    TokenReason.AUD_MISSING: _FOR_CLIENT,
+    TokenReason.AUDIENCE_NOT_ACCEPTED: _FOR_CLIENT,
+}
 _NO_STORE: Final = {"Cache-Control": "no-store"}
 
 
@@ -57,7 +64,9 @@ def backchannel_logout(request: HttpRequest) -> HttpResponse:
     except AuthorizationError as error:
         error.__traceback__ = error.__context__ = error.__cause__ = None  # the frames hold the token
         level = logging.ERROR if isinstance(error, Unavailable) else logging.WARNING
-        logger.log(level, "logout failed: %s: %s", error.reason, error, extra={"reason": error.reason})
+        remedy = _REMEDIES.get(error.reason, error.reason.remedy)
+        logger.log(level, "logout failed: %s: %s. %s", error.reason, error, remedy, extra={"reason": error.reason})
+        error.hint = remedy if settings.DEBUG else ""
         members = body(error)
         code = members.get("error", "") if isinstance(error, Unavailable) else "invalid_request"
         return JsonResponse({**members, "error": code, "error_description": str(error)}, status=400, headers=_NO_STORE)

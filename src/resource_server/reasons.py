@@ -83,7 +83,7 @@ class TokenReason(Reason):
         "token_malformed",
         "access token is not a JWT in compact serialisation",
         (
-            "The token is not a JWT. An opaque token, as Auth0 issues without an `audience`, is none: ask for a token for this "
+            "The token is not a JWT, or is not whole. An opaque token, as Auth0 issues without an `audience`, is none: ask for a token for this "
             "API. If the issuer introspects, set `INTROSPECTION`."
         ),
     )
@@ -142,7 +142,10 @@ class TokenReason(Reason):
     AUD_MISSING = (
         "aud_missing",
         "aud is missing",
-        "The token does not say for which API it is. Name the audience when you ask for it (Keycloak: an audience mapper).",
+        (
+            "The token does not say for which API it is. Name the audience when you ask for it (Keycloak: an audience mapper). "
+            "For an opaque token, see `MAY_LACK` in `INTROSPECTION`."
+        ),
     )
     AUD_MALFORMED = (
         "aud_malformed",
@@ -154,7 +157,11 @@ class TokenReason(Reason):
         "audience is not accepted",
         "The token is for another API. Ask for it with this API's identifier, or correct `AUDIENCE`.",
     )
-    EXP_MISSING = ("exp_missing", "exp is missing", "The token has no end. Configure a lifetime at the issuer.")
+    EXP_MISSING = (
+        "exp_missing",
+        "exp is missing",
+        "The token has no end. Configure a lifetime at the issuer. For an opaque token, see `MAY_LACK` in `INTROSPECTION`.",
+    )
     EXP_MALFORMED = (
         "exp_malformed",
         "exp is not a date",
@@ -476,7 +483,8 @@ class ScopeReason(Reason):
         "access token lacks a right: ",
         (
             "No other scope helps: the token lacks a role, a claim or another right that the view requires. A claim that "
-            "is absent or malformed gives no right, also under `~`; `CLAIMS` says where roles, groups and permissions are."
+            "is absent or malformed gives no right, also under `~`; `CLAIMS` says where roles, groups and permissions are. An action "
+            "or a method that is not named is refused to all: name it in the requirement."
         ),
     )
     TOKEN_MISSING = (
@@ -519,7 +527,8 @@ class UnavailableReason(Reason):
         "issuer answered with another status than 200",
         (
             "The address of the metadata, of the key set or of introspection does not answer 200 (or 304). Try "
-            "`curl ISSUER/.well-known/openid-configuration`; set `JWKS_URI` if the issuer has no metadata."
+            "`curl ISSUER/.well-known/openid-configuration`; if the issuer has no metadata, set `JWKS_URI`, or `ENDPOINT` in "
+            "`INTROSPECTION`."
         ),
     )
     ADDRESS_NOT_ALLOWED = (

@@ -7,8 +7,8 @@ from django.http import HttpRequest
 
 from resource_server.errors import AuthorizationError
 from resource_server.hints import hint
-from resource_server.reasons import CredentialsReason
 from resource_server.refusal_summary import summary
+from resource_server.request_hints import request_hint
 from resource_server.tokens.credentials import Credentials, parse_authorization
 
 __all__ = ["add_hint", "log_refusal"]
@@ -27,24 +27,18 @@ def log_refusal(request: HttpRequest, error: AuthorizationError) -> None:
     summary.count(error)
     # A flood of bad tokens must stay cheap, so a token is read again only for a person who asked for that.
     if settings.DEBUG or logger.isEnabledFor(logging.DEBUG):
-        text = add_hint(error, _credentials(request), other_scheme=_has_other_scheme(request))
+        text = add_hint(error, _credentials(request), request)
         logger.debug("%s: %s", error.reason, text)
 
 
-def add_hint(error: AuthorizationError, credentials: Credentials | None, *, other_scheme: bool = False) -> str:
+def add_hint(error: AuthorizationError, credentials: Credentials | None, request: HttpRequest | None = None) -> str:
     """The hint for a refusal. While DEBUG is on, the error gets it; its answer shows it to the caller."""
     text = hint(error, credentials)
-    if other_scheme and error.reason == CredentialsReason.CREDENTIALS_MISSING:
-        # Without the scheme: a header without one begins with the token.
-        text = f"the Authorization header does not begin with the word Bearer. {text}"
+    if request is not None and (found := request_hint(error, request)):
+        text = f"{found}. {text}"
     if settings.DEBUG:
         error.hint = text
     return text
-
-
-def _has_other_scheme(request: HttpRequest) -> bool:
-    header = request.META.get("HTTP_AUTHORIZATION", "")
-    return bool(header.strip()) and _credentials(request) is None
 
 
 def _credentials(request: HttpRequest) -> Credentials | None:

@@ -1,5 +1,6 @@
 """An HttpRequest -> the facts that a proof of it is verified against (RFC 9449 section 4.3, RFC 8705 section 3)."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 from typing import Any
@@ -52,6 +53,23 @@ class RequestReader:
             return known
         vars(request)[FACTS] = facts
         return facts
+
+    def missing_certificate(self, request: HttpRequest) -> str:
+        """Why a request has no certificate of its client, for the developer. Raises nothing."""
+        source = self.certificates
+        if source is None:
+            return "CLIENT_CERTIFICATE is not set"
+        if source.reader == "server":
+            return "the server hands on no certificate of the client"
+        name = source.meta_key.removeprefix("HTTP_").replace("_", "-").title()
+        if not request.META.get(source.meta_key):
+            return f"the header {name} is absent"
+        address = request.META.get("REMOTE_ADDR") or ""
+        with suppress(ValueError):
+            if _is_trusted(address, source):
+                return f"the header {name} does not have the form of FROM {source.reader!r}"
+        sender = ascii(address)[:100] if address else "a socket without an address"
+        return f"the request comes from {sender}, which PROXIES does not name"
 
     def _certificate(self, request: HttpRequest) -> bytes | None:
         source = self.certificates

@@ -8,6 +8,9 @@ from django.http import HttpResponseBase
 
 from resource_server import server
 from resource_server.challenge import PROBLEM_TYPE, REFUSALS, problem_details
+from resource_server.errors import NoCredentials
+from resource_server.reasons import CredentialsReason
+from resource_server.refusal_log import log_refusal
 from resource_server.request_facts import FACTS
 from resource_server.responses import answer_proof, vary_by_token
 from resource_server.tokens.access_token import AccessToken
@@ -56,6 +59,7 @@ def _finalized(
     if is_ours and "Cache-Control" not in response.headers:
         response.headers["Cache-Control"] = "no-store" if is_refusal else "private"
     if getattr(response, "exception", False):
+        _report(request, response)
         _describe(view, response)
     return response  # type: ignore[no-any-return] # REST framework's own
 
@@ -67,6 +71,19 @@ def _complete(view: Any, request: Any, response: Any) -> None:
             response.headers.setdefault(name, value)
     elif response.status_code == 401 and (challenge := view.get_authenticate_header(request)):  # no credentials
         response.headers.setdefault("WWW-Authenticate", challenge)
+
+
+def _report(request: Any, response: Any) -> None:
+    # REST framework's own IsAuthenticated, whose error does not pass the door.
+    data = getattr(response, "data", None)  # a handler of the project can answer without REST framework
+    if not isinstance(data, dict) or getattr(data.get("detail"), "code", None) != "not_authenticated":
+        return
+    if response.status_code == 401:
+        error = NoCredentials(CredentialsReason.CREDENTIALS_MISSING)
+        log_refusal(request._request, error)
+        # Without a header, the words of REST framework say all.
+        if error.hint and request.META.get("HTTP_AUTHORIZATION", "").strip():
+            data["hint"] = error.hint
 
 
 def _describe(view: Any, response: Any) -> None:

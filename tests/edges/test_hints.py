@@ -28,7 +28,7 @@ from resource_server.errors import InvalidToken, Unavailable, reasons
 from resource_server.middleware import AccessTokenMiddleware
 from resource_server.reasons import TokenReason
 from resource_server.requirements import AnyToken
-from resource_server.testing import FakeIssuer
+from resource_server.testing import FakeIssuer, ProofKey
 
 FOREIGN = FakeIssuer("https://tenant.test/", algorithm="ES256")
 SUBJECT = "a-secret-person"
@@ -235,6 +235,24 @@ def test_a_header_of_another_scheme_has_a_hint_without_its_value(get, issuer, de
     assert body["hint"].startswith("the Authorization header does not begin with the word Bearer. Send `Authorization")
     assert token not in caplog.text
     assert get(edge, None).json()["hint"].startswith("Send `Authorization")
+
+
+@pytest.mark.parametrize("header", ["Token {}", "JWT {}", "{}"])
+def test_so_has_the_refusal_of_rest_framework_itself(get, issuer, debug, caplog, header):
+    caplog.set_level(logging.INFO, "resource_server")
+    body = get("/rest-function", header.format(issuer.token(scope="read"))).json()
+    assert body["detail"] == "Authentication credentials were not provided."
+    assert body["hint"].startswith("the Authorization header does not begin with the word Bearer. Send `Authorization")
+    assert "credentials_missing: no access token was sent (GET '/rest-function')" in caplog.messages
+    assert get("/rest-function", None).json() == {"detail": body["detail"]}
+    debug.DEBUG = False
+    assert "hint" not in get("/rest-function", header.format("a")).json()
+
+
+@pytest.mark.parametrize("edge", ["/function", "/async-function", "/rest-function"])
+def test_the_scheme_dpop_without_the_setting_is_named(get, issuer, debug, edge):
+    body = get(edge, f"DPoP {issuer.token(scope='read', cnf=ProofKey().confirmation)}").json()
+    assert body["hint"].startswith("the scheme is DPoP, and no issuer of this project has DPOP on. Send `Authorization")
 
 
 KINDS = {

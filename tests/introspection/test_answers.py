@@ -241,6 +241,23 @@ def test_the_operator_reads_once_a_minute_that_the_credentials_are_refused(
     assert OPAQUE not in caplog.text
 
 
+def test_the_operator_reads_once_a_minute_why_the_endpoint_gives_no_answer(
+    endpoint: Endpoint, caplog: pytest.LogCaptureFixture
+) -> None:
+    closed = Api("http://127.0.0.1:1/introspect?key=value")
+    with caplog.at_level(logging.WARNING, "resource_server"):
+        for number in range(3):
+            assert closed.refusal(f"{OPAQUE}{number}") == "503 fetch_failed"
+        closed.clock += 60
+        closed.refusal("another")
+    assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
+    assert caplog.records[0].getMessage() == (
+        "issuer https://issuer.test/, INTROSPECTION: issuer cannot be reached (fetch_failed) "
+        "http://127.0.0.1:1/introspect?...: connection refused"
+    )
+    assert OPAQUE not in caplog.text
+
+
 def test_a_server_that_cannot_be_reached_is_no_verdict(api: Api, endpoint: Endpoint) -> None:
     closed = Api("http://127.0.0.1:1/introspect")
     assert closed.refusal() == "503 fetch_failed"

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import http.client
 import json
+import re
 import shutil
 import ssl
 import subprocess
@@ -173,11 +174,8 @@ http {{
   server {{
     listen 127.0.0.1:{port} ssl;
     ssl_certificate {folder}/server.pem; ssl_certificate_key {folder}/server.pem;
-    ssl_verify_client optional_no_ca;
-    location / {{
-      proxy_pass {upstream};
-      proxy_set_header X-SSL-Client-Cert $ssl_client_escaped_cert;
-    }}
+    # The directives of docs/bound-tokens.md; its `location` has a header of its own, and so inherits none.
+    {documented}
   }}
 }}
 """
@@ -190,7 +188,12 @@ def nginx(folder: Path, port: int, upstream: str) -> Iterator[str]:
         lacking("nginx is not installed")
     certificate(folder / "server.pem")
     path = folder / "nginx.conf"
-    path.write_text(NGINX.format(folder=folder, port=port, upstream=upstream))
+    (documented,) = re.findall(
+        r"^```nginx\n(.*?)^```", (ROOT / "docs" / "bound-tokens.md").read_text("utf-8"), re.DOTALL | re.MULTILINE
+    )
+    documented = documented.replace("http://127.0.0.1:8000", upstream)
+    assert upstream in documented
+    path.write_text(NGINX.format(folder=folder, port=port, documented=documented))
     address = f"https://127.0.0.1:{port}"
     child = subprocess.Popen([program, "-p", str(folder), "-c", str(path)], stderr=subprocess.DEVNULL)
     try:

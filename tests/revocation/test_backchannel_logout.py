@@ -204,6 +204,20 @@ def test_a_jti_counts_once(site: FakeIssuer) -> None:
     assert_stored_nowhere(again)
 
 
+def test_another_client_s_logout_names_the_setting(
+    site: FakeIssuer, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    answers = []
+    for debug in (True, False):
+        settings.DEBUG = debug
+        answers.append(sent(logout_token(site, aud="another")).json())
+    assert [answer["reason"] for answer in answers] == ["audience_not_accepted"] * 2
+    assert "`LOGOUT_AUDIENCE`" in answers[0].pop("hint")
+    assert "hint" not in answers[1]
+    lines = [each.getMessage() for each in caplog.records if "logout failed" in each.getMessage()]
+    assert ["`LOGOUT_AUDIENCE`" in line and "`AUDIENCE`" not in line for line in lines] == [True, True]
+
+
 def test_a_logout_that_the_cache_does_not_keep_is_400_and_can_be_sent_again(
     site: FakeIssuer, settings: Settings, free_port: Callable[[], int], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -13,6 +13,7 @@ from tests.revocation.conftest import redis_cache
 
 from resource_server import verify
 from resource_server.errors import AuthorizationError
+from resource_server.management.commands.resource_server import Command
 from resource_server.testing import FakeIssuer
 
 OTHER = FakeIssuer("https://other.test/", algorithm="ES256")
@@ -63,7 +64,7 @@ def test_the_tokens_that_are_named_are_refused(issuer: FakeIssuer, arguments: li
 @pytest.mark.parametrize(
     ("arguments", "piece"),
     [
-        ([], "give one of"),
+        ([], "give one of --jti"),
         (["--jti", ""], "not empty"),
         (["--jti", "a", "--subject", "b"], "not allowed with"),
         (["--jti", "a", "--issued-before", "now"], "does not go with"),
@@ -110,6 +111,21 @@ def test_a_list_that_was_lost_is_declared_complete(issuer: FakeIssuer, redis_url
     assert reason_of(token) == "token_before_deny_list"
     assert "complete" in revoked("--begin")
     assert reason_of(token) == "accepted"
+
+
+def test_a_list_that_ends_with_the_command_is_an_error(
+    issuer: FakeIssuer, settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "revoke"}}
+    for arguments in (["--jti", "id-1"], ["--begin"]):
+        with pytest.raises(SystemExit):
+            Command().run_from_argv(["manage.py", "resource_server", "revoke", *arguments])
+        assert "nothing would be revoked" in capsys.readouterr().err
+    # In a process that goes on, the list is kept.
+    revoked("--begin")
+    token = issuer.token()
+    revoked("--subject", "auth0|ada")
+    assert reason_of(token) == "token_revoked"
 
 
 def test_what_was_not_revoked_is_an_error(issuer: FakeIssuer, settings: Settings, free_port: Callable[[], int]) -> None:

@@ -104,8 +104,8 @@ def _client(given: _Given) -> ClientAuthentication:
     credentials = [key for key in _CREDENTIALS if key in given.members]
     if len(credentials) != 1:
         given.report(
-            f"has {len(credentials)} of CLIENT_SECRET, PRIVATE_KEY and CERTIFICATE",
-            "Give the one that the issuer has registered.",
+            f"has {' and '.join(credentials) or 'none of CLIENT_SECRET, PRIVATE_KEY and CERTIFICATE'}",
+            "Give exactly one of CLIENT_SECRET, PRIVATE_KEY and CERTIFICATE: the one that the issuer has registered.",
         )
         return ClientAuthentication(client_id=str(client_id), method=METHODS[0])
     methods = _CREDENTIALS[credentials[0]]

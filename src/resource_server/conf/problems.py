@@ -83,7 +83,7 @@ PROBLEMS: Final[Mapping[str, ProblemText]] = {
         meaning="ISSUER is not an https address, and no setting gives its keys",
         hint=(
             "Write it as it stands in the iss claim, for example https://tenant.eu.auth0.com/ (auth0_issuer() makes it "
-            "from an Auth0 domain)."
+            "from an Auth0 domain). http is for development: DEVELOPMENT_HTTP names the hosts beside this machine."
         ),
     ),
     "E005": ProblemText(

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import CommandError
 
@@ -46,8 +47,13 @@ def add_revoke_topic(topics: Any) -> None:
     parser.add_argument("--expires-at", type=_moment, metavar="TIME", help="with --jti: when the token expires")
 
 
-def revoke_by(options: Mapping[str, Any]) -> str:
-    """Revoke by the arguments, and return the line to print. Raises CommandError."""
+def revoke_by(options: Mapping[str, Any], *, ends_process: bool) -> str:
+    """Revoke by the arguments, and return the line to print. Raises CommandError.
+
+    `ends_process` says that this process ends with the command, and its memory too.
+    """
+    if ends_process:
+        _require_kept_entries()
     try:
         if options["begin"]:
             if options["issuer"] or options["issued_before"] is not None or options["expires_at"] is not None:
@@ -56,10 +62,24 @@ def revoke_by(options: Mapping[str, Any]) -> str:
             return "The deny list is complete from now on."
         issuer = options["issuer"] or _only_issuer()
         names = {name: options[name] for name in ("jti", "subject", "client_id", "session")}
+        if options["issued_before"] is None and all(name is None for name in names.values()):
+            raise CommandError("give one of --jti, --subject, --client and --session, or --issued-before alone")
         revoke(issuer, **names, issued_before=options["issued_before"], expires_at=options["expires_at"])
     except (ImproperlyConfigured, Unavailable, ValueError) as error:
         raise CommandError(str(error)) from error
     return f"Revoked. All processes refuse these tokens of {issuer} within 2 s."
+
+
+def _require_kept_entries() -> None:
+    # The entry would end with this process, and no server would read it.
+    resource_server = getattr(settings, "RESOURCE_SERVER", None)
+    alias = resource_server.get("REVOCATION") if isinstance(resource_server, Mapping) else None
+    cache = settings.CACHES.get(alias, {}) if isinstance(alias, str) else {}
+    if str(cache.get("BACKEND", "")) == "django.core.cache.backends.locmem.LocMemCache":
+        raise CommandError(
+            "the cache of REVOCATION is a LocMemCache, which ends with this command, so nothing would be revoked: name a "
+            "cache that all processes use, such as Redis"
+        )
 
 
 def _only_issuer() -> str:

@@ -15,7 +15,17 @@ from resource_server.tokens.issuers import Issuer
 from resource_server.tokens.jws import UnverifiedToken
 from resource_server.tokens.policy import Policy, without_nulls
 
-__all__ = ["MEMBERS", "MEMBERS_OF_HEADER", "Fact", "only_policy", "other_kind", "seems_id_token", "token_facts"]
+__all__ = [
+    "MEMBERS",
+    "MEMBERS_OF_HEADER",
+    "Fact",
+    "dated",
+    "only_policy",
+    "other_kind",
+    "seems_id_token",
+    "shown",
+    "token_facts",
+]
 
 # A forged claim can have thousands of characters.
 MAX_SHOWN_CHARACTERS = 100
@@ -91,6 +101,19 @@ def other_kind(token: UnverifiedToken, policy: Policy) -> str:
     return "this token is a person's, and those of PROVIDER are machines'" if policy.machines_only else ""
 
 
+def shown(value: object) -> str:
+    """A value that a client has sent, in printable ASCII, 100 characters at most."""
+    return _cut(ascii(value))
+
+
+def dated(value: object) -> str:
+    """`shown` for a number of seconds since 1970: the day follows it."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        with suppress(ArithmeticError, OSError, ValueError):  # beyond the dates that this machine has
+            return f"{value!r} ({_day(value)})"
+    return shown(value)
+
+
 def seems_id_token(token: UnverifiedToken) -> bool:
     """Whether a token has the type of any JWT and claims of ID tokens, and does not say that it is an access token."""
     claims = token.unverified_claims
@@ -129,13 +152,8 @@ def _difference(found: object, expected: Sequence[str]) -> str:
 def _found(name: str, members: Mapping[str, Any]) -> str:
     if name not in members:
         return "absent"
-    value = members[name]
     # Printable ASCII: a forged claim must not move the cursor or the colours of a terminal.
-    text = ascii(value)
-    if name in _DATES and type(value) in (int, float):
-        with suppress(ArithmeticError, OSError, ValueError):  # beyond the dates that this machine has
-            return f"{text} ({_day(value)})"
-    return text
+    return dated(members[name]) if name in _DATES else ascii(members[name])
 
 
 def _listed(values: Iterable[str]) -> str:

@@ -45,7 +45,7 @@ logger = logging.getLogger("resource_server")
 OpaqueAuthority: TypeAlias = Callable[[Credentials], "IntrospectionAuthority | None"]
 
 MAX_REFUSALS: Final = 10_000
-# The credentials of this API are not accepted: the operator reads that once in this time.
+# The issuer gives no answer: the operator reads that once in this time.
 REPORT_SECONDS: Final = 60
 
 
@@ -75,7 +75,7 @@ class IntrospectionAuthority:
         self._clock = clock
         self._stamp = Stamp()
         self._flights = AnswerFlights(clock, reuse_seconds=asked.cache_seconds)
-        self._reported_at = float("-inf")
+        self._reported_at: dict[int, float] = {}
         # Who was asked, and as which client: an answer to another question is none to this one.
         self._context = json.dumps([issuer.policy.issuer, asked.endpoint, asked.client.client_id, asked.signed])
         self._reset()
@@ -151,16 +151,16 @@ class IntrospectionAuthority:
         asked, issuer = self._asked, self.policy.issuer
         endpoint, is_public = self._endpoint()
         asked_at = self._clocks.time()
-        answer = self._post(
-            endpoint,
-            form={"token": token, "token_type_hint": "access_token", **asked.client.fields(issuer, asked_at)},
-            headers=asked.client.headers(),
-            accept=answers.SIGNED_TYPE if asked.signed else "application/json",
-            seconds=max(deadline - time.monotonic(), 0.001),
-            public=is_public,
-            certificate=asked.client.certificate,
-        )
         try:
+            answer = self._post(
+                endpoint,
+                form={"token": token, "token_type_hint": "access_token", **asked.client.fields(issuer, asked_at)},
+                headers=asked.client.headers(),
+                accept=answers.SIGNED_TYPE if asked.signed else "application/json",
+                seconds=max(deadline - time.monotonic(), 0.001),
+                public=is_public,
+                certificate=asked.client.certificate,
+            )
             body = answers.members_of(answer)
             members = self._signed(body) if asked.signed else answers.parse_members(body)
         except Unavailable as error:
@@ -197,16 +197,18 @@ class IntrospectionAuthority:
         return endpoint, trusted.metadata_is_public
 
     def _report(self, error: Unavailable) -> None:
-        """Tell the operator that this API's credentials or settings are at fault, once a minute."""
-        if error.reason not in (
+        """Tell the operator why the issuer gives no answer, once a minute: an error if this API is at fault."""
+        is_ours = error.reason in (
             UnavailableReason.INTROSPECTION_REFUSED,
             UnavailableReason.INTROSPECTION_NOT_OFFERED,
             UnavailableReason.INTROSPECTION_NOT_SIGNED,
-        ):
-            return
+        )
         now = self._clock()
-        level = logging.ERROR if now - self._reported_at >= REPORT_SECONDS else logging.DEBUG
-        self._reported_at = now if level == logging.ERROR else self._reported_at
+        level = logging.ERROR if is_ours else logging.WARNING
+        if now - self._reported_at.get(level, float("-inf")) < REPORT_SECONDS:
+            level = logging.DEBUG
+        else:
+            self._reported_at[level] = now
         logger.log(
             level, "issuer %s, INTROSPECTION: %s (%s) %s", self.policy.issuer, error, error.reason, error.outcome
         )

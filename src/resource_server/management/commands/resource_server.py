@@ -35,6 +35,13 @@ class Command(BaseCommand):
         "the keys that the processes share. Revokes tokens."
     )
 
+    # Whether this process ends with the command; `call_command` runs it in a process that goes on.
+    ends_process = False
+
+    def run_from_argv(self, argv: list[str]) -> None:
+        self.ends_process = True
+        super().run_from_argv(argv)
+
     def add_arguments(self, parser: ArgumentParser) -> None:
         topics = parser.add_subparsers(dest="topic", required=True)
         keys = topics.add_parser("keys", help="print the trusted keys of each issuer, since when and until when")
@@ -65,7 +72,7 @@ class Command(BaseCommand):
         if topic == "explain":
             self._explain(options["arguments"], options["path"], options["method"].upper())
         elif topic == "revoke":
-            self.stdout.write(revoke_by(options))
+            self.stdout.write(revoke_by(options, ends_process=self.ends_process))
         else:
             self._keys(options["issuers"])
 
