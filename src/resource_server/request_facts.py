@@ -31,7 +31,7 @@ class RequestReader:
         facts = RequestFacts(
             # As it was sent: a middleware may have put another method on the request.
             method=request.META.get("REQUEST_METHOD") or "",
-            url=None if self.origin is None else self.origin + quote(request.path, _UNQUOTED, errors="surrogatepass"),
+            url=self.url(request.path),
             # Servers join repeated headers with a comma, which is in no proof.
             proofs=tuple(str(header).split(",")) if header else (),
             certificate=self._certificate(request),
@@ -41,6 +41,10 @@ class RequestReader:
             return known
         vars(request)[FACTS] = facts
         return facts
+
+    def url(self, path: str) -> str | None:
+        """The URL of a decoded path of this server, None without an origin."""
+        return None if self.origin is None else self.origin + quote(path, _UNQUOTED, errors="surrogatepass")
 
     def _certificate(self, request: HttpRequest) -> bytes | None:
         source = self.certificates

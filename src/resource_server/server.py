@@ -4,7 +4,7 @@ Made on the first request, and again after `override_settings`.
 """
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -26,7 +26,7 @@ from resource_server.conf.users import users_of
 from resource_server.errors import Unavailable
 from resource_server.forks import on_fork
 from resource_server.key_events import report
-from resource_server.keys.answer import Post
+from resource_server.keys.answer import Answer
 from resource_server.keys.document import Fetch
 from resource_server.keys.http import fetch, post
 from resource_server.request_facts import RequestReader
@@ -66,7 +66,7 @@ class ResourceServer:
 
 _current: ResourceServer | None = None
 _fetch: Fetch | None = None
-_post: Post | None = None
+_post: Callable[..., Answer] | None = None
 _configuring = threading.RLock()
 
 
@@ -112,7 +112,7 @@ def configure() -> tuple[ResourceServer | None, list[Problem]]:
         policy_of=policy_of,
         token_cache=config.token_cache,
         fetch=fetch_documents,
-        post=_post or partial(post, ca_file=config.ca_file),
+        post=partial(_post or post, ca_file=config.ca_file),
         shared_answers=shared,
         on_event=partial(report, ResourceServer),
         proofs=_proofs(config),
@@ -187,10 +187,10 @@ def forget() -> None:
     log_anew()
 
 
-def fetch_with(substitute: Fetch | None, ask: Post | None = None) -> None:
+def fetch_with(substitute: Fetch | None, ask: Callable[..., Answer] | None = None) -> None:
     """Fetch the issuers' documents with a substitute, also after a change of settings; None is the network again.
 
-    `ask` is the substitute for questions about tokens.
+    `ask` is the substitute for questions about tokens: a `Post` that also takes `ca_file`.
     """
     global _fetch, _post  # noqa: PLW0603 - as above
     _fetch = substitute

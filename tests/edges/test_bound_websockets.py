@@ -53,7 +53,9 @@ def call(server):
 
     def attempt(headers=(), path="/echo?room=1", **options):
         try:
-            with connect(address + path, additional_headers=headers, ssl=UNTRUSTED, open_timeout=30, **options) as websocket:
+            with connect(
+                address + path, additional_headers=headers, ssl=UNTRUSTED, open_timeout=30, **options
+            ) as websocket:
                 return json.loads(websocket.recv(10))["subject"], websocket.response.headers
         except InvalidStatus as refusal:
             response = refusal.response
