@@ -142,19 +142,27 @@ def _revocations(wanted: RevocationSettings | None, problems: list[Problem]) -> 
 
 def _takes_dpop(config: conf.Config) -> bool:
     """Whether the scheme DPoP is ours: Auth0 sends tokens that are bound to a certificate under it too."""
-    return (
-        any(policy.dpop != "off" for policy in config.policies)
-        or config.client_certificate is not None
-        or (config.issuers_function is not None and config.public_origin is not None and config.cache is not None)
-    )
+    return _offered(config) != "off" or config.client_certificate is not None
+
+
+def _offered(config: conf.Config) -> str:
+    """See `Answers.dpop`."""
+    rules = {policy.dpop for policy in config.policies}
+    if config.issuers_function is not None:
+        # An answer of the function may have a DPOP of its own.
+        rules = {str(config.common.get("DPOP", default_of(Policy, "dpop"))), "off"}
+        if rules == {"off"} and config.public_origin is not None and config.cache is not None:
+            return "by issuer"
+    return "off" if rules == {"off"} else "required" if rules == {"required"} else "allowed"
 
 
 def _answers(config: conf.Config) -> Answers:
-    rules = {policy.dpop for policy in config.policies}
-    if config.issuers_function is not None:
-        rules |= {str(config.common.get("DPOP", default_of(Policy, "dpop"))), "off"}
-    dpop = "off" if rules == {"off"} else "required" if rules == {"required"} else "allowed"
-    return Answers(realm=config.realm, resources=config.resources, problem_details=config.problem_details, dpop=dpop)
+    return Answers(
+        realm=config.realm,
+        resources=config.resources,
+        problem_details=config.problem_details,
+        dpop=_offered(config),
+    )
 
 
 def _proofs(config: conf.Config) -> ProofVerifier:

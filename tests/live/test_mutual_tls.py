@@ -49,6 +49,36 @@ def test_mutual_tls_through_a_proxy(
         assert call_tls(address, issuer.token(scope="read")) == (200, None)
 
 
+# How Envoy forwards the header -> what a client with another certificate gets with a forged header, and one without any.
+RULES = {
+    "APPEND_FORWARD": ((401, "certificate_missing"), (401, "certificate_missing")),
+    "SANITIZE": ((401, "certificate_missing"), (401, "certificate_missing")),
+    # As the documentation warns: Envoy passes on what the client writes.
+    "FORWARD_ONLY": ((200, None), (401, "certificate_missing")),
+    "ALWAYS_FORWARD_ONLY": ((200, None), (200, None)),
+}
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_the_rules_of_envoy(
+    free_port: Callable[[], int],
+    issuer: LiveIssuer,
+    tmp_path: Path,
+    clients: tuple[ClientCertificate, ClientCertificate],
+    rule: str,
+) -> None:
+    proxy, (one, other) = PROXIES[f"Envoy {rule}"], clients
+    token = issuer.token(scope="read", cnf=one.confirmation)
+    with api_behind(proxy, "127.0.0.1", free_port, issuer, tmp_path, clients) as address:
+        known = (200, None) if rule == "APPEND_FORWARD" else (401, "certificate_missing")
+        assert call_tls(address, token, one) == known
+        forged = proxy.forged(one)
+        assert (call_tls(address, token, other, forged), call_tls(address, token, None, forged)) == RULES[rule]
+        # Two elements are refused, also if both name the right certificate.
+        if rule == "APPEND_FORWARD":
+            assert call_tls(address, token, one, forged) == (401, "certificate_missing")
+
+
 def test_behind_another_proxy_than_the_trusted_one_the_header_says_nothing(
     free_port: Callable[[], int],
     issuer: LiveIssuer,
