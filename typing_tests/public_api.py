@@ -176,3 +176,5 @@ def the_user(user: TokenUser) -> None:
 def the_fake_issuer(issuer: FakeIssuer) -> None:
     assert_type(issuer.token(sub="auth0|1", scope="a"), str)
     assert_type(issuer.settings(REALM="here"), dict[str, Any])
+    assert_type(issuer.opaque_token(sub="auth0|1", scope="a"), str)
+    assert_type(issuer.introspection(FOR="all"), dict[str, Any])

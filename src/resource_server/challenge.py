@@ -15,6 +15,7 @@ from resource_server.errors import (
     Unavailable,
 )
 from resource_server.protected_resource import ProtectedResource, resource_of
+from resource_server.reasons import TokenReason
 from resource_server.requirements.rights import is_scope
 from resource_server.tokens.dpop import DPOP_ALGORITHMS
 
@@ -33,6 +34,7 @@ __all__ = [
 # RFC 9110 section 15.5.6: a cache may store a 405 without being asked to.
 REFUSALS = frozenset({401, 403, 405, 503})
 PROBLEM_TYPE = "application/problem+json"
+_OF_DPOP = frozenset({TokenReason.TOKEN_BOUND_TO_KEY, TokenReason.TOKEN_NOT_BOUND})
 # Proxies answer 502 for headers of 4 KiB and more.
 MAX_GRANTED_CHARACTERS = 2000
 
@@ -41,7 +43,8 @@ MAX_GRANTED_CHARACTERS = 2000
 class Answers:
     """The settings of answers: the realm, the published resources, and whether bodies are problem details.
 
-    `dpop` says which schemes a challenge offers: `off` Bearer, `allowed` both, `required` DPoP.
+    `dpop` says which schemes a challenge offers: `off` Bearer, `allowed` both, `required` DPoP; `by issuer`, where a function
+    knows the issuers and none of them is known yet, both if the refused credentials show that theirs wants DPoP.
     """
 
     realm: str
@@ -124,6 +127,8 @@ def problem_details(status: int, members: Mapping[str, Any]) -> dict[str, Any]:
 def _schemes(parameters: Sequence[tuple[str, str]], error: Rejected, dpop: str) -> str:
     """The challenge of each scheme that is offered; the one that the request used is first, and has the error."""
     realm, algorithms = parameters[0], ("algs", " ".join(DPOP_ALGORITHMS))
+    if dpop == "by issuer":
+        dpop = "allowed" if error.is_dpop or error.reason in _OF_DPOP else "off"
     if dpop == "off":
         return _scheme("Bearer", *parameters)
     if dpop == "required":

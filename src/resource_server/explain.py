@@ -6,11 +6,12 @@ holds no token, and only the claims that the settings have an expectation of.
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final, Literal, TypeAlias, TypeVar
 
 from resource_server.errors import AuthorizationError, Unavailable
+from resource_server.explained_proof import Sent, explained_proof
 from resource_server.flow import run
 from resource_server.keys.key_set import VerificationKey
 from resource_server.reasons import Reason
@@ -22,11 +23,11 @@ from resource_server.tokens.credentials import Credentials, parse_token
 from resource_server.tokens.facts import MEMBERS_OF_HEADER, Fact, only_policy, token_facts
 from resource_server.tokens.introspection import IntrospectionAuthority
 from resource_server.tokens.issuers import Issuer
-from resource_server.tokens.jws import UnverifiedToken, parse, verify_signature
+from resource_server.tokens.jws import UnverifiedToken, has_jws_form, parse, verify_signature
 from resource_server.tokens.rules import RULES, Rule, claimed_issuer, named
 from resource_server.users.active_user import UserFinder, find_user
 
-__all__ = ["Explanation", "Fact", "Step", "explain"]
+__all__ = ["Explanation", "Fact", "Sent", "Step", "explain"]
 
 T = TypeVar("T")
 Outcome: TypeAlias = Literal["ok", "refused", "unavailable", "not run"]
@@ -37,8 +38,8 @@ class Step:
     """One step of the verification: its name, where it is written, and its outcome.
 
     `reason`, with its message and its remedy, and `status` (HTTP) are None for a step that did not refuse. A step is
-    not run if it needs the result of a step that refused, or if it would write. `note` says what a request does here
-    and an explanation does not; empty if they do the same.
+    not run if it needs the result of a step that refused, if it would write, or if nothing was given to judge. `note` says
+    what a request does here and an explanation does not; empty if they do the same. `detail` says what the step found.
     """
 
     name: str
@@ -47,14 +48,23 @@ class Step:
     reason: Reason | None = None
     status: int | None = None
     note: str = ""
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """The steps in their order, and the facts. Holds no token."""
+    """The steps in their order, and the facts. Holds no raw token. `token` is None for a token that is not good."""
 
     steps: tuple[Step, ...]
     facts: tuple[Fact, ...]
+    token: AccessToken | None = field(default=None, repr=False)
+
+    @property
+    def lacks_proof(self) -> bool:
+        """Whether a bound token is good but for its proof, which was not given."""
+        return self.token is not None and any(
+            step.name == _PROOF.name and step.outcome == "not run" for step in self.steps
+        )
 
     @property
     def refusal(self) -> Step | None:
@@ -92,6 +102,12 @@ _INTROSPECTED: Final[tuple[_Stage | Rule, ...]] = (
 )
 
 
+_OPAQUE: Final = (
+    "the form and the settings decide the kind of a token: one that is not a JWT can only be read by its issuer, and "
+    "INTROSPECTION asks none about it"
+)
+
+
 class _NewUser:
     """Stands for a user that the first request makes."""
 
@@ -99,12 +115,14 @@ class _NewUser:
 
 
 _NEW: Final = _NewUser()
+_BARE: Final = Sent()
 
 
-def explain(token: str) -> Explanation:
+def explain(token: str, sent: Sent = _BARE) -> Explanation:
     """Run every step of the verification of a token, for a person to read. Fetches keys, also after a rule has refused.
 
-    For a token that its issuer is asked about, the steps are those of the answer.
+    For a token that its issuer is asked about, the steps are those of the answer. A proof is judged, and not marked as
+    used.
 
     `token` is the token alone, without the word Bearer. Raises only what a function of the project raises. With
     `USERS` = `provision` it makes no user and calls neither CREATE nor UPDATE; a function that finds users is called as
@@ -119,8 +137,10 @@ def explain(token: str) -> Explanation:
     if server is not None and credentials is not None:
         authority = server.verifier.introspection_of(credentials)
         if authority is not None:
-            return _explain_answer(steps, server, authority, credentials)
+            return _explain_answer(steps, server, authority, credentials, sent)
     unverified = steps.run(_PARSE, lambda: parse(credentials.unverified_token)) if credentials is not None else None
+    if credentials is not None and server is not None and not has_jws_form(credentials.unverified_token):
+        steps.add_note(_PARSE, detail=_OPAQUE)
     if server is None or unverified is None:
         facts = token_facts(unverified, server.verifier.issuers if server is not None else ())
         return Explanation(steps=steps.all(), facts=facts)
@@ -134,15 +154,17 @@ def explain(token: str) -> Explanation:
             steps.run(rule, partial(rule.check, judged, policy, now))
     if issuer is not None:
         _verify_signature(steps, issuer, unverified)
+    verified = None
     if credentials is not None and steps.passed(_SIGNATURE):
-        _decide(steps, server, credentials)
-    return Explanation(steps=steps.all(), facts=token_facts(unverified, issuers, issuer))
+        verified = _decide(steps, server, credentials, sent)
+    return Explanation(steps=steps.all(), facts=token_facts(unverified, issuers, issuer), token=verified)
 
 
 def _explain_answer(
-    steps: "_Steps", server: ResourceServer, authority: IntrospectionAuthority, credentials: Credentials
+    steps: "_Steps", server: ResourceServer, authority: IntrospectionAuthority, credentials: Credentials, sent: Sent
 ) -> Explanation:
     policy, issuer = authority.policy, authority.issuer
+    verified = None
     answer = steps.run(_INTROSPECTION, lambda: run(authority.answer(credentials)))
     token = steps.run(_INTROSPECTION, lambda: authority.active_token(answer)) if answer is not None else None
     if token is not None:
@@ -151,23 +173,32 @@ def _explain_answer(
             if not rule.is_of_header:
                 steps.run(rule, partial(rule.check, judged, policy, now))
         if steps.passed(_INTROSPECTION):
-            _decide(steps, server, credentials)
+            verified = _decide(steps, server, credentials, sent)
+    kind = "this JWT" if has_jws_form(credentials.unverified_token) else "an opaque token"
+    steps.add_note(_INTROSPECTION, detail=f"INTROSPECTION: {policy.issuer} is asked about {kind}")
     facts = token_facts(token, server.verifier.issuers, issuer)
-    return Explanation(
-        steps=steps.all(_INTROSPECTED), facts=tuple(fact for fact in facts if fact.name not in MEMBERS_OF_HEADER)
-    )
+    facts = tuple(fact for fact in facts if fact.name not in MEMBERS_OF_HEADER)
+    return Explanation(steps=steps.all(_INTROSPECTED), facts=facts, token=verified)
 
 
-def _decide(steps: "_Steps", server: ResourceServer, credentials: Credentials) -> None:
+def _decide(steps: "_Steps", server: ResourceServer, credentials: Credentials, sent: Sent) -> AccessToken | None:
     # The verifier decides last, so that no token is called good that a request is refused for.
     verifier, revocations = server.verifier, server.revocations
     unchecked = verifier.unchecked if isinstance(verifier, CheckedVerifier) else verifier
-    verdict = steps.run(_PROOF, lambda: run(unchecked.verify(credentials)))
-    if verdict is not None and revocations is not None:
+    verdict = steps.run(_PROOF, lambda: run(unchecked.unproved(credentials)))
+    if verdict is None:
+        return None
+    proof = explained_proof(partial(unchecked.judge_proof, verdict), server.reader, verdict.token, credentials, sent)
+    if proof.judge is not None:
+        steps.run(_PROOF, proof.judge)
+    steps.add_note(_PROOF, proof.note, is_run=proof.is_judged, detail=proof.detail)
+    if steps.has_refused(_PROOF):
+        return None
+    if revocations is not None:
         steps.run(_REVOCATION, lambda: run(revocations.check(verdict.token)))
-    if verdict is not None:
-        user = steps.run(_USER, lambda: _find_user(server, verdict))
-        steps.add_note(_USER, _unwritten(user, verdict), is_run=user is not _NEW)
+    user = steps.run(_USER, lambda: _find_user(server, verdict))
+    steps.add_note(_USER, _unwritten(user, verdict), is_run=user is not _NEW)
+    return verdict.token
 
 
 class _Steps:
@@ -192,10 +223,16 @@ class _Steps:
         self._note(stage, "ok")
         return result
 
-    def add_note(self, stage: _Stage, note: str, *, is_run: bool) -> None:
-        """Say what a request does at this step and an explanation does not."""
+    def add_note(self, stage: _Stage, note: str = "", *, is_run: bool = True, detail: str = "") -> None:
+        """Say what a request does at this step and an explanation does not, and what was found."""
         done = self._run[stage.name]
-        self._run[stage.name] = replace(done, note=note, outcome=done.outcome if is_run else "not run")
+        if done.reason is not None:
+            note, is_run = "", True
+        self._run[stage.name] = replace(done, note=note, detail=detail, outcome=done.outcome if is_run else "not run")
+
+    def has_refused(self, stage: _Stage) -> bool:
+        """Whether this step has refused."""
+        return self._run[stage.name].reason is not None
 
     def passed(self, stage: _Stage) -> bool:
         """Whether this step has passed and none has refused."""

@@ -39,11 +39,11 @@ class RequestReader:
 
     def facts(self, request: HttpRequest) -> RequestFacts:
         """The facts of a request. Raises nothing. Those that were read before are the same object, unless they differ."""
-        header, origin = request.META.get("HTTP_DPOP"), self.origin
+        header = request.META.get("HTTP_DPOP")
         facts = RequestFacts(
             # As it was sent: a middleware may have put another method on the request.
             method=request.META.get("REQUEST_METHOD") or "",
-            url=None if origin is None else origin + _quoted(sent_path(request)),
+            url=self.url(sent_path(request)),
             # Servers join repeated headers with a comma, which is in no proof.
             proofs=tuple(str(header).split(",")) if header else (),
             certificate=self._certificate(request),
@@ -53,6 +53,10 @@ class RequestReader:
             return known
         vars(request)[FACTS] = facts
         return facts
+
+    def url(self, path: str) -> str | None:
+        """The URL of a decoded path of this server, None without an origin."""
+        return None if self.origin is None else self.origin + _quoted(path)
 
     def missing_certificate(self, request: HttpRequest) -> str:
         """Why a request has no certificate of its client, for the developer. Raises nothing."""

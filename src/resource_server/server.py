@@ -4,7 +4,7 @@ Made on the first request, and again after `override_settings`.
 """
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -26,6 +26,7 @@ from resource_server.conf.users import users_of
 from resource_server.errors import Unavailable
 from resource_server.forks import on_fork
 from resource_server.key_events import report
+from resource_server.keys.answer import Answer
 from resource_server.keys.document import Fetch
 from resource_server.keys.http import fetch, post
 from resource_server.request_facts import RequestReader
@@ -64,6 +65,7 @@ class ResourceServer:
 
 _current: ResourceServer | None = None
 _fetch: Fetch | None = None
+_post: Callable[..., Answer] | None = None
 _configuring = threading.RLock()
 
 
@@ -109,7 +111,7 @@ def configure() -> tuple[ResourceServer | None, list[Problem]]:
         policy_of=policy_of,
         token_cache=config.token_cache,
         fetch=fetch_documents,
-        post=partial(post, ca_file=config.ca_file),
+        post=partial(_post or post, ca_file=config.ca_file),
         shared_answers=shared,
         on_event=partial(report, ResourceServer),
         proofs=_proofs(config),
@@ -138,19 +140,27 @@ def _revocations(wanted: RevocationSettings | None, problems: list[Problem]) -> 
 
 def _takes_dpop(config: conf.Config) -> bool:
     """Whether the scheme DPoP is ours: Auth0 sends tokens that are bound to a certificate under it too."""
-    return (
-        any(policy.dpop != "off" for policy in config.policies)
-        or config.client_certificate is not None
-        or (config.issuers_function is not None and config.public_origin is not None and config.cache is not None)
-    )
+    return _offered(config) != "off" or config.client_certificate is not None
+
+
+def _offered(config: conf.Config) -> str:
+    """See `Answers.dpop`."""
+    rules = {policy.dpop for policy in config.policies}
+    if config.issuers_function is not None:
+        # An answer of the function may have a DPOP of its own.
+        rules = {str(config.common.get("DPOP", default_of(Policy, "dpop"))), "off"}
+        if rules == {"off"} and config.public_origin is not None and config.cache is not None:
+            return "by issuer"
+    return "off" if rules == {"off"} else "required" if rules == {"required"} else "allowed"
 
 
 def _answers(config: conf.Config) -> Answers:
-    rules = {policy.dpop for policy in config.policies}
-    if config.issuers_function is not None:
-        rules |= {str(config.common.get("DPOP", default_of(Policy, "dpop"))), "off"}
-    dpop = "off" if rules == {"off"} else "required" if rules == {"required"} else "allowed"
-    return Answers(realm=config.realm, resources=config.resources, problem_details=config.problem_details, dpop=dpop)
+    return Answers(
+        realm=config.realm,
+        resources=config.resources,
+        problem_details=config.problem_details,
+        dpop=_offered(config),
+    )
 
 
 def _proofs(config: conf.Config) -> ProofVerifier:
@@ -183,10 +193,14 @@ def forget() -> None:
     log_anew()
 
 
-def fetch_with(substitute: Fetch | None) -> None:
-    """Fetch the issuers' documents with a substitute, also after a change of settings; None is the network again."""
-    global _fetch  # noqa: PLW0603 - as above
+def fetch_with(substitute: Fetch | None, ask: Callable[..., Answer] | None = None) -> None:
+    """Fetch the issuers' documents with a substitute, also after a change of settings; None is the network again.
+
+    `ask` is the substitute for questions about tokens: a `Post` that also takes `ca_file`.
+    """
+    global _fetch, _post  # noqa: PLW0603 - as above
     _fetch = substitute
+    _post = ask
     forget()
 
 

@@ -20,11 +20,19 @@ class TokenEndedError(OSError):
 
 
 class EndingConnection:
-    """The two ends of an accepted connection, which end with the token."""
+    """The two ends of an accepted connection, which end with the token. `headers` are added to the answer that accepts it."""
 
-    def __init__(self, receive: Receive, send: Send, expires_at: float, subprotocol: str | None) -> None:
+    def __init__(
+        self,
+        receive: Receive,
+        send: Send,
+        expires_at: float,
+        subprotocol: str | None,
+        headers: list[tuple[bytes, bytes]],
+    ) -> None:
         self._receive, self._send = receive, send
         self._subprotocol = subprotocol
+        self._headers = headers
         self._ends = asyncio.get_running_loop().time() + max(0.0, expires_at - time.time())
         self._is_open = True
         self._has_ended = False
@@ -42,8 +50,12 @@ class EndingConnection:
     async def send(self, message: Message) -> None:
         if self._has_ended:
             raise TokenEndedError  # as ASGI demands: an application that only sends would never stop
-        if message["type"] == "websocket.accept" and not message.get("subprotocol") and self._subprotocol:
-            message = {**message, "subprotocol": self._subprotocol}
+        if message["type"] == "websocket.accept":
+            message = {
+                **message,
+                "subprotocol": message.get("subprotocol") or self._subprotocol,
+                "headers": [*message.get("headers", ()), *self._headers],
+            }
         if message["type"] == "websocket.close":
             self._is_open = False
         await self._send(message)

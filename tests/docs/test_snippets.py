@@ -90,6 +90,7 @@ MARKS = [
     '"CLIENT_CERTIFICATE"',
     "# pages that send proofs",
     "ProofKey",
+    "issuer.opaque_token(",
     "# opaque tokens\n",
     "# opaque tokens of django-oauth-toolkit",
 ]
@@ -322,6 +323,17 @@ def test_a_forced_token_passes_as_the_page_says(issuer):
     with override_settings(ROOT_URLCONF=urls):
         response = run("force_authenticate", **names)["response"]
     assert response.json() == {"subject": "auth0|ada", "scopes": ["read:orders"]}
+
+
+def test_an_opaque_token_of_the_issuer_for_tests_passes_until_it_is_revoked(issuer):
+    urls = ModuleType("readme_opaque_urls")
+    urls.urlpatterns = [path("orders", run("# views.py")["orders"])]
+    names = {"issuer": issuer, "override_settings": override_settings, "Client": Client}
+
+    with override_settings(ROOT_URLCONF=urls):
+        token = run("issuer.opaque_token(", **names)["token"]
+    assert token not in ("", issuer.token())
+    assert issuer.fetched == [issuer.introspection_endpoint] * 2
 
 
 @pytest.mark.django_db

@@ -3,15 +3,11 @@
 import asyncio
 import gc
 import json
-import os
-import socket
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
 from asgiref.testing import ApplicationCommunicator
+from tests.edges.websocket_server import websocket_server
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
@@ -20,8 +16,6 @@ from resource_server.channels import AccessTokenWebSocketMiddleware
 from resource_server.errors import NoCredentials
 from resource_server.reasons import CredentialsReason
 from resource_server.testing import FakeIssuer
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -32,33 +26,9 @@ def issuer():
 @pytest.fixture(scope="module")
 def address(issuer, tmp_path_factory):
     """The address of the server, which has the issuer's keys in its settings."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    environment = {
-        **os.environ,
-        "ISSUER_SETTINGS": json.dumps(issuer.settings(JWKS=issuer.keys.jwks(), CLOCK_SKEW_SECONDS=0)),
-    }
-    environment.pop("DJANGO_SETTINGS_MODULE", None)
-    log = tmp_path_factory.mktemp("uvicorn") / "log"
-    command = [sys.executable, "-m", "uvicorn", "tests.edges.websocket_project:application"]
-    with log.open("wb") as output:
-        server = subprocess.Popen(
-            [*command, "--fd", str(listener.fileno()), "--lifespan", "off"],
-            cwd=ROOT,
-            env=environment,
-            pass_fds=[listener.fileno()],
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-    try:
-        yield f"ws://127.0.0.1:{listener.getsockname()[1]}"
-    finally:
-        server.terminate()
-        server.wait(10)
-        listener.close()
-    shown = log.read_text(encoding="utf-8")
-    assert "Traceback" not in shown, shown
-    # No log has a token, but the server's own where a client puts one into the query.
-    assert [line for line in shown.splitlines() if "eyJ" in line and "access_token=" not in line] == []
+    settings = issuer.settings(JWKS=issuer.keys.jwks(), CLOCK_SKEW_SECONDS=0)
+    with websocket_server(tmp_path_factory.mktemp("uvicorn"), settings) as served:
+        yield served
 
 
 def bearer(token):

@@ -3,10 +3,11 @@
 //     node issuer.mjs PORT
 //
 // A resource names the algorithm of its tokens in its path: https://api.test/ES256. Those of https://api.test/opaque
-// are opaque, and introspected by the clients `api-*`; API_JWK is the public key of `api-key`. SIGHUP rotates: tokens are signed
+// are opaque, and introspected by the clients `api-*`; API_JWK is the public key of `api-key`. A proof (RFC 9449) binds
+// a token to its key, and for `machine-tls` the header Client-Cert (RFC 9440) to the certificate in it. SIGHUP rotates: tokens are signed
 // with new keys, and those before are still published. SIGUSR2 withdraws all keys but the newest.
 
-import { generateKeyPairSync } from 'node:crypto';
+import { generateKeyPairSync, X509Certificate } from 'node:crypto';
 import { createServer } from 'node:http';
 
 import Provider, { errors } from 'oidc-provider';
@@ -36,6 +37,26 @@ function resourceServer(ctx, resource) {
   return { scope: SCOPES, audience: resource, accessTokenTTL: 600, accessTokenFormat: 'jwt', jwt: { sign: { alg } } };
 }
 
+function certificate(ctx) {
+  const value = ctx.get('client-cert');
+  return value ? new X509Certificate(Buffer.from(value.slice(1, -1), 'base64')) : undefined;
+}
+
+// A client of its own token requests.
+function machine(client_id, more) {
+  return {
+    client_id,
+    client_secret: 'of-the-tests-guards-nothing-at-all',
+    token_endpoint_auth_method: 'client_secret_post',
+    grant_types: ['client_credentials'],
+    redirect_uris: [],
+    response_types: [],
+    scope: SCOPES,
+    introspection_signed_response_alg: 'RS256',
+    ...more,
+  };
+}
+
 // An API that introspects, by each way in which it may prove who it is.
 function api(name, token_endpoint_auth_method, more) {
   return {
@@ -57,16 +78,8 @@ function provider(keys) {
     jwks: { keys },
     scopes: SCOPES.split(' '),
     clients: [
-      {
-        client_id: 'machine',
-        client_secret: 'of-the-tests-guards-nothing-at-all',
-        token_endpoint_auth_method: 'client_secret_post',
-        grant_types: ['client_credentials'],
-        redirect_uris: [],
-        response_types: [],
-        scope: SCOPES,
-        introspection_signed_response_alg: 'RS256',
-      },
+      machine('machine'),
+      machine('machine-tls', { tls_client_certificate_bound_access_tokens: true }),
       api('basic', 'client_secret_basic', secret),
       api('post', 'client_secret_post', secret),
       api('key', 'private_key_jwt', key),
@@ -75,6 +88,8 @@ function provider(keys) {
     features: {
       clientCredentials: { enabled: true },
       devInteractions: { enabled: false },
+      dPoP: { enabled: true },
+      mTLS: { enabled: true, certificateBoundAccessTokens: true, getCertificate: certificate },
       introspection: { enabled: true },
       jwtIntrospection: { enabled: true },
       revocation: { enabled: true },

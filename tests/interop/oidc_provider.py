@@ -6,7 +6,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,8 +73,14 @@ class OidcProvider:
         """The token of a client that names no API."""
         return self._token(scope="read")
 
-    def revoke(self, token: str) -> None:
-        answer = call(self.address, "/token/revocation", form={**CLIENT, "token": token})
+    def bound_token(self, headers: Mapping[str, str], client_id: str = CLIENT["client_id"]) -> str:
+        """An opaque token that is bound to what the headers of its request prove."""
+        form = {"client_id": client_id, "scope": "read", "resource": resource("opaque")}
+        return self._token(headers, **form)
+
+    def revoke(self, token: str, client_id: str = CLIENT["client_id"]) -> None:
+        form = {**CLIENT, "client_id": client_id, "token": token}
+        answer = call(self.address, "/token/revocation", form=form)
         assert answer.status == 200, answer.text
 
     def introspection_answer(self) -> str:
@@ -105,8 +111,9 @@ class OidcProvider:
         self.child.kill()
         self.child.wait()
 
-    def _token(self, **parameters: str) -> str:
-        answer = call(self.address, "/token", form={"grant_type": "client_credentials", **CLIENT, **parameters})
+    def _token(self, headers: Mapping[str, str] | None = None, /, **parameters: str) -> str:
+        form = {"grant_type": "client_credentials", **CLIENT, **parameters}
+        answer = call(self.address, "/token", form=form, headers=headers)
         assert answer.status == 200, answer.text
         token = answer.json()["access_token"]
         assert isinstance(token, str)

@@ -358,7 +358,7 @@ def test_a_bug_in_a_project_s_client_is_no_500(endpoint: Endpoint, caplog: pytes
     def fail() -> Any:
         raise RuntimeError("a fault")
 
-    flights = AnswerFlights(lambda: 0.0, reuse_seconds=60)
+    flights = AnswerFlights(lambda: 0.0, lambda _: 0.0, cache_seconds=60)
     with pytest.raises(Unavailable) as caught:
         flights.ask(b"key", fail)
     assert caught.value.reason == "fetch_failed"

@@ -122,6 +122,22 @@ def test_an_answer_is_not_shared_longer_than_its_token(world: World) -> None:
     assert len(world.endpoint.asked) == 3, "an answer about a token that has ended is not stored"
 
 
+@pytest.mark.parametrize("token_cache", [1000, 0])
+def test_requests_that_come_together_share_no_answer_that_has_ended(world: World, token_cache: int) -> None:
+    """A question that began less than a second ago is not asked again, but the answer can be another process's, and old."""
+    world.put()
+    world.now += 59.5
+    api = world.process(token_cache=token_cache)
+    api.token()
+    assert len(world.endpoint.asked) == 1
+    world.endpoint.body = INACTIVE
+    world.now, api.now, api.clock = world.now + 0.4, api.now + 0.4, api.clock + 0.4
+    api.token()
+    assert len(world.endpoint.asked) == 1
+    world.now, api.now, api.clock = world.now + 0.2, api.now + 0.2, api.clock + 0.2
+    assert api.refusal() == "401 token_inactive"
+
+
 def test_each_process_judges_by_its_own_settings(world: World) -> None:
     world.put()
     other = world.process(members={"audience": ("https://other.test/",)})

@@ -31,17 +31,22 @@ class _Flight:
     is_over: threading.Event = field(default_factory=threading.Event)
     answer: IntrospectionAnswer | None = None
     failure: tuple[UnavailableReason, int, str] = (UnavailableReason.FETCH_FAILED, 1, "")
+    reused_until: float = 0.0
 
 
 class AnswerFlights:
     """Lets one thread ask about a token while the others wait. A forked child starts empty.
 
-    `clock` never goes back. An answer serves for `reuse_seconds` at most, 0 for the threads that wait for it alone.
+    `clock` never goes back, `age` gives the age of an answer, which another process may have asked for before. An answer
+    serves the threads that wait for it, and others until it is `cache_seconds` old, or its token ends.
     """
 
-    def __init__(self, clock: Callable[[], float], *, reuse_seconds: float) -> None:
+    def __init__(
+        self, clock: Callable[[], float], age: Callable[[IntrospectionAnswer], float], *, cache_seconds: float
+    ) -> None:
         self._clock = clock
-        self._reuse_seconds = min(REUSE_SECONDS, reuse_seconds)
+        self._age = age
+        self._cache_seconds = cache_seconds
         self._reset()
         on_fork(self._reset)
 
@@ -59,8 +64,12 @@ class AnswerFlights:
         return flight.answer
 
     def _fly(self, flight: _Flight, call: Callable[[], IntrospectionAnswer]) -> None:
+        flight.reused_until = flight.started_at + REUSE_SECONDS
         try:
-            flight.answer = call()
+            answer = call()
+            left = answer.life_seconds(self._cache_seconds) - self._age(answer)
+            flight.reused_until = min(flight.reused_until, self._clock() + left)
+            flight.answer = answer
         except Unavailable as error:
             flight.failure = (error.reason, error.retry_after, error.outcome)
         except Exception as error:
@@ -75,16 +84,13 @@ class AnswerFlights:
         with self._lock:
             flights = self._flights
             flight = flights.get(key)
-            if flight is not None and not (flight.is_over.is_set() and now - flight.started_at >= self._life(flight)):
+            if flight is not None and not (flight.is_over.is_set() and now >= flight.reused_until):
                 return flight, False
             flights.pop(key, None)
             flight = flights[key] = _Flight(started_at=now)
             while len(flights) > MAX_FLIGHTS or now - next(iter(flights.values())).started_at >= 2 * JOIN_SECONDS:
                 flights.popitem(last=False)
             return flight, True
-
-    def _life(self, flight: _Flight) -> float:
-        return REUSE_SECONDS if flight.answer is None else flight.answer.life_seconds(self._reuse_seconds)
 
     def _reset(self) -> None:
         self._lock = threading.Lock()

@@ -74,7 +74,7 @@ class IntrospectionAuthority:
         self._clocks = clocks
         self._clock = clock
         self._stamp = Stamp()
-        self._flights = AnswerFlights(clock, reuse_seconds=asked.cache_seconds)
+        self._flights = AnswerFlights(clock, self._age, cache_seconds=asked.cache_seconds)
         self._reported_at: dict[int, float] = {}
         # Who was asked, and as which client: an answer to another question is none to this one.
         self._context = json.dumps([issuer.policy.issuer, asked.endpoint, asked.client.client_id, asked.signed])
@@ -115,17 +115,19 @@ class IntrospectionAuthority:
             raise
         policy, claims = self.policy, token.unverified_claims
         verified = access_token(claims, policy.claim_names, policy.is_machine, policy.rights)
-        age = max(0.0, now - answer.asked_at)
         return Verdict(
             token=verified,
             policy=self.issuer.policy,
             not_before=now,
             expires_at=verified.expires_at,  # without the skew: see `life_seconds`
-            good_until=self._clocks.monotonic() + self._asked.cache_seconds - age,
+            good_until=self._clocks.monotonic() + self._asked.cache_seconds - self._age(answer),
             stamp=self._stamp,
             is_bound="cnf" in claims or policy.dpop == "required",
             size=entry_bytes(json.dumps(claims).encode("ascii"), len(verified.scopes)),
         )
+
+    def _age(self, answer: IntrospectionAnswer) -> float:
+        return max(0.0, self._clocks.time() - answer.asked_at)
 
     def _ask_once(self, key: bytes, token: str) -> IntrospectionAnswer:
         """The answer of another process, else of the issuer. Raises Unavailable."""

@@ -71,6 +71,19 @@ class ProofVerifier:
         All known members of `cnf` must hold. Yields the call that marks a proof as used. Raises InvalidToken,
         InvalidProof, NonceNeeded and Unavailable.
         """
+        proof = self.judge(verdict, credentials, facts)
+        # Another guard of this request may have used this proof.
+        if proof is not None and facts is not None and self._used is not None and not facts.is_proved:
+            seconds = KEPT_SECONDS if self._nonces is None or proof.nonce is None else _KEPT_WITH_NONCE_SECONDS
+            use = partial(self._used.use, proof.thumbprint, proof.jti, seconds=seconds)
+            # Django's thread: the cache may be a table, whose connections belong to that thread.
+            yield Blocking(call=use, thread_sensitive=True)
+            facts.is_proved = True
+        if facts is not None and "cnf" in verdict.token.claims:
+            facts.is_bound = True
+
+    def judge(self, verdict: Verdict, credentials: Credentials, facts: RequestFacts | None) -> Proof | None:
+        """Judge what `verify` judges, but whether the proof was used: the proof of DPoP, None if the token needs none."""
         confirmation: Mapping[str, str] = verdict.token.claims.get("cnf", {})
         _judge_scheme(confirmation, credentials, needs_key=verdict.policy.dpop == "required")
         if "x5t#S256" in confirmation:
@@ -78,12 +91,9 @@ class ProofVerifier:
                 raise InvalidToken(TokenReason.CERTIFICATE_MISSING)
             if thumbprint(facts.certificate) != confirmation["x5t#S256"]:
                 raise InvalidToken(TokenReason.CERTIFICATE_DIFFERS)
-        if "jkt" in confirmation:
-            yield from self._verify_key(confirmation["jkt"], credentials, facts)
-        if facts is not None and confirmation:
-            facts.is_bound = True
+        return self._judge_key(confirmation["jkt"], credentials, facts) if "jkt" in confirmation else None
 
-    def _verify_key(self, key: str, credentials: Credentials, facts: RequestFacts | None) -> Flow[None]:
+    def _judge_key(self, key: str, credentials: Credentials, facts: RequestFacts | None) -> Proof:
         if facts is None:
             raise InvalidToken(TokenReason.TOKEN_BOUND_TO_KEY)
         if self._used is None or facts.url is None:
@@ -98,17 +108,11 @@ class ProofVerifier:
             now=self._now(),
             is_dated=self._nonces is None,
         )
-        # By another guard of this request, with this proof.
-        if facts.is_proved:
-            return
-        facts.nonce = self._nonce_to_offer(proof)
-        if facts.nonce is not None:
-            self._judge_nonce(proof, facts.nonce)
-        # Django's thread: the cache may be a table, whose connections belong to that thread.
-        seconds = KEPT_SECONDS if self._nonces is None or proof.nonce is None else _KEPT_WITH_NONCE_SECONDS
-        use = partial(self._used.use, proof.thumbprint, proof.jti, seconds=seconds)
-        yield Blocking(call=use, thread_sensitive=True)
-        facts.is_proved = True
+        if not facts.is_proved:
+            facts.nonce = self._nonce_to_offer(proof)
+            if facts.nonce is not None:
+                self._judge_nonce(proof, facts.nonce)
+        return proof
 
     def _nonce_to_offer(self, proof: Proof) -> str | None:
         if self._nonces is None:

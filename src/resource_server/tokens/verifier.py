@@ -131,6 +131,15 @@ class Verifier:
             self._seen.add(key, verdict, self._clocks.monotonic())
         return verdict
 
+    def unproved(self, credentials: Credentials) -> Flow[Verdict]:
+        """The verdict on a token before its proof is judged, for an explanation. Remembers nothing."""
+        verdict = yield from self._authority(credentials).verify(credentials, self._clocks.time())
+        return verdict
+
+    def judge_proof(self, verdict: Verdict, credentials: Credentials, facts: RequestFacts) -> None:
+        """Judge the proof of a token without marking it as used. Raises what `verify` raises for a proof."""
+        self._proofs.judge(verdict, credentials, facts)
+
     def _authority(self, credentials: Credentials) -> Authority:
         return (self._opaque and self._opaque(credentials)) or self._jwt
 

@@ -3,30 +3,24 @@
 `revoke` puts tokens on the deny list; see `management/revoke.py`.
 """
 
-import re
 import sys
 import time
 from argparse import SUPPRESS, ArgumentParser
-from typing import Any, Final
+from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.urls import Resolver404
 
-from resource_server.authentication import verify
 from resource_server.errors import InvalidToken, Unavailable
 from resource_server.explain import Explanation, Step, explain
 from resource_server.key_events import meanwhile, time_text
 from resource_server.management.revoke import add_revoke_topic, revoke_by
+from resource_server.management.sent_token import read_sent_token
 from resource_server.tokens.access_token import AccessToken
-from resource_server.tokens.credentials import MAX_TOKEN_CHARACTERS
 from resource_server.trusted import TrustedIssuer, trusted_issuers
 from resource_server.view_demands import judge_view
 
 __all__ = ["Command"]
-
-# What surrounds a token that is copied from a header, from JSON or from a command of curl.
-_AROUND: Final = " \t\r\n\"'`"
-_BEFORE: Final = re.compile(r"""(?:authorization["']?\s*:\s*["']?)?(?:bearer(?:\s+|\Z))?""", re.IGNORECASE)
 
 
 class Command(BaseCommand):
@@ -58,7 +52,8 @@ class Command(BaseCommand):
             description=(
                 "Reads an access token from standard input and prints each step of its verification, with what the "
                 "settings expect. Exit status 0 for a good token, else 1. The token is not an argument, because "
-                "process lists and shell histories show arguments. Prints no token."
+                "process lists and shell histories show arguments. Prints no token. A second line is the DPoP proof of a "
+                "request with --path and --method."
             ),
         )
         explained.add_argument("--path", help="also judge the token by the view at this path of the project")
@@ -85,10 +80,10 @@ class Command(BaseCommand):
             )
         if sys.stdin.isatty():
             self.stderr.write("Paste the token, press Enter, then Ctrl-D. Use a pipe for more than 4000 characters.")
-        token = _read_token()
+        token, sent = read_sent_token(method, path)
         if not token:
             raise CommandError("nothing was read from standard input")
-        explanation = explain(token)
+        explanation = explain(token, sent)
         self._print_facts(explanation)
         for step in explanation.steps:
             self._print_step(step)
@@ -96,15 +91,18 @@ class Command(BaseCommand):
         if refusal is not None:
             self.stdout.write(self.style.ERROR(f"Verdict: a request is answered {refusal.status}, {refusal.reason}"))
             sys.exit(1)
-        if path is not None:
-            self._judge_view(path, method, verify(token))
-        elif any(step.note for step in explanation.steps):
+        good = "the token is good for a request with its proof" if explanation.lacks_proof else "the token is good"
+        if path is not None and explanation.token is not None:
+            self._judge_view(path, method, explanation.token, good)
+        elif explanation.lacks_proof:
+            self.stdout.write(self.style.WARNING(f"Verdict: {good}; a view may still demand scopes"))
+        elif any(step.note and step.name == "user" for step in explanation.steps):
             verdict = "Verdict: the token is good; the project may still refuse the person, and a view demand scopes"
             self.stdout.write(self.style.WARNING(verdict))
         else:
             self.stdout.write(self.style.SUCCESS("Verdict: the token is good; a view may still demand scopes"))
 
-    def _judge_view(self, path: str, method: str, token: AccessToken) -> None:
+    def _judge_view(self, path: str, method: str, token: AccessToken, good: str) -> None:
         try:
             judgements = judge_view(path, method, token)
         except Resolver404 as error:
@@ -119,7 +117,7 @@ class Command(BaseCommand):
             text = f"Verdict: a request is answered {refusal.status}, {refusal.reason}: {refusal}"
             self.stdout.write(self.style.ERROR(text))
             sys.exit(1)
-        self.stdout.write(self.style.SUCCESS("Verdict: the token is good, and no demand that was judged refuses it"))
+        self.stdout.write(self.style.SUCCESS(f"Verdict: {good}, and no demand that was judged refuses it"))
 
     def _print_facts(self, explanation: Explanation) -> None:
         if not explanation.facts:
@@ -136,6 +134,8 @@ class Command(BaseCommand):
         if step.reason is not None:
             outcome = self.style.ERROR(outcome)
         self.stdout.write(f"  {outcome} {step.name} ({step.source})")
+        if step.detail:
+            self.stdout.write(f"  {'':<11} {step.detail}")
         if step.note:
             self.stdout.write(f"  {'':<11} {step.note}")
         if step.reason is not None:
@@ -187,10 +187,3 @@ class Command(BaseCommand):
             serves_until = issuer.trusted_until if issuer.keys else None
             seconds = issuer.next_attempt.timestamp() - time.time()
             self.stdout.write(f"  meanwhile   {meanwhile(serves_until, seconds)}")
-
-
-def _read_token() -> str:
-    """The token on standard input, as people paste it: a whole header, with quotes, or with line breaks around it."""
-    # One character more than a token may have is enough to refuse it.
-    text = sys.stdin.buffer.read(2 * MAX_TOKEN_CHARACTERS).decode("utf-8", "replace").strip(_AROUND)
-    return _BEFORE.sub("", text, count=1).strip(_AROUND)
