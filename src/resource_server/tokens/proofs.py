@@ -60,7 +60,9 @@ class ProofVerifier:
         self._now = now
         self._keys = ProofKeys()
 
-    def verify(self, verdict: Verdict, credentials: Credentials, facts: RequestFacts | None) -> Flow[None]:
+    def verify(
+        self, verdict: Verdict, credentials: Credentials, token_digest: bytes, facts: RequestFacts | None
+    ) -> Flow[None]:
         """Verify that the sender of a request may use its token; `facts` is None for a token outside a request.
 
         All known members of `cnf` must hold. Yields the call that marks a proof as used. Raises InvalidToken,
@@ -74,9 +76,9 @@ class ProofVerifier:
             if thumbprint(facts.certificate) != confirmation["x5t#S256"]:
                 raise InvalidToken(TokenReason.CERTIFICATE_DIFFERS)
         if "jkt" in confirmation:
-            yield from self._verify_key(confirmation["jkt"], credentials, facts)
+            yield from self._verify_key(confirmation["jkt"], token_digest, facts)
 
-    def _verify_key(self, key: str, credentials: Credentials, facts: RequestFacts | None) -> Flow[None]:
+    def _verify_key(self, key: str, token_digest: bytes, facts: RequestFacts | None) -> Flow[None]:
         if facts is None:
             raise InvalidToken(TokenReason.TOKEN_BOUND_TO_KEY)
         if self._used is None or facts.url is None:
@@ -86,7 +88,7 @@ class ProofVerifier:
             facts.proofs,
             method=facts.method,
             url=facts.url,
-            token=credentials.unverified_token,
+            token_digest=token_digest,
             thumbprint=key,
             now=self._now(),
         )

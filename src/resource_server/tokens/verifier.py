@@ -117,6 +117,7 @@ class Verifier:
         `facts` are what a proof of the token is verified against. Raises InvalidToken, InvalidProof, NonceNeeded, or
         Unavailable if no verdict was reached. Does not judge scopes.
         """
+        is_from_caller = verdict is not None
         if self.remembers and not key:
             key = digest(credentials.unverified_token)
             verdict = self.recall(key)
@@ -124,9 +125,9 @@ class Verifier:
         if verdict is None:
             verdict = yield from self._authority(credentials).verify(credentials, self._clocks.time())
         if verdict.is_bound or credentials.is_dpop:
-            yield from self._proofs.verify(verdict, credentials, facts)
+            yield from self._proofs.verify(verdict, credentials, key or digest(credentials.unverified_token), facts)
             # A verdict of `known` on a bound token is kept only now.
-            is_new = is_new or (self.remembers and self.recall(key) is None)
+            is_new = is_new or (is_from_caller and self.remembers and self.recall(key) is None)
         if is_new and self.remembers:
             self._seen.add(key, verdict, self._clocks.monotonic())
         return verdict
