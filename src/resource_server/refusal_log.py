@@ -6,7 +6,6 @@ from django.conf import settings
 from django.http import HttpRequest
 
 from resource_server.errors import AuthorizationError
-from resource_server.hints import hint
 from resource_server.reasons import CredentialsReason
 from resource_server.refusal_summary import summary
 from resource_server.tokens.credentials import Credentials, parse_authorization
@@ -33,6 +32,8 @@ def log_refusal(request: HttpRequest, error: AuthorizationError) -> None:
 
 def add_hint(error: AuthorizationError, credentials: Credentials | None, *, other_scheme: bool = False) -> str:
     """The hint for a refusal. While DEBUG is on, the error gets it; its answer shows it to the caller."""
+    from resource_server.hints import hint  # imported late: in production nobody reads it
+
     text = hint(error, credentials)
     if other_scheme and error.reason == CredentialsReason.CREDENTIALS_MISSING:
         # Without the scheme: a header without one begins with the token.
