@@ -8,7 +8,7 @@ UPGRADE = --upgrade
 LOCK = $(UV) pip compile --quiet $(UPGRADE) --universal --generate-hashes --no-strip-extras --no-emit-index-url --no-emit-find-links \
 	--custom-compile-command "make lock"
 
-.PHONY: help demo mcp test lint bench lock clean venv
+.PHONY: help demo mcp test lint bench conformance lock clean venv
 
 help:
 	@echo "make demo   run the issuer and the API, call its endpoints, keep serving"
@@ -17,6 +17,8 @@ help:
 	@echo "make test   run the tests (ARGS='-k name' goes to pytest; JOBS=2 processes, 0 for none but pytest's own)"
 	@echo "make lint   check style, types and import contracts"
 	@echo "make bench  measure this package and its peers, write docs/performance.md (ARGS=--quick: a minute, writes nothing)"
+	@echo "make conformance"
+	@echo "            print what the RFCs demand, and the tests that hold it (ARGS=--write writes docs/conformance.md)"
 	@echo "make lock   resolve the pinned requirements anew (needs uv; UPGRADE= keeps the pins that still fit)"
 	@echo "make clean  remove what these commands made"
 
@@ -41,6 +43,9 @@ lint: venv
 bench:
 	@PYTHON=$${PYTHON:-python3.13} VENV=.venv-bench LOCK=requirements/bench.txt scripts/venv.sh
 	@.venv-bench/bin/python -m benchmarks $(ARGS)
+
+conformance: venv
+	@.venv/bin/python scripts/conformance.py $(ARGS)
 
 lock:
 	@command -v $(UV) >/dev/null || { echo "error: make lock needs uv (python -m pip install uv, or UV=path)" >&2; exit 1; }

@@ -103,6 +103,7 @@ PROBLEMS = {
     "a file that is a number": ({**GOOD, "KEY_FILE": 1}, "E020", "RESOURCE_SERVER: KEY_FILE is not a file with a JWK Set or with public keys in PEM", "not a path"),
     "a file with NUL in its name": ({**GOOD, "KEY_FILE": "a\0b"}, "E020", "RESOURCE_SERVER: KEY_FILE is not a file with a JWK Set or with public keys in PEM", ""),
     "a short secret": ({**GOOD, "SECRET": "short"}, "E021", "RESOURCE_SERVER: SECRET cannot be used", "shorter than 32 bytes"),
+    "a secret that is a password four times": ({**GOOD, "SECRET": "changeme" * 4}, "E021", "RESOURCE_SERVER: SECRET cannot be used", "a repeated text counts once"),
     "a secret that everybody has": ({**GOOD, "SECRET": PEM}, "E021", "RESOURCE_SERVER: SECRET cannot be used", "PEM, DER or JWK"),
     "a secret that is a number": ({**GOOD, "SECRET": 5}, "E021", "RESOURCE_SERVER: SECRET cannot be used", "not text or bytes"),
     "both kinds of algorithms": ({**GOOD, "SECRET": SECRET, "ALGORITHMS": ["HS256", "RS256"]}, "E007", "RESOURCE_SERVER: ALGORITHMS is not a list of algorithms that are supported", "nothing else beside them"),

@@ -2,10 +2,12 @@
 
 import pytest
 from asgiref.sync import async_to_sync
+from django.conf.urls.i18n import i18n_patterns
 from django.contrib.auth.models import User
 from django.core.checks import run_checks
 from django.http import HttpResponse, JsonResponse
 from django.test import AsyncClient, Client
+from django.test.utils import override_script_prefix
 from django.urls import clear_url_caches, include, path, re_path
 from django.views import View
 from ninja import NinjaAPI
@@ -244,6 +246,121 @@ def test_scopes_are_gathered_from_views_of_every_kind(call, settings):
     assert call("GET", f"{WELL_KNOWN}/mcp").json()["scopes_supported"] == GATHERED  # as remembered
 
 
+def guarded(scope):
+    return requires_scope(scope)(lambda request: HttpResponse())
+
+
+def placed(*scopes):
+    """Views whose scope is their place."""
+    return [path(f"{scope}/<int:pk>", guarded(scope)) for scope in scopes]
+
+
+orders = SimpleRouter()
+orders.register("archive", Orders, basename="archive")
+old = SimpleRouter(trailing_slash=False)
+old.register("old", Orders, basename="old")
+
+# (addresses, {path of a resource: scopes in its document})
+PLACES = {
+    "below, at and beside the paths of resources": (
+        [path("a", guarded("at")), *placed("a", "a/b", "a/bc", "elsewhere", "d/e")],
+        {"/a": "a a/bc at elsewhere", "/a/b": "a/b", "/d": "d/e"},
+    ),
+    "includes": (
+        [path("a/", include([*placed("x"), path("b/", include(placed("y")))])), path("", include(placed("d")))],
+        {"/a": "x", "/a/b": "y", "/d": "d"},
+    ),
+    "included twice": (
+        [path("a/", include(SHARED := placed("x"))), path("d/", include(SHARED))],
+        {"/a": "x", "/a/b": "", "/d": "x"},
+    ),
+    "an address that begins with a variable": (
+        [path("<str:tenant>/orders", guarded("x")), path("d/<str:x>/", include(placed("y")))],
+        {"/a": "x", "/a/b": "x", "/d": "x y"},
+    ),
+    "a variable where another resource begins": (
+        [
+            path("a/<int:pk>", guarded("number")),
+            path("a/<slug:x>", guarded("slug")),
+            path("a/b/<int:pk>", guarded("y")),
+        ],
+        {"/a": "number slug", "/a/b": "slug y", "/a/1": "number slug"},
+    ),
+    "regular expressions": (
+        [
+            re_path(r"^a/(?P<pk>\d+)$", guarded("x")),
+            re_path(r"^a/b\.json\Z", guarded("dot")),
+            re_path(r"^d/?$", guarded("slash")),
+            re_path(r"^a/x$|^d/y$", guarded("either")),
+            re_path(r"^d/(y|z)$", guarded("one")),
+        ],
+        {"/a": "dot either x", "/a/b": "either x", "/d": "either one slash"},
+    ),
+    "routers": (
+        [path("a/", include(orders.urls)), path("d/", include(old.urls))],
+        {
+            "/a": "orders:create orders:list orders:retrieve",
+            "/a/b": "",
+            "/d": "orders:create orders:list orders:retrieve",
+        },
+    ),
+    "languages": (
+        i18n_patterns(*placed("x"), path("a/", guarded("y"))),
+        {"/a": "x", "/a/b": "", "/d": "", "/en": "x y", "/de/a": "y"},
+    ),
+    "languages, the default one without its prefix": (
+        i18n_patterns(*placed("x"), path("a/", guarded("y")), prefix_default_language=False),
+        {"/d": "x", "/a": "y", "/en": "x y", "/de/a": "y"},
+    ),
+}
+
+
+@pytest.mark.parametrize(("patterns", "documents"), PLACES.values(), ids=PLACES)
+def test_each_document_has_the_scopes_of_the_views_of_its_resource(call, settings, patterns, documents):
+    settings.LANGUAGES = [("en", "English"), ("de", "German")]
+    settings.RESOURCE_SERVER = {
+        **GOOD,
+        "SCOPES_SUPPORTED": None,
+        "RESOURCE": [f"https://api.test{suffix}" for suffix in documents],
+    }
+    settings.ROOT_URLCONF = Elsewhere(path("", include("resource_server.urls")), *patterns)
+
+    found = {suffix: call("GET", WELL_KNOWN + suffix).json().get("scopes_supported", []) for suffix in documents}
+    assert {suffix: " ".join(scopes) for suffix, scopes in found.items()} == documents
+
+
+def test_the_document_and_the_challenge_agree_on_the_resource_of_a_view(call, settings):
+    places = ("a", "a/b", "a/bc", "elsewhere", "d/e")
+    identifiers = [f"https://api.test{suffix}" for suffix in ("/a", "/a/b", "/d")]
+    settings.RESOURCE_SERVER = {**GOOD, "SCOPES_SUPPORTED": None, "RESOURCE": identifiers}
+    settings.ROOT_URLCONF = Elsewhere(path("", include("resource_server.urls")), *placed(*places))
+    for place in places:
+        challenge = call("GET", f"/{place}/1")["WWW-Authenticate"]
+        named = challenge.partition('resource_metadata="')[2].partition('"')[0]
+        assert place in call("GET", named.removeprefix(ORIGIN)).json()["scopes_supported"]
+
+
+def test_below_a_prefix_of_the_server_the_prefix_counts(call, settings):
+    identifiers = ["https://api.test/d", "https://api.test/a"]
+    settings.RESOURCE_SERVER = {**GOOD, "SCOPES_SUPPORTED": None, "RESOURCE": identifiers}
+    settings.ROOT_URLCONF = Elsewhere(path("", include("resource_server.urls")), *placed("d", "x"))
+
+    assert call("GET", f"{WELL_KNOWN}/d").json()["scopes_supported"] == ["d", "x"]
+    with override_script_prefix("/a/"):
+        assert call("GET", f"{WELL_KNOWN}/a").json()["scopes_supported"] == ["d", "x"]
+        assert "scopes_supported" not in call("GET", f"{WELL_KNOWN}/d").json()
+
+
+def test_the_settings_may_list_the_scopes_of_single_resources(call, settings):
+    identifiers = [f"https://api.test{suffix}" for suffix in ("/a", "/b", "/c")]
+    listed = {identifiers[0]: ["x", "y"], identifiers[1]: []}
+    settings.RESOURCE_SERVER = {**GOOD, "SCOPES_SUPPORTED": listed, "RESOURCE": identifiers}
+    settings.ROOT_URLCONF = Elsewhere(path("", include("resource_server.urls")), *placed("a", "b", "c"))
+
+    found = {suffix: call("GET", WELL_KNOWN + suffix).json().get("scopes_supported") for suffix in ("/a", "/b", "/c")}
+    assert found == {"/a": ["x", "y"], "/b": None, "/c": ["c"]}
+
+
 def test_without_views_that_demand_a_scope_the_member_is_left_out(call, settings):
     settings.RESOURCE_SERVER = {**GOOD, "SCOPES_SUPPORTED": None}
     settings.ROOT_URLCONF = "resource_server.urls"
@@ -358,6 +475,12 @@ PROBLEMS = {
     "scopes in one text": ({"SCOPES_SUPPORTED": "a b"}, "E041", "SCOPES_SUPPORTED"),
     "a scope with a quote": ({"SCOPES_SUPPORTED": ['a"']}, "E041", "SCOPES_SUPPORTED"),
     "a scope that is a number": ({"SCOPES_SUPPORTED": [5]}, "E041", "SCOPES_SUPPORTED"),
+    "scopes of a resource in one text": ({"SCOPES_SUPPORTED": {"https://api.test/mcp": "a b"}}, "E041", "by resource"),
+    "scopes of a resource that is not published": (
+        {"SCOPES_SUPPORTED": {"https://api.test": ["a"]}},
+        "E041",
+        "by resource",
+    ),
     "a flag in words": ({"PROBLEM_DETAILS": "yes"}, "E042", "PROBLEM_DETAILS is not True or False"),
     "a flag that is a number": ({"CHALLENGE_GRANTED_SCOPES": 1}, "E042", "CHALLENGE_GRANTED_SCOPES is not"),
     "nothing to publish": ({"AUDIENCE": "my-api"}, "W011", "no AUDIENCE is an https address"),

@@ -178,11 +178,11 @@ def test_override_settings_takes_effect_at_once_and_ends():
         with override_settings(RESOURCE_SERVER=issuer.settings(AUDIENCE="other", REALM="inner")):
             assert status(issuer) == 401
             assert status(issuer, aud="other") == 200
-            assert Client().get("/function")["WWW-Authenticate"] == 'Bearer realm="inner"'
+            assert Client().get("/function")["WWW-Authenticate"] == 'Bearer realm="inner", scope="read"'
         with override_settings(RESOURCE_SERVER=issuer.settings(ALGORITHMS=["ES256"])):
             assert status(issuer) == 401
         assert status(issuer) == 200
-        assert Client().get("/function")["WWW-Authenticate"] == 'Bearer realm="api"'
+        assert Client().get("/function")["WWW-Authenticate"] == 'Bearer realm="api", scope="read"'
 
 
 def test_a_static_key_set_is_never_fetched(settings):

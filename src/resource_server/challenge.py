@@ -62,7 +62,7 @@ def challenge(answers: Answers, error: Rejected, path: str = "") -> str:
     resource = resource_of(answers.resources, path)
     if resource is not None:
         parameters.append(("resource_metadata", resource.metadata_url))
-    scopes = _scopes(error, is_published=resource is not None)
+    scopes = _scopes(error)
     if scopes:
         parameters.append(("scope", scopes))
     if isinstance(error, InsufficientUserAuthentication):
@@ -137,11 +137,10 @@ def _scheme(name: str, *parameters: tuple[str, str]) -> str:
     return f"{name} " + ", ".join(f'{each}="{value}"' for each, value in parameters)
 
 
-def _scopes(error: Rejected, *, is_published: bool) -> str:
+def _scopes(error: Rejected) -> str:
     if isinstance(error, InsufficientScope):
         return _replaced(" ".join(dict.fromkeys((*error.scopes, *_named(error.granted)))), keep="=")
-    # Without the metadata a client cannot find out where to ask for these scopes.
-    if isinstance(error, NoCredentials) and is_published:
+    if isinstance(error, NoCredentials):
         return _replaced(" ".join(error.scopes), keep="=")
     return ""
 

@@ -9,7 +9,15 @@ import logging
 from typing import Final
 
 from django.core.exceptions import BadRequest, ImproperlyConfigured, SuspiciousOperation
-from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonResponse, UnreadablePostError
+from django.http import (
+    HttpRequest,
+    HttpResponse,
+    HttpResponseNotAllowed,
+    JsonResponse,
+    QueryDict,
+    RawPostDataException,
+    UnreadablePostError,
+)
 from django.http.multipartparser import MultiPartParserError
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.debug import sensitive_post_parameters
@@ -69,11 +77,21 @@ def _end_session(token: LogoutToken) -> bool:
 
 def _verified(request: HttpRequest) -> LogoutToken:
     try:
-        tokens = request.POST.getlist("logout_token")
-    except (BadRequest, MultiPartParserError, SuspiciousOperation, UnreadablePostError):
+        tokens = _form(request).getlist("logout_token")
+    except (BadRequest, MultiPartParserError, RawPostDataException, SuspiciousOperation, UnreadablePostError):
         tokens = []
     if len(tokens) != 1:
         raise InvalidLogoutToken(LogoutReason.LOGOUT_TOKEN_MISSING)
-    credentials = parse_token(tokens[0])
+    credentials = parse_token(tokens[0].strip())
     server = current()
     return run(verify_logout_token(credentials.unverified_token, server.verifier.issuer, time_of_day))
+
+
+def _form(request: HttpRequest) -> QueryDict:
+    """The fields of the body, which is a form (section 2.5) whatever its Content-Type says.
+
+    Some issuers send no type, or another charset, and Django reads neither. A JWT is ASCII.
+    """
+    if request.content_type == "multipart/form-data":
+        return request.POST
+    return QueryDict(request.body, encoding="utf-8")

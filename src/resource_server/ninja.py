@@ -1,4 +1,4 @@
-"""django-ninja: `auth=AccessToken(...)` for an API, a router or an operation, and an API that answers refusals in full."""
+"""django-ninja: `auth=AccessToken(...)` for an API, a router or an operation, and an API that describes its rights."""
 
 import asyncio
 from collections.abc import Mapping
@@ -16,14 +16,14 @@ from resource_server.access import of_requirement
 from resource_server.authentication import aauthenticate, aauthorize, authenticate, authorize
 from resource_server.challenge import body_schema, media_type
 from resource_server.errors import AuthorizationError
+from resource_server.ninja_refusals import REQUIRED, answer_refusals, answer_refusals_of
 from resource_server.requirements import AnyToken, Requirement, requirement_of
-from resource_server.responses import error_response, keep_private, vary_by_token
+from resource_server.responses import keep_private, vary_by_token
 from resource_server.server import answers
 from resource_server.tokens.access_token import AccessToken as Token
 
 __all__ = ["AccessRefused", "AccessToken", "AccessTokenAPI"]
 
-_REQUIRED = "_resource_server_required"
 _ANSWERS = {
     401: "No access token, or none that is accepted.",
     403: "The access token lacks a right.",
@@ -43,8 +43,8 @@ class AccessToken(AuthBase):
     """Admits requests whose verified access token meets the requirement; sets `request.auth` to it, and `request.user`.
 
     Takes what `requires` takes; without it any verified token is admitted. In a list of `auth`, a request without a
-    bearer token is left to the other entries; a token that fails is refused at once. In an AccessTokenAPI the answer
-    has its challenge; in another API, only the status and a `detail`.
+    bearer token is left to the other entries; a token that fails is refused at once. The answer is that of the other
+    edges, unless the API has an exception handler of its own for HttpError or Exception.
     """
 
     openapi_type = "http"
@@ -58,7 +58,8 @@ class AccessToken(AuthBase):
 
     def __call__(self, request: HttpRequest) -> Any:
         """The token, None without bearer credentials. Raises AccessRefused. Awaitable in an event loop."""
-        setattr(request, _REQUIRED, self.requirement)
+        setattr(request, REQUIRED, self.requirement)
+        answer_refusals_of(request, AccessRefused, AuthenticationError)
         try:
             asyncio.get_running_loop()
         except RuntimeError:
@@ -79,17 +80,15 @@ class AccessToken(AuthBase):
 
 
 class AccessTokenAPI(NinjaAPI):
-    """A NinjaAPI that answers refusals as every other edge, and describes the rights of its operations."""
+    """A NinjaAPI whose answers say that they depend on the token, and whose document has the rights of its operations."""
 
     def set_default_exception_handlers(self) -> None:
         super().set_default_exception_handlers()
-        self.add_exception_handler(AccessRefused, _refused)
-        self.add_exception_handler(AuthorizationError, _refused)
-        self.add_exception_handler(AuthenticationError, self._unauthenticated)
+        answer_refusals(self, AccessRefused, AuthenticationError)
 
     def create_response(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         response = super().create_response(request, *args, **kwargs)
-        if hasattr(request, _REQUIRED):
+        if hasattr(request, REQUIRED):
             vary_by_token(response)
             keep_private(response, request)
         return response
@@ -99,19 +98,6 @@ class AccessTokenAPI(NinjaAPI):
     ) -> OpenAPISchema:
         prefix = self.get_root_path(path_params or {}) if path_prefix is None else path_prefix
         return _Schema(self, prefix)
-
-    def _unauthenticated(self, request: HttpRequest, error: Any) -> HttpResponse:
-        requirement = getattr(request, _REQUIRED, None)
-        if requirement is not None:
-            try:
-                authorize(request, requirement)
-            except AuthorizationError as refusal:
-                return error_response(refusal, request)
-        return self.create_response(request, {"detail": str(error)}, status=error.status_code)
-
-
-def _refused(request: HttpRequest, error: Any) -> HttpResponse:
-    return error_response(error.error if isinstance(error, AccessRefused) else error, request)
 
 
 class _Schema(OpenAPISchema):

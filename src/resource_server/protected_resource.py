@@ -12,25 +12,39 @@ WELL_KNOWN: Final = "/.well-known/oauth-protected-resource"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProtectedResource:
-    """A resource: its identifier, the address of its document, and the issuers of its tokens.
+    """A resource: its identifier, the address of its document, the issuers of its tokens, and its scopes.
 
-    `path` is the decoded path of the identifier, empty for "/".
+    `path` is the decoded path of the identifier, empty for "/". `scopes` are those that its document lists, None for
+    those that the views of the resource demand.
     """
 
     identifier: str
     path: str
     metadata_url: str
     authorization_servers: tuple[str, ...]
+    scopes: tuple[str, ...] | None = None
 
     @classmethod
-    def published(cls, identifier: str, origin: str, authorization_servers: Iterable[str]) -> "ProtectedResource":
+    def published(
+        cls,
+        identifier: str,
+        origin: str,
+        authorization_servers: Iterable[str],
+        scopes: tuple[str, ...] | None = None,
+    ) -> "ProtectedResource":
         """The resource whose document this origin serves. The identifier has no query, and may have another origin."""
         path = urlsplit(identifier).path
         path = "" if path == "/" else path
         # Clients search the challenge for `scope=` without parsing it; an encoded "=" leads to the same document.
         metadata_url = f"{origin}{WELL_KNOWN}{path}".replace("=", "%3D")
         servers = tuple(dict.fromkeys(authorization_servers))
-        return cls(identifier=identifier, path=unquote(path), metadata_url=metadata_url, authorization_servers=servers)
+        return cls(
+            identifier=identifier,
+            path=unquote(path),
+            metadata_url=metadata_url,
+            authorization_servers=servers,
+            scopes=scopes,
+        )
 
 
 def resource_at(resources: Iterable[ProtectedResource], path: str) -> ProtectedResource | None:

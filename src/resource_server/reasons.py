@@ -414,13 +414,17 @@ class ProofReason(Reason):
         "htu of the DPoP proof is not the URL of the request",
         (
             "`htu` is the URL as the client sends it. Set `PUBLIC_ORIGIN` to the scheme and host that clients use, and "
-            "`FORCE_SCRIPT_NAME` if a proxy removes the beginning of the path."
+            "`FORCE_SCRIPT_NAME` if a proxy removes the beginning of the path. After a redirect, such as to the path with a "
+            "slash, a client needs a new proof."
         ),
     )
     PROOF_NOT_CURRENT = (
         "proof_not_current",
         "iat of the DPoP proof is not a date of the last 60 s",
-        "Make a new proof for each request. If it is new, a clock is wrong: it may be 5 s ahead.",
+        (
+            "Make a new proof for each request. If it is new, a clock is wrong: it may be 5 s ahead. With `DPOP_NONCE` the "
+            "clocks of clients may be wrong."
+        ),
     )
     PROOF_TOKEN_DIFFERS = (
         "proof_token_differs",
@@ -550,7 +554,8 @@ class UnavailableReason(Reason):
         "issuer does not accept the credentials of this API",
         (
             "The introspection endpoint refuses this API as a client: compare `CLIENT_ID`, the secret or key and `AUTH` in "
-            "`INTROSPECTION` with the issuer, and let the client introspect."
+            "`INTROSPECTION` with the issuer, and let the client introspect. An issuer that does not decode the header "
+            "(RFC 6749 section 2.3.1) refuses a secret with special characters: then set `AUTH` to `client_secret_post`."
         ),
     )
     INTROSPECTION_NOT_OFFERED = (

@@ -10,12 +10,23 @@ from django.http import HttpRequest
 from resource_server.tokens.certificates import READERS, CertificateSource, digest_of_der, digest_of_pem
 from resource_server.tokens.proofs import RequestFacts
 
-__all__ = ["FACTS", "RequestReader"]
+__all__ = ["FACTS", "RequestReader", "sent_path"]
 
 # The attribute of a request that keeps its facts, so that a second guard does not take its proof for a replay.
 FACTS = "_resource_server_facts"
 # What may stand in a path as it is (RFC 3986 section 3.3), without the semicolon.
 _UNQUOTED = "/:@&+$,=-_.!~*'()"
+
+
+def sent_path(request: Any) -> str:
+    """The decoded path of a request as its client sent it, with the prefix that a proxy has removed.
+
+    Under WSGI Django's `path` has the prefix. Under ASGI it does not: neither that of FORCE_SCRIPT_NAME nor the
+    `root_path` of a server that leaves it out of the path.
+    """
+    path: str = request.path
+    prefix: str = request.META.get("SCRIPT_NAME", "").rstrip("/")
+    return path if not prefix or path == prefix or path.startswith(f"{prefix}/") else prefix + path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +42,7 @@ class RequestReader:
         facts = RequestFacts(
             # As it was sent: a middleware may have put another method on the request.
             method=request.META.get("REQUEST_METHOD") or "",
-            url=None if self.origin is None else self.origin + quote(request.path, _UNQUOTED, errors="surrogatepass"),
+            url=None if self.origin is None else self.origin + _quoted(sent_path(request)),
             # Servers join repeated headers with a comma, which is in no proof.
             proofs=tuple(str(header).split(",")) if header else (),
             certificate=self._certificate(request),
@@ -55,6 +66,10 @@ class RequestReader:
             return READERS[source.reader].digest(str(value))
         except ValueError:
             return None
+
+
+def _quoted(path: str) -> str:
+    return quote(path, _UNQUOTED, errors="surrogatepass")
 
 
 def _of_server(request: HttpRequest) -> bytes | None:

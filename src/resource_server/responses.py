@@ -7,7 +7,7 @@ from django.utils.cache import patch_vary_headers
 
 from resource_server import challenge
 from resource_server.errors import AuthorizationError
-from resource_server.request_facts import FACTS
+from resource_server.request_facts import FACTS, sent_path
 from resource_server.server import answers
 
 __all__ = ["error_response", "keep_private", "offer_nonce", "vary_by_token"]
@@ -22,7 +22,7 @@ def error_response(error: AuthorizationError, request: HttpRequest | None = None
     response = JsonResponse(
         challenge.problem_details(error.status, body) if ours.problem_details else body,
         status=error.status,
-        headers=challenge.headers(ours, error, "" if request is None else request.path),
+        headers=challenge.headers(ours, error, "" if request is None else sent_path(request)),
         content_type=challenge.media_type(ours),
     )
     vary_by_token(response)
@@ -32,9 +32,13 @@ def error_response(error: AuthorizationError, request: HttpRequest | None = None
 
 
 def offer_nonce(response: HttpResponseBase, request: Any) -> None:
-    """Add the nonce for the next DPoP proof, if there is one to offer (RFC 9449 section 8.2)."""
+    """Add the nonce for the next DPoP proof, if there is one to offer (RFC 9449 section 8.2).
+
+    The answer is not to be stored, unless the view has set Cache-Control: from a cache a client would take an old nonce.
+    """
     if FACTS in request.__dict__ and (nonce := request.__dict__[FACTS].nonce) is not None:
         response.headers["DPoP-Nonce"] = nonce
+        response.headers.setdefault("Cache-Control", "no-store")
 
 
 def keep_private(response: HttpResponseBase, request: Any) -> None:

@@ -1,6 +1,6 @@
-"""The answers of REST framework's views that read access tokens: `Vary`, `Cache-Control` and problem details."""
+"""The answers of REST framework's views that read access tokens: headers of a refusal, caches and problem details."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -12,7 +12,10 @@ from resource_server.request_facts import FACTS
 from resource_server.responses import offer_nonce, vary_by_token
 from resource_server.tokens.access_token import AccessToken
 
-__all__ = ["finish_answer"]
+__all__ = ["finish_answer", "note_refusal"]
+
+# The attribute of a request that keeps the status and the headers of its refusal.
+_REFUSAL = "_resource_server_refusal"
 
 
 def finish_answer(view: Any) -> None:
@@ -21,7 +24,8 @@ def finish_answer(view: Any) -> None:
     Caches key answers by `Vary` (RFC 9110 section 12.5.5).
 
     With PROBLEM_DETAILS, the errors of REST framework's own exception handler become problem details. A handler of the
-    project decides the body by itself.
+    project decides the body by itself. If it leaves out the headers of a refusal, they are added: without its challenge
+    a client does not learn that it must sign in, or send a nonce.
     """
     # REST framework adds these headers to its answer. Without a `Vary` of its own, it is quicker to set it there.
     headers = view.headers
@@ -31,22 +35,38 @@ def finish_answer(view: Any) -> None:
     view.finalize_response = partial(_finalized, view, view.finalize_response, varies)
 
 
+def note_refusal(request: Any, status: int, headers: Mapping[str, str]) -> None:
+    """Keep the headers of the answer to a request that is being refused with this status."""
+    getattr(request, "_request", request).__dict__[_REFUSAL] = status, headers
+
+
 def _finalized(
     view: Any, finalize: Callable[..., Any], varies: bool, request: Any, response: Any, *args: Any, **kwargs: Any
 ) -> HttpResponseBase:
     response = finalize(request, response, *args, **kwargs)
+    if getattr(response, "exception", False):
+        _complete(view, request, response)
     if not varies:
         vary_by_token(response)
+    if FACTS in request._request.__dict__:
+        offer_nonce(response, request._request)
     is_refusal = response.status_code in REFUSALS
     # `_auth` and not `auth`, which would authenticate a request that no class has read.
     is_ours = is_refusal or isinstance(getattr(request, "_auth", None), AccessToken)
     if is_ours and "Cache-Control" not in response.headers:
         response.headers["Cache-Control"] = "no-store" if is_refusal else "private"
-    if FACTS in request._request.__dict__:
-        offer_nonce(response, request._request)
     if getattr(response, "exception", False):
         _describe(view, response)
     return response  # type: ignore[no-any-return] # REST framework's own
+
+
+def _complete(view: Any, request: Any, response: Any) -> None:
+    status, headers = request._request.__dict__.get(_REFUSAL, (0, {}))
+    if status == response.status_code:
+        for name, value in headers.items():
+            response.headers.setdefault(name, value)
+    elif response.status_code == 401 and (challenge := view.get_authenticate_header(request)):  # no credentials
+        response.headers.setdefault("WWW-Authenticate", challenge)
 
 
 def _describe(view: Any, response: Any) -> None:

@@ -15,9 +15,10 @@ from resource_server.admission import Authenticated
 from resource_server.challenge import body, challenge, headers
 from resource_server.errors import AuthorizationError, NoCredentials, Unavailable
 from resource_server.reasons import CredentialsReason
-from resource_server.rest_answers import finish_answer
+from resource_server.request_facts import sent_path
+from resource_server.rest_answers import finish_answer, note_refusal
 
-__all__ = ["AccessTokenAuthentication", "AuthorizationFailed"]
+__all__ = ["AccessTokenAuthentication", "AuthorizationFailed", "challenged_scopes"]
 
 # The public address of both classes. The system checks, and projects, recognise a class by it.
 _PUBLIC_MODULE = "resource_server.drf"
@@ -36,9 +37,11 @@ class AuthorizationFailed(APIException):
         self.error = error
         self.status_code = error.status
         # REST framework's exception handler makes the headers from these two.
-        path = "" if request is None else request.path
-        self.auth_header = headers(server.answers(), error, path).get("WWW-Authenticate")
+        found = headers(server.answers(), error, "" if request is None else sent_path(request))
+        self.auth_header = found.get("WWW-Authenticate")
         self.wait = error.retry_after if isinstance(error, Unavailable) else None
+        if request is not None:
+            note_refusal(request, error.status, found)
 
 
 class AccessTokenAuthentication(BaseAuthentication):
@@ -71,10 +74,8 @@ class AccessTokenAuthentication(BaseAuthentication):
 
     def authenticate_header(self, request: Request | HttpRequest) -> str:
         """The challenge of an answer to a request without credentials."""
-        ours = server.answers()
-        scopes = _scopes(request) if ours.resources else ()
-        error = NoCredentials(CredentialsReason.CREDENTIALS_MISSING, scopes=scopes)
-        return challenge(ours, error, request.path)
+        error = NoCredentials(CredentialsReason.CREDENTIALS_MISSING, scopes=challenged_scopes(request))
+        return challenge(server.answers(), error, sent_path(request))
 
     def _lead_the_challenge(self, view: Any) -> None:
         # REST framework asks the first class for the challenge, and answers 403 if that class has none, as
@@ -85,7 +86,7 @@ class AccessTokenAuthentication(BaseAuthentication):
             view.authentication_classes = sorted(classes, key=lambda cls: cls is not type(self))
 
 
-def _scopes(request: Request | HttpRequest) -> tuple[str, ...]:
+def challenged_scopes(request: Request | HttpRequest) -> tuple[str, ...]:
     """The scopes that the view of a request demands; of several ways in, those of the one that asks for the least."""
     from resource_server.view_access import access_of
 

@@ -48,8 +48,8 @@ __all__ = ["ResourceServer", "answers", "configure", "current", "fetch_with", "f
 class ResourceServer:
     """The parts that the settings describe. `finders` has one finder for each value of USERS, None for `token`.
 
-    `takes_dpop` says whether credentials of the scheme DPoP are read. `scopes_supported` is None if the metadata name the scopes that the views demand. `revocations` is the
-    deny list that the verifier asks, None without one.
+    `takes_dpop` says whether credentials of the scheme DPoP are read. `revocations` is the deny list that the verifier
+    asks, None without one.
     """
 
     verifier: Verifier | CheckedVerifier
@@ -57,7 +57,6 @@ class ResourceServer:
     reader: RequestReader
     takes_dpop: bool
     answers: Answers
-    scopes_supported: tuple[str, ...] | None
     challenge_granted_scopes: bool
     throttle_rates: Mapping[str, str]
     revocations: Revocations | None = None
@@ -122,7 +121,6 @@ def configure() -> tuple[ResourceServer | None, list[Problem]]:
         reader=RequestReader(origin=config.public_origin, certificates=config.client_certificate),
         takes_dpop=_takes_dpop(config),
         answers=_answers(config),
-        scopes_supported=config.scopes_supported,
         challenge_granted_scopes=config.challenge_granted_scopes,
         throttle_rates=config.throttle_rates,
         revocations=revocations,

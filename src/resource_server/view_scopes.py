@@ -1,33 +1,48 @@
-"""The scopes that the views of the project demand, for the metadata of the resource. No request is judged by them."""
+"""The scopes that the views of a resource demand, for its metadata. No request is judged by them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
-from django.urls import URLResolver, get_resolver
+from django.urls import URLResolver, get_resolver, get_script_prefix
 
 from resource_server.marks import declared, noted_on_class, noted_on_function
+from resource_server.protected_resource import ProtectedResource, resource_of
 from resource_server.requirements import Requirement
 from resource_server.rest_views import is_rest_class
-from resource_server.url_callbacks import callbacks, ninja_operations
+from resource_server.url_callbacks import Place, ninja_operations, placed_callbacks
 
 __all__ = ["demanded_scopes"]
 
 
-def demanded_scopes() -> tuple[str, ...]:
-    """The scopes of the root URLconf's views, sorted: of guards, permission classes and django-ninja's operations."""
-    return _demanded(get_resolver())
+def demanded_scopes(resources: Sequence[ProtectedResource], resource: ProtectedResource) -> tuple[str, ...]:
+    """The scopes of the views at the addresses of one of the resources, sorted.
+
+    They are those of guards, permission classes and django-ninja's operations in the root URLconf. A view at addresses of
+    several resources counts for each of them.
+    """
+    return _demanded(get_resolver(), get_script_prefix(), tuple(resources))[resource]
 
 
 @lru_cache(maxsize=4)
-def _demanded(_resolver: URLResolver) -> tuple[str, ...]:
+def _demanded(
+    _resolver: URLResolver, script_prefix: str, resources: tuple[ProtectedResource, ...]
+) -> dict[ProtectedResource, tuple[str, ...]]:
     # For each resolver anew: Django makes another one if ROOT_URLCONF changes.
-    found: set[str] = set()
-    for callback in callbacks():
+    found: dict[ProtectedResource, set[str]] = {resource: set() for resource in resources}
+    for callback, places in placed_callbacks(script_prefix):
         with suppress(Exception):  # anything can be a view
-            found.update(_of_callback(callback))
-    return tuple(sorted(found))
+            scopes = set(_of_callback(callback))
+            for resource in _resources_at(places, resources) if scopes else ():
+                found[resource] |= scopes
+    return {resource: tuple(sorted(scopes)) for resource, scopes in found.items()}
+
+
+def _resources_at(places: Iterable[Place], resources: tuple[ProtectedResource, ...]) -> set[ProtectedResource]:
+    """The resources that requests for a view may be for."""
+    found = {resource for place in places if (resource := resource_of(resources, place.path)) is not None}
+    return found | {each for each in resources if any(place.may_begin(each.path) for place in places)}
 
 
 def _of_callback(callback: Any) -> Iterator[str]:

@@ -50,10 +50,11 @@ def _answer(request: HttpRequest, path: str) -> HttpResponse:
         server = current()
     except Unavailable as error:
         return error_response(error)
-    resource = resource_at(server.answers.resources, path)
+    resources = server.answers.resources
+    resource = resource_at(resources, path)
     if resource is None:
         return JsonResponse({"detail": "Not found."}, status=404)
-    scopes = demanded_scopes() if server.scopes_supported is None else server.scopes_supported
+    scopes = demanded_scopes(resources, resource) if resource.scopes is None else resource.scopes
     dpop = server.answers.dpop
     members = document(
         resource,

@@ -3,7 +3,7 @@
 import base64
 import hashlib
 from datetime import UTC, datetime, timedelta
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 import pytest
 from cryptography import x509
@@ -55,9 +55,25 @@ HEX = DIGEST.hex()
 # As each kind of proxy writes it.
 WRITTEN = {
     "rfc9440": [f":{base64.b64encode(der(ONE)).decode()}:"],
-    "nginx": [quote(pem(ONE), safe=""), quote(pem(ONE).strip(), safe="+/=")],
-    "aws_alb": [quote(pem(ONE), safe="+=/"), quote(pem(ONE) + pem(OTHER), safe="+=/")],
-    "traefik": [bare(ONE), f"{bare(ONE)},{bare(OTHER)}", quote(bare(ONE), safe="")],
+    # The third is of encoders for forms, which write a space as a plus; the fourth of Apache's mod_headers.
+    "nginx": [
+        quote(pem(ONE), safe=""),
+        quote(pem(ONE).strip(), safe="+/="),
+        quote_plus(pem(ONE)),
+        " ".join(pem(ONE).split("\n")),
+    ],
+    "aws_alb": [
+        quote(pem(ONE), safe="+=/"),
+        quote(pem(ONE) + pem(OTHER), safe="+=/"),
+        quote_plus(pem(ONE) + pem(OTHER)),
+    ],
+    # The last is the DER form in base64, of Azure App Service (`X-ARR-ClientCert`) and HAProxy (`ssl_c_der,base64`).
+    "traefik": [
+        bare(ONE),
+        f"{bare(ONE)},{bare(OTHER)}",
+        quote(bare(ONE), safe=""),
+        base64.b64encode(der(ONE)).decode(),
+    ],
     "envoy": [
         f"Hash={HEX}",
         f'By=spiffe://x/y;Hash={HEX};Subject="CN=a, b; c=\\"d\\"";URI=spiffe://x/z',

@@ -153,6 +153,13 @@ def test_the_nonce_is_demanded_with_the_answer_that_brings_it(nonces):
     assert response["DPoP-Nonce"] == nonce
 
 
+def test_a_client_whose_clock_is_wrong_goes_on_with_the_nonce(nonces):
+    token = nonces.token()
+    response = nonces.call(token, iat=1)
+    assert (response.status_code, response.json()["error"]) == (401, "use_dpop_nonce")
+    assert nonces.call(token, iat=1, nonce=response["DPoP-Nonce"]).status_code == 200
+
+
 def test_an_answer_that_succeeds_offers_the_next_nonce(nonces, monkeypatch):
     token = nonces.token()
     nonce = nonces.call(token)["DPoP-Nonce"]
@@ -183,6 +190,10 @@ def test_optional_offers_and_off_does_not(api, configure):
     response = api.call()
     assert response.status_code == 200
     assert response["DPoP-Nonce"]
+    assert response["Cache-Control"] == "no-store", "from a cache a client would take an old nonce"
+    response = api.call(nonce=response["DPoP-Nonce"])
+    assert "DPoP-Nonce" not in response
+    assert response["Cache-Control"] == "private"
     assert "DPoP-Nonce" not in api.get({"Authorization": f"Bearer {api.token(cnf=None)}"})
     configure()
     response = api.call(nonce="of another server")

@@ -7,7 +7,7 @@ import pytest
 from tests.bound.test_used_proofs import Clock, Memory
 from tests.policies import policy
 
-from resource_server.errors import NonceNeeded
+from resource_server.errors import InvalidProof, NonceNeeded
 from resource_server.flow import run
 from resource_server.testing import ProofKey
 from resource_server.tokens.access_token import access_token
@@ -46,6 +46,22 @@ def test_the_nonce_of_another_project_is_not_accepted():
     assert not Nonces(b"secret").accepts(Nonces(b"other secret").current())
 
 
+class Expiring(Memory):
+    """A store that forgets an entry when its time is over."""
+
+    def __init__(self, clock):
+        super().__init__()
+        self.clock = clock
+
+    def add(self, key, value, timeout):
+        if self.clock.now >= self.entries.get(key, (value, 0))[1]:
+            self.entries.pop(key, None)
+        return super().add(key, (value, self.clock.now + timeout), timeout)
+
+    def get(self, key):
+        return self.entries[key][0]
+
+
 class Api:
     """Verifies proofs with nonces for one bound token."""
 
@@ -60,10 +76,12 @@ class Api:
         fields = {"not_before": 0, "expires_at": 2e9, "good_until": 2e9, "stamp": None, "is_bound": True, "size": 1}
         self.verdict = Verdict(token=access_token(claims), policy=rules, **fields)
 
-    def call(self, nonce=None):
+    def call(self, nonce=None, **claims):
         """The nonce that the answer offers. Raises NonceNeeded."""
-        claims = {} if nonce is None else {"nonce": nonce}
-        facts = RequestFacts(method="GET", url=URL, proofs=(self.key.proof("GET", URL, TOKEN, **claims),))
+        return self.send(self.key.proof("GET", URL, TOKEN, nonce=nonce, **claims))
+
+    def send(self, proof):
+        facts = RequestFacts(method="GET", url=URL, proofs=(proof,))
         run(self.proofs.verify(self.verdict, Credentials(unverified_token=TOKEN, is_dpop=True), digest(TOKEN), facts))
         return facts.nonce
 
@@ -89,6 +107,55 @@ def test_an_optional_nonce_is_offered_and_not_demanded():
     assert api.call(offered) is None
     with pytest.raises(NonceNeeded):
         api.call("invented")
+
+
+@pytest.mark.parametrize("needs_nonce", [True, False], ids=["required", "optional"])
+@pytest.mark.parametrize("offset", [-1_800_000_000, -86400, -61, 6, 3600, 1e9])
+def test_a_client_whose_clock_is_wrong_is_told_the_time_by_a_nonce(needs_nonce, offset):
+    """Reported to Keycloak as #48025 and to mod_oauth2 as #79: clients' clocks differ by more than any window."""
+    api = Api(needs_nonce=needs_nonce)
+    issued_at = api.clock.now + offset
+
+    with pytest.raises(NonceNeeded) as caught:
+        api.call(iat=issued_at)
+    assert (caught.value.reason, api.store.calls) == ("nonce_missing", 0)
+    assert api.call(caught.value.nonce, iat=issued_at) is None
+    with pytest.raises(NonceNeeded) as caught:
+        api.call("invented", iat=issued_at)
+    assert caught.value.reason == "nonce_not_current"
+
+
+@pytest.mark.parametrize(
+    "issued_at",
+    [None, True, "1800000000", 1_800_000_000_000, 10**400, -1],
+    ids=["none", "True", "a text", "in milliseconds", "400 digits", "negative"],
+)
+def test_with_a_nonce_iat_is_still_a_date(issued_at):
+    api = Api(needs_nonce=True)
+    with pytest.raises(InvalidProof) as caught:
+        api.call(Nonces(b"secret", now=api.clock).current(), iat=issued_at)
+    assert caught.value.reason == "proof_not_current"
+
+
+@pytest.mark.parametrize("ahead", [0, NONCE_SECONDS], ids=["of this server", "of one whose clock is ahead"])
+@pytest.mark.parametrize("offset", [0, -3600, 3600], ids=["a right clock", "a slow clock", "a fast clock"])
+def test_a_used_proof_is_known_for_as_long_as_its_nonce_is_accepted(ahead, offset):
+    api = Api(needs_nonce=True)
+    api.store = Expiring(api.clock)
+    api.proofs._used = UsedProofs(api.store, clock=api.clock)
+    api.clock.now -= api.clock.now % NONCE_SECONDS
+    nonces = Nonces(b"secret", now=lambda: api.clock.now + ahead)
+    proof = api.key.proof("GET", URL, TOKEN, nonce=nonces.current(), iat=api.clock.now + offset)
+    api.send(proof)
+
+    seen = []
+    for _ in range(50):
+        with pytest.raises((InvalidProof, NonceNeeded)) as caught:
+            api.send(proof)
+        seen.append(str(caught.value.reason))
+        api.clock.now += 9.5
+    assert set(seen) == {"proof_replayed", "nonce_not_current"}
+    assert seen == sorted(seen, reverse=True)
 
 
 def test_a_refused_nonce_uses_no_proof():

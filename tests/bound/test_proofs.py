@@ -148,6 +148,10 @@ BROKEN = {
     "7: no jwk": ((proof(header={"jwk": None}),), "proof_key_malformed"),
     "7: jwk is a string": ((proof(header={"jwk": "key"}),), "proof_key_malformed"),
     "7: a broken jwk": ((proof(header={"jwk": {**KEY.jwk, "x": "AA"}}),), "proof_key_malformed"),
+    "7: a key that anyone can sign for": (
+        (proof(header={"alg": "EdDSA", "jwk": {"kty": "OKP", "crv": "Ed25519", "x": "AQ" + "A" * 41}}),),
+        "proof_key_malformed",
+    ),
     "7: a key of another curve": ((proof(header={"jwk": ProofKey("ES384").jwk}),), "proof_key_malformed"),
     "7: a key of another type": ((proof(header={"jwk": ProofKey("RS256").jwk}),), "proof_key_malformed"),
     "8: another method": ((proof(htm="POST"),), "proof_method_differs"),

@@ -1,14 +1,16 @@
 """Bound tokens in requests, at each edge, under WSGI and ASGI."""
 
 import pytest
+from asgiref.sync import async_to_sync
 from cryptography.hazmat.primitives.serialization import Encoding
 from django.core.cache import caches
-from django.test import RequestFactory
+from django.test import AsyncClient, AsyncRequestFactory, RequestFactory
 from tests.bound.conftest import ORIGIN
 from tests.bound.test_certificates import ONE, OTHER, PROXY, WRITTEN
 
 from resource_server import authenticate, signals, verify
 from resource_server.errors import InvalidToken
+from resource_server.request_facts import sent_path
 from resource_server.server import current
 from resource_server.testing import ProofKey
 from resource_server.tokens.certificates import digest_of_der, thumbprint
@@ -101,6 +103,23 @@ def test_a_proof_of_another_key_or_token_is_refused(api):
     )
 
 
+def test_credentials_for_a_proxy_are_not_read(api):
+    token = api.token()
+    headers = api.headers(token)
+    for sent in (
+        {"Proxy-Authorization": headers["Authorization"], "DPoP": headers["DPoP"]},
+        {"Proxy-Authorization": f"Bearer {api.token(cnf=None)}"},
+    ):
+        response = api.get(sent)
+        assert response.status_code == 401
+        assert (
+            response.json() == {} or response.json()["reason"] == "credentials_missing"
+        )  # the view behind the middleware
+        assert "Proxy-Authenticate" not in response
+        assert "error=" not in response.headers.get("WWW-Authenticate", "")
+    assert passed(api.get(headers)), "the proof was not used"
+
+
 @pytest.mark.parametrize("scheme", ["dpop", "DPOP", "DPoP "])
 def test_the_scheme_has_no_case(plain, scheme):
     token = plain.token()
@@ -144,6 +163,48 @@ def test_a_script_name_belongs_to_the_path(plain):
 
     assert passed(plain.client.get("/plain", headers=headers, SCRIPT_NAME="/prefix"))
     assert refused(plain.client.get("/plain", headers=plain.headers(token), SCRIPT_NAME="/prefix"), "proof_url_differs")
+
+
+@pytest.mark.parametrize("edge", ["plain", "rest"])
+@pytest.mark.parametrize(
+    ("forced", "root_path", "before"),
+    [
+        ("/prefix", "", ""),
+        ("/prefix/", "", ""),
+        (None, "/prefix", ""),  # a server that leaves `root_path` out of the path
+        (None, "/prefix", "/prefix"),  # the form of the ASGI specification
+        ("/prefix", "", "/prefix"),
+    ],
+    ids=["forced", "forced with a slash", "root_path alone", "root_path in the path", "forced and not removed"],
+)
+def test_a_prefix_that_a_proxy_removes_belongs_to_the_path_under_asgi_too(
+    issuer, configure, key, settings, forced, root_path, before, edge
+):
+    """Reported to Spring Security in #17202: each service of a gateway has a prefix that it does not see."""
+    settings.FORCE_SCRIPT_NAME = forced
+    configure(RESOURCE=["https://api.test/other", "https://api.test/prefix"])
+    token = issuer.token(scope="read", cnf=key.confirmation)
+
+    class MountedClient(AsyncClient):
+        def _base_scope(self, **request):
+            return {**super()._base_scope(**request), "root_path": root_path}
+
+    def get(headers):
+        return async_to_sync(MountedClient().get)(f"{before}/{edge}", headers=headers)
+
+    assert passed(get(key.headers("GET", f"{ORIGIN}/prefix/{edge}", token)))
+    without_prefix, without_token = get(key.headers("GET", f"{ORIGIN}/{edge}", token)), get({})
+    assert refused(without_prefix, "proof_url_differs")
+    for answer in (without_prefix, without_token):
+        assert "/oauth-protected-resource/prefix" in answer.headers["WWW-Authenticate"]
+
+
+@pytest.mark.parametrize(
+    "path", ["/prefixed", "/prefix-other/a", "/"], ids=["a longer name", "another name", "the root"]
+)
+def test_a_path_that_only_begins_like_the_prefix_gets_it_too(settings, path):
+    settings.FORCE_SCRIPT_NAME = "/prefix"
+    assert sent_path(AsyncRequestFactory().get(path)) == f"/prefix{path}"
 
 
 def test_the_method_is_that_of_the_wire(plain):
@@ -310,7 +371,9 @@ def test_a_certificate_bound_token_passes_with_its_certificate(api, configure):
     for scheme in ("Bearer", "DPoP", "Bearer"):
         headers = {"Authorization": f"{scheme} {token}"}
         assert passed(api.get({**headers, **WITH_ONE}, remote=PROXY))
-        assert refused(api.get({**headers, "X-SSL-Client-Cert": pem_of(OTHER)}, remote=PROXY), "certificate_differs")
+        response = api.get({**headers, "X-SSL-Client-Cert": pem_of(OTHER)}, remote=PROXY)
+        assert refused(response, "certificate_differs")
+        assert 'error="invalid_token"' in response["WWW-Authenticate"]
         assert refused(api.get({**headers, "X-SSL-Client-Cert": "x"}, remote=PROXY), "certificate_missing")
         assert refused(api.get(headers, remote=PROXY), "certificate_missing")
         assert refused(api.get({**headers, **WITH_ONE, "X-Forwarded-For": PROXY}), "certificate_missing")

@@ -6,12 +6,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from threading import Thread
 
 import pytest
 from tests.devissuer.conftest import running
 from tests.devissuer.documents import document_server
+from tests.processes import ROOT
 
 
 class McpServer(ThreadingHTTPServer):
@@ -71,8 +71,8 @@ def mcp_server() -> Iterator[McpServer]:
 
 
 def _walk(*arguments: str) -> dict:
-    command = [sys.executable, str(Path(__file__).with_name("mcp_client.py")), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    command = [sys.executable, "-m", "tests.devissuer.mcp_client", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 

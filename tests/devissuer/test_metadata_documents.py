@@ -47,6 +47,28 @@ def test_a_person_signs_in_to_a_client_with_a_document(documents, trusting):
     assert documents.asked.count("/client.json") == 1
 
 
+@pytest.mark.parametrize(
+    ("redirect_uris", "warns"),
+    [
+        (["http://127.0.0.1:8000/callback"], True),
+        (["http://127.0.0.1:8000/callback", "http://localhost/cb"], True),
+        (["http://127.0.0.1:8000/callback", "https://app.example/cb"], False),
+    ],
+)
+def test_the_page_warns_of_a_client_that_any_program_can_pretend_to_be(documents, trusting, redirect_uris, warns):
+    url = documents.publish(f"/on-loopback-{len(redirect_uris)}-{warns}.json", redirect_uris=redirect_uris)
+    text = trusting.sign_in_page(client_id=url).answer.data.decode()
+
+    assert ("Any program on this machine can pretend to be this client" in text) == warns
+    assert "http://127.0.0.1:8000/callback" in text
+
+
+def test_a_registered_client_has_an_id_of_its_own_so_the_page_does_not_warn(trusting):
+    client_id = trusting.register(redirect_uris=["http://127.0.0.1:8000/callback"])["client_id"]
+
+    assert b"Any program" not in trusting.sign_in_page(client_id=client_id).answer.data
+
+
 def test_without_the_authority_nothing_is_fetched(documents, issuer):
     url = documents.publish("/untrusted.json")
     page = issuer.sign_in_page(client_id=url)
@@ -162,7 +184,7 @@ def test_http_and_credentials_in_an_id_are_refused(trusting):
 class TestKept:
     URL = "https://app.example/client.json"
 
-    def _documents(self, *, public=False, fails=False):
+    def _documents(self, *, public=False, fails=False, cache_control="", age=0):
         now = [0.0]
         fetched = []
 
@@ -170,7 +192,8 @@ class TestKept:
             fetched.append(public)
             if fails:
                 raise Unavailable(UnavailableReason.FETCH_FAILED)
-            return Document(body=json.dumps({"client_id": url, "redirect_uris": ["https://app.example/"]}).encode())
+            body = json.dumps({"client_id": url, "redirect_uris": ["https://app.example/"]}).encode()
+            return Document(body=body, cache_control=cache_control, age_seconds=age)
 
         return MetadataDocuments(fetch, frozenset(), public=public, clock=lambda: now[0]), now, fetched
 
@@ -181,6 +204,26 @@ class TestKept:
             documents.client(self.URL)
 
         assert len(fetched) == 2
+
+    @pytest.mark.parametrize(
+        ("cache_control", "age", "kept"),
+        [
+            ("max-age=5", 0, 5),
+            ("public, max-age=900", 600, 300),
+            ("max-age=86400", 0, 3600),
+            ("max-age=0", 0, 0),
+            ("max-age=5", 9, 0),
+            ("no-store", 0, 0),
+            ("no-cache, max-age=900", 0, 0),
+            ("public", 0, 60),
+        ],
+    )
+    def test_a_document_is_kept_as_its_headers_say(self, cache_control, age, kept):
+        documents, now, fetched = self._documents(cache_control=cache_control, age=age)
+        for at, times in ((0, 1), (kept - 0.1, 1 if kept else 2), (kept, 2 if kept else 3)):
+            now[0] = max(at, 0)
+            documents.client(self.URL)
+            assert len(fetched) == times
 
     def test_a_failure_is_not_kept(self):
         documents, _, fetched = self._documents(fails=True)

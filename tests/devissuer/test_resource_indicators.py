@@ -17,7 +17,14 @@ def _audience(issuer, answer):
     return issuer.verified(answer.json()["access_token"]).claims["aud"]
 
 
-SPELLINGS = [(MCP, MCP), (f"{MCP}/", MCP), (ORIGIN, ORIGIN), (ORIGIN.rstrip("/"), ORIGIN)]
+SPELLINGS = [
+    (MCP, MCP),
+    (f"{MCP}/", MCP),
+    (ORIGIN, ORIGIN),
+    (ORIGIN.rstrip("/"), ORIGIN),
+    ("HTTP://127.0.0.1:8000/mcp", MCP),
+    ("HTTP://127.0.0.1:8000", ORIGIN),
+]
 
 
 @pytest.mark.parametrize(("asked", "audience"), SPELLINGS)
@@ -38,6 +45,7 @@ def test_it_is_the_configured_audience_at_each_step(two, asked, audience):
         f"{MCP}?x",
         f"{MCP}#x",
         MCP.upper(),
+        "x?HTTP://127.0.0.1:8000/mcp",
         "http://127.0.0.1:8000/mc",
         "/",
         "http://127.0.0.1:8000/mcp/more",
@@ -53,6 +61,14 @@ def test_another_resource_is_an_invalid_target(two, resource):
         assert two.redeem(two.code(resource=MCP), resource=other).json()["error"] == "invalid_target"
         granted = two.redeem(two.code(resource=MCP)).json()["refresh_token"]
         assert two.refresh(granted, resource=other).json()["error"] == "invalid_target"
+
+
+def test_scheme_and_host_may_be_in_capitals(run_issuer):
+    issuer = run_issuer("--audience", "https://api.example.test/MCP")
+
+    for name in ("https://API.Example.test/MCP", "HTTPS://api.example.TEST/MCP/"):
+        assert _audience(issuer, issuer.machine(resource=name)) == "https://api.example.test/MCP"
+    assert issuer.machine(resource="https://api.example.test/mcp").json()["error"] == "invalid_target"
 
 
 def test_two_spellings_that_are_both_configured_are_two_audiences(run_issuer):

@@ -95,7 +95,7 @@ def test_the_api_of_django_ninja(issuer):
         assert Client().get("/orders", headers=reader).json() == {"subject": "auth0|ada"}
         assert Client().delete("/orders", headers=reader).json()["reason"] == "right_missing"
         assert Client().delete("/orders", headers=manager).status_code == 200
-        assert Client().get("/orders")["WWW-Authenticate"] == 'Bearer realm="api"'
+        assert Client().get("/orders")["WWW-Authenticate"] == 'Bearer realm="api", scope="orders:read"'
 
 
 def test_the_consumer(issuer):

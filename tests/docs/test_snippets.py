@@ -265,7 +265,7 @@ def test_the_function_view(request_with, scope, status):
 def test_the_function_view_without_a_token(issuer):
     response = run("# views.py")["orders"](RequestFactory().get("/"))
 
-    assert (response.status_code, response["WWW-Authenticate"]) == (401, 'Bearer realm="api"')
+    assert (response.status_code, response["WWW-Authenticate"]) == (401, 'Bearer realm="api", scope="read:orders"')
 
 
 @pytest.mark.parametrize(("scope", "status"), [("admin", 200), ("read:orders", 200), ("other", 403)])

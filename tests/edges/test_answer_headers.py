@@ -246,6 +246,41 @@ def test_a_handler_of_the_project_decides_by_itself(get, issuer, problems, monke
     assert response["Cache-Control"] == "no-store"
 
 
+# The others are refused before REST framework sees the request.
+HANDLED = sorted(
+    {*REST} - {"rest function, decorated outside", "async rest function, decorated outside", "rest as_view, decorated"}
+)
+
+
+@pytest.mark.parametrize("view", HANDLED)
+@pytest.mark.parametrize("case", ["no credentials", "a bad token", "too little", "no verdict"])
+def test_a_handler_that_drops_the_headers_drops_no_challenge(get, issuer, monkeypatch, view, case):
+    """Reported to better-auth in #10039: errors that are built anew lose what a client needs to go on."""
+    if case == "no verdict":
+        issuer.failure = "fetch_failed"
+    header = {
+        "no credentials": None,
+        "a bad token": "Bearer invalid",
+        "too little": f"Bearer {issuer.token()}",
+        "no verdict": f"Bearer {issuer.token()}",
+    }[case]
+    names = ("WWW-Authenticate", "Retry-After", "Cache-Control")
+    usual = get(url(view), header)
+    monkeypatch.setattr(api_settings, "EXCEPTION_HANDLER", own_handler, raising=False)
+    own = get(url(view), header)
+
+    assert own.json()["detail"] == "in its own words"
+    assert own.status_code == usual.status_code
+    assert [own.headers.get(name) for name in names] == [usual.headers.get(name) for name in names]
+    assert ("Retry-After" if case == "no verdict" else "WWW-Authenticate") in own.headers
+
+
+def test_a_handler_with_another_status_gets_no_challenge(get, issuer, monkeypatch):
+    monkeypatch.setattr(api_settings, "EXCEPTION_HANDLER", lambda exc, context: Response({}, status=404), raising=False)
+    response = get(url("rest class"), f"Bearer {issuer.token()}")
+    assert (response.status_code, response.headers.get("WWW-Authenticate")) == (404, None)
+
+
 def test_error_response_is_public(issuer, problems):
     response = error_response(InvalidToken(TokenReason.TOKEN_EXPIRED), RequestFactory().get("/"))
 

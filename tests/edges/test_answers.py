@@ -6,6 +6,7 @@ from tests.edges.views import GUARDED, PLAIN, REST, url
 from resource_server.testing import FakeIssuer
 
 BARE = 'Bearer realm="api"'
+ANONYMOUS = f'{BARE}, scope="read"'
 LACKS = f'{BARE}, error="insufficient_scope", error_description="access token lacks a scope: read", scope="read"'
 
 guarded = pytest.mark.parametrize("view", GUARDED)
@@ -20,10 +21,10 @@ def assert_refused(response, status, challenge, reason):
 
 @guarded
 @pytest.mark.parametrize("header", [None, "", " ", "Basic", "Token abc", "DPoP abc", "\xff\xfe"])
-def test_without_bearer_credentials_the_challenge_has_no_error(get, view, header):
+def test_without_bearer_credentials_the_challenge_has_the_scope_and_no_error(get, view, header):
     response = get(url(view), header)
 
-    assert_refused(response, 401, BARE, "credentials_missing")
+    assert_refused(response, 401, ANONYMOUS, "credentials_missing")
 
 
 @guarded
@@ -87,7 +88,7 @@ def test_a_session_has_no_scopes(get, view, django_user_model):
         assert_refused(response, 403, response["WWW-Authenticate"], "token_missing")
         assert 'scope="read"' in response["WWW-Authenticate"]
     else:
-        assert_refused(response, 401, BARE, "credentials_missing")
+        assert_refused(response, 401, ANONYMOUS, "credentials_missing")
 
 
 @guarded

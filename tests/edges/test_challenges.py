@@ -1,12 +1,13 @@
 """The challenge: to the letter, by a strict grammar, and as clients read it that search it without parsing it."""
 
 import re
+from types import SimpleNamespace
 
 import pytest
 from django.test import RequestFactory
 from django.views import View as PlainView
 from hypothesis import given, strategies
-from rest_framework.permissions import IsAdminUser, IsAuthenticated
+from rest_framework.permissions import BasePermission, IsAdminUser, IsAuthenticated
 from rest_framework.response import Response
 from rest_framework.test import APIRequestFactory
 from rest_framework.views import APIView
@@ -15,7 +16,7 @@ from tests.edges.views import GUARDED, PLAIN, REST, url
 
 from resource_server import error_response, requires_scope
 from resource_server.challenge import Answers, challenge, headers
-from resource_server.drf import AccessTokenAuthentication, RequirementMixin, RequiresAnyScope, RequiresScope
+from resource_server.drf import AccessTokenAuthentication, RequirementMixin, Requires, RequiresAnyScope, RequiresScope
 from resource_server.errors import (
     InsufficientScope,
     InsufficientUserAuthentication,
@@ -25,7 +26,7 @@ from resource_server.errors import (
 )
 from resource_server.protected_resource import ProtectedResource
 from resource_server.reasons import CredentialsReason, ScopeReason, TokenReason, UnavailableReason
-from resource_server.requirements import Scopes
+from resource_server.requirements import Owner, Roles, Scopes
 
 ORIGIN = "https://public.test"
 DOCUMENT = f"{ORIGIN}/.well-known/oauth-protected-resource"
@@ -98,6 +99,82 @@ def test_a_refusal_by_rest_framework_itself_names_the_least_that_the_view_demand
 
     expected = f'{BARE}, {METADATA}, scope="{scope}"' if scope else f"{BARE}, {METADATA}"
     assert View.as_view()(APIRequestFactory().get("/"))["WWW-Authenticate"] == expected
+
+
+class Refusing(BasePermission):
+    def has_permission(self, request, view):
+        return False
+
+
+class Admitting(BasePermission):
+    pass
+
+
+A, B, C = (RequiresScope(name) for name in "abc")
+ROLE = Requires(Roles("r") & Scopes("a"))
+
+
+# (permission classes, scopes of the token, scope of the challenge; None without a challenge of ours)
+COMPOSED = {
+    "or": ([A | B], "", "a"),
+    "or, the fewest": ([RequiresScope("a", "b") | C], "", "c"),
+    "or, the least beside those of the token": ([RequiresScope("a", "b") | C], "a", "a b"),
+    "or, with a condition": ([A | (B & ROLE)], "", "a"),
+    "and": ([A & B], "", "a b"),
+    "and of or": ([(A | B) & C], "", "a c"),
+    "two classes": ([A, B], "", "a b"),
+    "two classes, one is met": ([A, B], "a", "a b"),
+    "beside classes of others": ([IsAuthenticated, Admitting & A, B], "", "a b"),
+    "or, another package refuses": ([A | Refusing], "", "a"),
+    "or, another package refuses, in the other order": ([Refusing | A], "", "a"),
+    "met by or, so another package refuses": ([A | B, Refusing], "b", None),
+    "the others of a class that another package admits are not asked": ([Admitting | A, B | C], "", "b"),
+    "not": ([A | B, ~B], "b", None),
+}
+
+
+@pytest.mark.parametrize(("permissions", "granted", "scope"), COMPOSED.values(), ids=COMPOSED)
+def test_a_403_names_the_least_of_all_permissions_together(issuer, published, permissions, granted, scope):
+    class View(APIView):
+        authentication_classes = [AccessTokenAuthentication]
+        permission_classes = permissions
+
+        def get(self, request):
+            return Response({})
+
+        def post(self, request):
+            self.check_object_permissions(request, object())
+            return Response({})
+
+    factory = APIRequestFactory()
+    for make in (factory.get, factory.post):
+        response = View.as_view()(make("/", headers={"Authorization": f"Bearer {issuer.token(scope=granted)}"}))
+        assert response.status_code == 403
+        found = parsed(response["WWW-Authenticate"]) if response.has_header("WWW-Authenticate") else {}
+        assert (found.get("error"), found.get("scope")) == (scope and "insufficient_scope", scope)
+
+
+def test_objects_are_refused_by_the_scopes_of_all_permissions_together(issuer, published):
+    class View(APIView):
+        authentication_classes = [AccessTokenAuthentication]
+        permission_classes = [Requires(Scopes("a") & Owner("owner")) | Requires(Scopes("b") & Owner("owner"))]
+        lookup_field = "pk"
+
+        def get_object(self):
+            found = SimpleNamespace(owner="auth0|ada")
+            self.check_object_permissions(self.request, found)
+            return found
+
+        def get(self, request, pk):
+            return Response({"owner": self.get_object().owner})
+
+    def get(**claims):
+        headers = {"Authorization": f"Bearer {issuer.token(**claims)}"}
+        return View.as_view()(APIRequestFactory().get("/", headers=headers), pk=1)
+
+    assert get(scope="a").status_code == 200
+    assert parsed(get(scope="c")["WWW-Authenticate"])["scope"] == "a"
+    assert "scope" not in parsed(get(scope="a", sub="eve")["WWW-Authenticate"])
 
 
 def test_the_scopes_of_a_challenge_are_those_of_this_request(published):
@@ -308,16 +385,17 @@ def test_a_parameter_that_is_not_there_is_not_found(realm, message, acr_values):
     assert searched(value, "resource_metadata") is None
     assert "\r" not in value
     assert "\n" not in value
-    bare = challenge(Answers(realm=realm), NoCredentials(CredentialsReason.CREDENTIALS_MISSING, scopes=("read",)))
-    assert parsed(bare) == {"realm": realm}
-    assert searched(bare, "error") is None
+    anonymous = challenge(Answers(realm=realm), NoCredentials(CredentialsReason.CREDENTIALS_MISSING, scopes=("read",)))
+    assert parsed(anonymous) == {"realm": realm, "scope": "read"}
+    assert searched(anonymous, "error") is None
+    assert searched(anonymous, "scope") == "read"
 
 
 @pytest.mark.parametrize("realm", ["error=x, scope=y", "a b", "ok="])
 def test_a_realm_of_the_settings_reaches_a_client_as_it_is(get, issuer, settings, realm):
     settings.RESOURCE_SERVER = issuer.settings(REALM=realm)
     for view in ("function", "rest function"):
-        assert parsed(get(url(view))["WWW-Authenticate"]) == {"realm": realm}
+        assert parsed(get(url(view))["WWW-Authenticate"]) == {"realm": realm, "scope": "read"}
 
 
 ON_GET_ALONE = {"method", "method, by method_decorator"}

@@ -6,9 +6,11 @@ import pytest
 from django.test import AsyncClient, Client
 from django.urls import path
 from ninja import NinjaAPI, Router
+from ninja.errors import HttpError
 from ninja.security import APIKeyHeader, django_auth
 from openapi_spec_validator import validate
 
+from resource_server.authentication import aauthorize, authorize
 from resource_server.errors import InsufficientScope
 from resource_server.ninja import AccessRefused, AccessToken, AccessTokenAPI
 from resource_server.requirements import Organisation, Roles, Scopes
@@ -70,7 +72,7 @@ def inherited(request):
 
 
 @router.post("/own", auth=AccessToken((Roles("r") & Scopes("a")) | Scopes("b")), description="Its own.")
-def own(request):
+def own_right(request):
     """Does a thing."""
     return {}
 
@@ -95,14 +97,44 @@ def organisation(request, org: str):
 
 api.add_router("/r", router)
 bare = NinjaAPI(auth=AccessToken("read"), urls_namespace="bare")
+ours = AccessTokenAPI(auth=AccessToken("read"), urls_namespace="ours")
+own = NinjaAPI(auth=AccessToken("read"), urls_namespace="own")
 
 
-@bare.get("/any")
-def bare_anything(request):
-    return {}
+@own.exception_handler(HttpError)
+def own_answer(request, error):
+    return own.create_response(request, {"own": True}, status=error.status_code)
 
 
-urlpatterns = [path("api/", api.urls), path("bare/", bare.urls)]
+@own.exception_handler(Exception)
+def caught(request, error):
+    return own.create_response(request, {"caught": type(error).__name__}, status=418)
+
+
+for each in (bare, ours, own):
+
+    @each.get("/any")
+    def plain_anything(request):
+        return {}
+
+    @each.get("/async-/any")
+    async def async_anything(request):
+        return {}
+
+    @each.get("/inside")
+    def inside(request):
+        authorize(request, Scopes("other"))
+
+    @each.get("/async-/inside")
+    async def async_inside(request):
+        await aauthorize(request, Scopes("other"))
+
+    @each.get("/key", auth=Key())
+    def by_key(request):
+        return {}
+
+
+urlpatterns = [path("api/", api.urls), *(path(f"{each.urls_namespace}/", each.urls) for each in (bare, ours, own))]
 
 
 @pytest.fixture
@@ -134,7 +166,7 @@ def test_another_authentication_in_the_list_decides_for_its_own(issuer, url):
     refused = get(url, **{"X-Key": "bad"})
     assert (refused.status_code, refused["WWW-Authenticate"], refused.json()["reason"]) == (
         401,
-        BARE,
+        f'{BARE}, scope="read"',
         "credentials_missing",
     )
     forged = FakeIssuer(algorithm="ES256").token(scope="read")
@@ -184,13 +216,43 @@ def test_head_and_options_do_not_slip_past(issuer):
         assert get("/api/any", method=method).status_code == 405
 
 
-def test_a_plain_api_answers_with_the_status(issuer):
-    response = get("/bare/any", issuer.token())
-
-    assert (response.status_code, response.json()) == (403, {"detail": "access token lacks a scope: read"})
-    assert get("/bare/any").status_code == 401
+def refusals(prefix, issuer):
+    """The answers to a request without a token, with a bad one, with a small one, and without a verdict."""
+    requests = [("/any", None), ("/any", "x"), ("/any", issuer.token()), ("/inside", issuer.token(scope="read"))]
+    answers = [get(f"{prefix}{url}", token) for url, token in requests]
     issuer.failure = "fetch_failed"
-    assert get("/bare/any", FakeIssuer(issuer.issuer, algorithm="ES256").token()).status_code == 503
+    answers.append(get(f"{prefix}/any", FakeIssuer(issuer.issuer, algorithm="ES256").token(scope="read")))
+    issuer.failure = None
+    return answers
+
+
+@pytest.mark.parametrize("kind", ["", "/async-"])
+def test_a_plain_api_answers_as_ours(issuer, kind):
+    plain, ours = (refusals(f"/{name}{kind}", issuer) for name in ("bare", "ours"))
+    for answer, expected in zip(plain, ours, strict=True):
+        assert (answer.status_code, answer.json()) == (expected.status_code, expected.json())
+        for header in ("WWW-Authenticate", "Cache-Control", "Content-Type", "Vary"):
+            assert answer.headers.get(header) == expected.headers.get(header)
+    assert [answer.status_code for answer in plain] == [401, 401, 403, 403, 503]
+    assert plain[0]["WWW-Authenticate"] == f'{BARE}, scope="read"'
+    assert plain[4].has_header("Retry-After")
+
+
+def test_a_plain_api_answers_other_authentications_as_before(issuer):
+    for _ in range(2):
+        refused = get("/bare/key")
+        assert (refused.status_code, refused.json()) == (401, {"detail": "Unauthorized"})
+        assert not refused.has_header("WWW-Authenticate")
+        assert get("/bare/any").status_code == 401
+
+
+def test_handlers_of_the_project_stay(issuer):
+    for token, status in ((None, 401), ("x", 401), (issuer.token(), 403)):
+        answer = get("/own/any", token)
+        assert (answer.status_code, answer.json()["own"]) == (status, True)
+        assert not answer.has_header("WWW-Authenticate")
+    caught = get("/own/inside", issuer.token(scope="read"))
+    assert (caught.status_code, caught.json()) == (418, {"caught": "InsufficientScope"})
 
 
 def test_the_error_is_kept_on_ninjas(issuer):

@@ -159,33 +159,44 @@ def test_every_edge_gives_this_answer(ask, issuer, name, claims, expected):
         assert f'error="{body["error"]}", error_description="{body["detail"]}"' in headers["WWW-Authenticate"]
 
 
+# The scopes of the challenge to a request without a token, where scopes alone would do.
+ASKED = {
+    "scopes": "a b",
+    "text": "a b",
+    "any scope": "a b",
+    "either scope": "a",
+    "role": "a",
+    "least": "read",
+    "fewest": "c",
+    "overlapping": "b",
+    "method": "a",
+}
+
+
+def anonymous(name, parameters=""):
+    return f'{BARE}{parameters}, scope="{ASKED[name]}"' if name in ASKED else f"{BARE}{parameters}"
+
+
 @pytest.mark.parametrize("name", REQUIREMENTS)
 def test_without_a_token_every_requirement_is_401(ask, name):
     status, headers, body = ask(name, None)
 
-    assert (status, headers["WWW-Authenticate"]) == (401, BARE)
+    assert (status, headers["WWW-Authenticate"]) == (401, anonymous(name))
     # REST framework words the answer to a request without credentials itself, if one of its permissions refuses.
     assert body.get("reason", "credentials_missing") == "credentials_missing"
     assert "error" not in body
 
 
-@pytest.mark.parametrize(
-    ("name", "scope"),
-    {
-        "scopes": "a b",
-        "any scope": "a b",
-        "either scope": "a",
-        "least": "read",
-        "fewest": "c",
-        "overlapping": "b",
-        "method": "a",
-    }.items(),
-)
-def test_without_a_token_and_without_scopes_the_challenge_names_the_same(ask, issuer, settings, name, scope):
-    settings.RESOURCE_SERVER = issuer.settings(PUBLIC_ORIGIN="https://api.test")
-    for authorization, status in ((None, 401), (f"Bearer {issuer.token()}", 403)):
-        answered, headers, _ = ask(name, authorization)
-        assert (answered, headers["WWW-Authenticate"].partition(", scope=")[2]) == (status, f'"{scope}"')
+@pytest.mark.parametrize("origin", [None, "https://api.test"])
+@pytest.mark.parametrize("name", ASKED)
+def test_without_a_token_and_without_scopes_the_challenge_names_the_same(ask, issuer, settings, name, origin):
+    settings.RESOURCE_SERVER = issuer.settings(PUBLIC_ORIGIN=origin)
+    metadata = f', resource_metadata="{origin}/.well-known/oauth-protected-resource"' if origin else ""
+    status, headers, _ = ask(name, None)
+    assert (status, headers["WWW-Authenticate"]) == (401, anonymous(name, metadata))
+
+    status, headers, _ = ask(name, f"Bearer {issuer.token(roles=['r'])}")
+    assert (status, headers["WWW-Authenticate"].partition(", scope=")[2]) == (403, f'"{ASKED[name]}"')
 
 
 @pytest.mark.parametrize("name", ["any token", "not a scope", "owner"])
@@ -199,7 +210,7 @@ def test_a_token_that_fails_is_refused(ask, issuer, name):
     assert (status, body["reason"]) == (400, "credentials_repeated")
 
     status, headers, body = ask(name, "Basic abc")
-    assert (status, headers["WWW-Authenticate"]) == (401, BARE)
+    assert (status, headers["WWW-Authenticate"]) == (401, anonymous(name))
 
 
 def test_an_issuer_that_is_down_is_503_everywhere(ask, issuer):

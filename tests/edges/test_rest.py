@@ -47,32 +47,32 @@ def bearer(issuer):
 
 
 @pytest.mark.parametrize(
-    ("permission", "admitted"),
+    ("permission", "admitted", "asked"),
     [
-        (READ, {"read", "read write"}),
-        (READ & WRITE, {"read write"}),
-        (READ | WRITE, {"read", "write", "read write"}),
-        (~READ, {None, "write", "anonymous"}),
-        (IsAuthenticated & READ, {"read", "read write"}),
-        (READ & IsAuthenticated, {"read", "read write"}),
-        (IsAuthenticated & ~READ, {None, "write"}),
-        (Nobody | READ, {"read", "read write"}),
-        (READ | Nobody, {"read", "read write"}),
-        (AllowAny | READ, {None, "read", "write", "read write", "anonymous"}),
-        ((READ & WRITE) | (IsAuthenticated & ~READ), {None, "write", "read write"}),
-        (RequiresAnyScope("read", "write"), {"read", "write", "read write"}),
+        (READ, {"read", "read write"}, "read"),
+        (READ & WRITE, {"read write"}, "read write"),
+        (READ | WRITE, {"read", "write", "read write"}, "read"),
+        (~READ, {None, "write", "anonymous"}, None),
+        (IsAuthenticated & READ, {"read", "read write"}, "read"),
+        (READ & IsAuthenticated, {"read", "read write"}, "read"),
+        (IsAuthenticated & ~READ, {None, "write"}, None),
+        (Nobody | READ, {"read", "read write"}, None),
+        (READ | Nobody, {"read", "read write"}, None),
+        (AllowAny | READ, {None, "read", "write", "read write", "anonymous"}, None),
+        ((READ & WRITE) | (IsAuthenticated & ~READ), {None, "write", "read write"}, None),
+        (RequiresAnyScope("read", "write"), {"read", "write", "read write"}, "read write"),
     ],
     ids=range(12),
 )
 @pytest.mark.parametrize("scope", [None, "read", "write", "read write", "anonymous"])
-def test_permissions_compose(bearer, permission, admitted, scope):
+def test_permissions_compose(bearer, permission, admitted, asked, scope):
     authorization = None if scope == "anonymous" else bearer(scope=scope)
     response = call(authorization=authorization, permission_classes=[permission])
 
     expected = 200 if scope in admitted else 401 if scope == "anonymous" else 403
     assert response.status_code == expected
     if expected == 401:
-        assert response["WWW-Authenticate"] == BARE
+        assert response["WWW-Authenticate"] == (f'{BARE}, scope="{asked}"' if asked else BARE)
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_the_order_of_the_classes_does_not_matter(bearer, order, django_user_mod
         response = call(**{**demanding, **changes})
         return response.status_code, response.get("WWW-Authenticate", "")
 
-    assert answer() == (401, BARE)
+    assert answer() == (401, f'{BARE}, scope="read"')
     assert answer(authorization="Bearer x")[0] == 401
     assert answer(authorization="Bearer x")[1].startswith(f'{BARE}, error="invalid_token"')
     assert answer(authorization=bearer(scope="read")) == (200, "")

@@ -100,7 +100,7 @@ def test_refusals_are_those_of_http(address, issuer):
     bare = 'Bearer realm="api"'
     token, stranger = issuer.token(scope="chat:read"), FakeIssuer(algorithm="ES256")
 
-    assert refused(address) == (401, bare, "credentials_missing")
+    assert refused(address) == (401, f'{bare}, scope="chat:read"', "credentials_missing")
     lacks = f'{bare}, error="insufficient_scope", error_description="access token lacks a scope: chat:read", scope="chat:read"'
     assert refused(address, additional_headers=bearer(issuer.token())) == (403, lacks, "scope_missing")
     assert refused(address, additional_headers=bearer(stranger.token()))[0] == 401

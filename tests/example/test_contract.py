@@ -44,8 +44,9 @@ def assert_good(answer: Answer, endpoint: str) -> None:
     assert answer.headers["WWW-Authenticate"] is None
 
 
-def assert_anonymous(answer: Answer) -> None:
-    assert (answer.status, answer.headers["WWW-Authenticate"]) == (401, 'Bearer realm="api"')
+def assert_anonymous(answer: Answer, endpoint: str) -> None:
+    scope = ', scope="example:scope"' if endpoint.startswith("/api/private-scoped") else ""
+    assert (answer.status, answer.headers["WWW-Authenticate"]) == (401, f'Bearer realm="api"{scope}')
     assert answer.headers["Content-Type"] == "application/json"
     assert answer.json() == {"detail": "Authentication credentials were not provided."}  # DRF's own words
 
@@ -71,7 +72,7 @@ def test_no_authorization(example: str, endpoint: str, slash: str) -> None:
     if endpoint == "/api/public":
         assert_good(answer, endpoint)
     else:
-        assert_anonymous(answer)
+        assert_anonymous(answer, endpoint)
 
 
 ACCEPT = {
@@ -104,7 +105,7 @@ def test_any_accept(
         for answer in (anonymous, invalid, without_scope):
             assert_good(answer, endpoint)
         return
-    assert_anonymous(anonymous)
+    assert_anonymous(anonymous, endpoint)
     assert_invalid(invalid, "token_malformed")
     if endpoint == "/api/private-scoped":
         assert_insufficient(without_scope, "scope_missing", "example:scope")
@@ -151,7 +152,7 @@ def test_blank_authorization(example: str, endpoint: str, slash: str, authorizat
     if endpoint == "/api/public":
         assert_good(answer, endpoint)
     else:
-        assert_anonymous(answer)
+        assert_anonymous(answer, endpoint)
 
 
 def _another_key(issuer: LiveIssuer) -> str:
@@ -325,7 +326,7 @@ def test_token_outside_the_header(example: str, tokens: Tokens, protected: str, 
         answer = call(example, f"{path}?access_token={tokens.scoped}", form=parameter)
     else:
         answer = call(example, path, cookies=parameter)
-    assert_anonymous(answer)
+    assert_anonymous(answer, protected)
 
 
 def test_public_ignores_a_token_outside_the_header(example: str, tokens: Tokens, slash: str) -> None:

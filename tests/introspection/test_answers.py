@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.introspection.conftest import ACTIVE, NOW, OPAQUE, Api, Endpoint, answer
 
+from resource_server.errors import AuthorizationError
 from resource_server.keys.answer import Answer
 from resource_server.keys.document import MAX_DOCUMENT_BYTES
 from resource_server.tokens.policy import ClaimNames
@@ -65,6 +66,18 @@ FAULTS: dict[str, tuple[str, tuple[str, ...], bytes, str]] = {
     "forbidden with a page": ("403 Forbidden", (), b"<html>no</html>", "503 introspection_refused"),
     "an empty body": ("200 OK", (), b"", "503 introspection_refused"),
     "a blank body": ("200 OK", (), b" \r\n", "503 introspection_refused"),
+    # django-oauth-toolkit before version 2 (#698, #1011).
+    "an unknown token with 401": ("401 Unauthorized", (), b'{"active": false}', "401 token_inactive"),
+    "an unknown token with 404": ("404 Not Found", (), b'{"active": false, "x": 1}', "401 token_inactive"),
+    "an inactive token and an error": (
+        "401 Unauthorized",
+        (),
+        b'{"active":false,"error":"x"}',
+        "503 introspection_refused",
+    ),
+    "an inactive token of a broken server": ("500 Oops", (), b'{"active": false}', "503 fetch_status"),
+    "an active token with 401": ("401 Unauthorized", (), answer(), "503 introspection_refused"),
+    "inactive as a number with 401": ("401 Unauthorized", (), b'{"active": 0}', "503 introspection_refused"),
     "another error": ("400 Bad Request", (), b'{"error":"invalid_request"}', "503 fetch_status"),
     "no such page": ("404 Not Found", (), b"{}", "503 fetch_status"),
     "a redirect": ("302 Found", ("Location: /introspect?again",), b"", "503 fetch_status"),
@@ -153,6 +166,45 @@ def test_what_may_be_lacking_is_judged_if_it_is_there(endpoint: Endpoint) -> Non
     assert api.refusal("one") == "401 audience_not_accepted"
     endpoint.body = answer(exp=NOW - 60)
     assert api.refusal("two") == "401 token_expired"
+
+
+# Issuers that send each member of RFC 7662, empty where they do not know it. {sentence: (changes, outcome)}
+EMPTY: dict[str, tuple[dict[str, Any], str]] = {
+    "no audience, as Hydra says it": ({"aud": []}, "aud_missing"),
+    "no audience in text": ({"aud": ""}, "aud_missing"),
+    "no issuer": ({"iss": ""}, "auth0|ada"),
+    "no client": ({"client_id": ""}, "auth0|ada"),
+    "no type": ({"token_type": ""}, "auth0|ada"),
+    "a machine, as oxAuth says it": ({"sub": "", "jti": "", "scope": ["read"]}, "client"),
+    "a person without a subject": ({"sub": "", "username": "ada"}, "sub_missing"),
+    "nobody": ({"sub": "", "client_id": ""}, "sub_missing"),
+    "a person whose name is empty": ({"sub": "", "username": ""}, "sub_missing"),
+    "a key that is empty": ({"cnf": {}}, "cnf_malformed"),
+    "a use that is empty": ({"token_use": ""}, "not_an_access_token"),
+}
+
+
+@pytest.mark.parametrize(("changes", "expected"), EMPTY.values(), ids=EMPTY)
+def test_an_empty_member_is_absent(endpoint: Endpoint, api: Api, changes: dict[str, Any], expected: str) -> None:
+    """Reported to oxAuth as #1499: a machine's token has an empty `sub`."""
+    endpoint.body = answer(**changes)
+    try:
+        found = api.token().subject
+    except AuthorizationError as error:
+        found = str(error.reason)
+    assert found == expected
+
+
+@pytest.mark.parametrize("audience", [[], "", None], ids=["a list", "a text", "null"])
+def test_an_empty_audience_may_be_lacking(endpoint: Endpoint, audience: object) -> None:
+    endpoint.body = json.dumps({**ACTIVE, "aud": audience}).encode()
+    assert Api(endpoint.url, may_lack=frozenset({"aud"})).token().audience == ("https://api.test/",)
+
+
+def test_an_empty_subject_that_a_person_chose_is_no_machine(endpoint: Endpoint) -> None:
+    api = Api(endpoint.url, members={"claim_names": ClaimNames(subject="username")})
+    endpoint.body = answer(sub=None, username="")
+    assert api.refusal() == "401 sub_malformed"
 
 
 def test_retry_after_is_handed_on(endpoint: Endpoint, api: Api) -> None:

@@ -20,6 +20,7 @@ from resource_server.testing import FakeIssuer
 from resource_server.tokens import introspection
 from resource_server.tokens.client_authentication import ClientAuthentication
 from resource_server.tokens.credentials import Credentials
+from resource_server.tokens.introspection_answer import IntrospectionAnswer
 from resource_server.tokens.introspection_policy import IntrospectionPolicy
 
 METADATA = FakeIssuer().metadata()
@@ -193,15 +194,50 @@ def test_an_answer_that_is_not_remembered_shows_a_revocation_at_once(endpoint: E
     assert api.refusal() == "401 token_inactive"
 
 
-def test_an_answer_is_not_remembered_longer_than_the_token(endpoint: Endpoint, api: Api) -> None:
-    endpoint.body = answer(exp=NOW + 5)
+@pytest.mark.parametrize("life", [5, 0.5])
+def test_an_answer_is_not_remembered_longer_than_the_token(endpoint: Endpoint, api: Api, life: float) -> None:
+    endpoint.body = answer(exp=NOW + life)
     api.token()
-    api.now, api.clock = api.now + 34, api.clock + 34
+    api.now, api.clock = api.now + life - 0.1, api.clock + life - 0.1
     api.token()
     assert len(endpoint.asked) == 1
+    # Within the clock skew the token passes, but each time the issuer is asked.
+    for seconds, questions in ((0.1, 2), (29, 3)):
+        api.now, api.clock = api.now + seconds, api.clock + seconds
+        api.token()
+        assert len(endpoint.asked) == questions
     api.now, api.clock = api.now + 1, api.clock + 1
     assert api.refusal() == "401 token_expired"
-    assert len(endpoint.asked) == 2
+    assert len(endpoint.asked) == 4
+
+
+def test_a_clock_that_is_put_forward_ends_an_answer_with_its_token(endpoint: Endpoint, api: Api) -> None:
+    endpoint.body = answer(exp=NOW + 5)
+    api.token()
+    api.now += 5
+    api.clock += 1
+    endpoint.body = b'{"active": false}'
+    assert api.refusal() == "401 token_inactive"
+
+
+@pytest.mark.parametrize(
+    ("expires_at", "life"),
+    [
+        (None, 60),
+        (NOW + 10**6, 60),
+        (NOW + 7, 7),
+        (NOW, 0),
+        (0, 0),
+        (10**400, 60),
+        (-(10**400), 0),
+        (True, 60),
+        ("1", 60),
+    ],
+    ids=["none", "late", "soon", "now", "long ago", "400 digits", "400 digits ago", "True", "text"],
+)
+def test_the_life_of_an_answer(expires_at: object, life: float) -> None:
+    found = IntrospectionAnswer(members={"active": True, "exp": expires_at}, asked_at=NOW)
+    assert found.life_seconds(60) == life
 
 
 @pytest.mark.parametrize(

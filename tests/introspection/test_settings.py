@@ -225,7 +225,7 @@ def test_the_step_that_refuses(trusted: FakeIssuer, endpoint: Endpoint) -> None:
     endpoint.body = b'{"active": false}'
     found = steps("two")
     assert (found["introspection"], found["issuer"]) == ("token_inactive", "not run")
-    endpoint.status = "401 Unauthorized"
+    endpoint.status, endpoint.body = "401 Unauthorized", b'{"error": "invalid_client"}'
     explanation = explain("three")
     assert explanation.refusal is not None
     assert (explanation.refusal.reason, explanation.refusal.outcome) == ("introspection_refused", "unavailable")

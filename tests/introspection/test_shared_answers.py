@@ -110,6 +110,18 @@ def test_the_age_of_an_answer_counts(world: World) -> None:
     assert api.refusal() == "401 token_inactive"
 
 
+def test_an_answer_is_not_shared_longer_than_its_token(world: World) -> None:
+    world.put(exp=NOW + 5)
+    world.now += 4
+    world.process().token()
+    assert len(world.endpoint.asked) == 1
+    world.now += 1
+    world.process().token()
+    assert len(world.endpoint.asked) == 2
+    world.process().token()
+    assert len(world.endpoint.asked) == 3, "an answer about a token that has ended is not stored"
+
+
 def test_each_process_judges_by_its_own_settings(world: World) -> None:
     world.put()
     other = world.process(members={"audience": ("https://other.test/",)})

@@ -153,6 +153,9 @@ def test_the_certificate_of_the_server_is_verified(tmp_path: Path, monkeypatch: 
         assert refusal(endpoint.url, 5) == "fetch_failed"
         assert send(endpoint.url, ca_file=str(tmp_path / "server.pem")).status == 200
         assert len(endpoint.asked) == 1, "the token is not sent to a server that cannot prove its name"
+    with Endpoint(certificate(tmp_path / "other.pem", "other.test")) as other:
+        assert refusal(other.url, 5, ca_file=str(tmp_path / "other.pem")) == "fetch_failed"
+        assert other.asked == []
 
 
 def test_a_certificate_of_the_client_that_is_gone(endpoint: Endpoint, tmp_path: Path) -> None:

@@ -41,6 +41,10 @@ FAULTS = {
         Fault(body=b'{"issuer":"https://evil.test/","issuer":"https://issuer.test/","keys":[],"keys":[]}'),
         "document_malformed",
     ),
+    "a member of a key twice": (
+        Fault(body=json.dumps({"keys": [MEMBER]}).replace('"kty"', '"kty": "EC", "kty"').encode()),
+        "document_malformed",
+    ),
     "two byte order marks": (Fault(body=b"\xef\xbb\xbf\xef\xbb\xbf{}"), "document_malformed"),
     "a byte order mark within": (Fault(body=b"{\xef\xbb\xbf}"), "document_malformed"),
     "latin-1": (Fault(body=b'{"issuer":"\xe9"}'), "document_malformed"),
@@ -78,6 +82,10 @@ METADATA = {
     "another issuer": ({"issuer": "https://evil.test/"}, "metadata_issuer_mismatch"),
     "the issuer without its slash": ({"issuer": "https://issuer.test"}, "metadata_issuer_mismatch"),
     "the issuer in capitals": ({"issuer": "https://ISSUER.test/"}, "metadata_issuer_mismatch"),
+    "a letter that Unicode normalises to the right one": (
+        {"issuer": "https://\uff49ssuer.test/"},
+        "metadata_issuer_mismatch",
+    ),
     "no issuer": ({"issuer": None}, "metadata_issuer_mismatch"),
     "a list with the issuer": ({"issuer": ["https://issuer.test/"]}, "metadata_issuer_mismatch"),
     "no jwks_uri": ({"jwks_uri": None}, "address_not_allowed"),

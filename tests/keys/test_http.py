@@ -4,6 +4,7 @@ import email.utils
 import gzip
 import ipaddress
 import socket
+import ssl
 import threading
 import time
 import tracemalloc
@@ -447,6 +448,38 @@ def test_a_certificate_that_the_system_trusts_is_accepted(tmp_path: Path, monkey
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "server.pem"))
     with serving(sends(OK + b"Content-Length: 2\r\n\r\n{}"), context) as server:
         assert fetch(server.url(), seconds=5).body == b"{}"
+
+
+def offers_tls_1_1(context: ssl.SSLContext) -> None:
+    context.minimum_version, context.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
+    context.set_ciphers("ALL:@SECLEVEL=0")
+
+
+def offers_no_encryption(context: ssl.SSLContext) -> None:
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers("eNULL:@SECLEVEL=0")
+
+
+@pytest.mark.parametrize("weaken", [offers_tls_1_1, offers_no_encryption])
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1:DeprecationWarning")
+def test_tls_that_protects_too_little_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, weaken: Callable[[ssl.SSLContext], None]
+) -> None:
+    context = certificate(tmp_path / "server.pem")
+    weaken(context)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "server.pem"))
+    with serving(sends(OK + b"Content-Length: 2\r\n\r\n{}"), context) as server:
+        assert refusal(server.url(), 5) == "fetch_failed"
+        assert server.requests == []
+        # The server does speak what it offers, to a client that takes it.
+        willing = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        willing.load_verify_locations(tmp_path / "server.pem")
+        weaken(willing)
+        with willing.wrap_socket(
+            socket.create_connection(("127.0.0.1", server.port)), server_hostname="localhost"
+        ) as s:
+            s.sendall(b"GET / HTTP/1.1\r\n\r\n")
+            assert s.recv(5) == b"HTTP/"
 
 
 def test_a_dripping_tls_server_is_left_at_the_deadline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -142,6 +142,13 @@ def test_an_empty_static_key_set_accepts_no_token(new_api: type[Api]) -> None:
     assert api.issuer.fetched == []
 
 
+def test_the_issuer_is_compared_without_the_escapes_of_json() -> None:
+    # RFC 8414 section 4, step 1: code points are compared, and not the text of the document.
+    body = b'{"\\u0069ssuer": "https:\\/\\/\\u0069ssuer.test\\/", "jwks_uri": "https:\\/\\/issuer.test\\/jwks.json"}'
+    found = parse_metadata(Document(body=body), KeySource(issuer="https://issuer.test/"))
+    assert found == {"issuer": "https://issuer.test/", "jwks_uri": JWKS}
+
+
 def test_parse_metadata_gives_the_whole_document() -> None:
     source = KeySource(issuer="https://issuer.test/")
     document = {"issuer": source.issuer, "jwks_uri": JWKS, "token_endpoint": 7}

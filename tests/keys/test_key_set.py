@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 from joserfc.jws import JWSRegistry
 
@@ -16,6 +15,7 @@ from resource_server.keys.key_set import MAX_KEYS, KeySet, parse_key_set
 from resource_server.tokens.jws import UnverifiedToken, verify_signature
 
 RSA = {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"}
+P256 = 2**256 - 2**224 + 2**192 + 2**96 - 1  # the field of the curve
 GOOD = SigningKeys("ES256").jwks()["keys"][0]
 
 
@@ -81,7 +81,7 @@ def test_a_good_key_of_each_algorithm_verifies(private_keys: dict[str, Any], alg
 
 @pytest.mark.parametrize(
     "members",
-    [{"use": "sig"}, {"key_ops": ["verify"]}, {"key_ops": ["sign", "verify"]}, {"key_ops": ("verify",)}, {"x5c": ["not read"]},
+    [{"use": "sig"}, {"key_ops": ["verify"]}, {"key_ops": ["sign", "verify"]}, {"key_ops": ("verify",)}, {"key_ops": ["verify", "verify"]}, {"x5c": ["not read"]},
      {"x5t": "?"}, {"x5u": "https://evil.test/"}, {"ext": True}, {"alg": None}, {"exp": 1}, {"use": "sig", "key_ops": ["verify"]},
      {"use": None}, {"key_ops": None}, {"d": None, "p": None, "k": None}, {"x5c": None}],
     ids=str,
@@ -140,6 +140,8 @@ def broken(private_keys: dict[str, Any]) -> dict[str, tuple[dict[str, Any], str]
         "key_ops empty": (of("RS256", key_ops=[]), "key_ops lack verify"),
         "key_ops a string": (of("RS256", key_ops="verify"), "key_ops lack verify"),
         "key_ops an object": (of("RS256", key_ops={"verify": 1}), "key_ops lack verify"),
+        "use enc beside key_ops verify": (of("RS256", use="enc", key_ops=["verify"]), "use is not sig"),
+        "use sig beside key_ops encrypt": (of("RS256", use="sig", key_ops=["encrypt"]), "key_ops lack verify"),
         "kid a number": (of("RS256", kid=1), "kid is not a string"),
         "kid a list": (of("RS256", kid=[]), "kid is not a string"),
         "alg of an EC key on an RSA key": (of("RS256", alg="ES256"), "alg does not fit the key"),
@@ -176,6 +178,7 @@ def broken(private_keys: dict[str, Any]) -> dict[str, tuple[dict[str, Any], str]
         "e of a megabyte": (of("RS256", e="A" * 2**20), unreadable),
         "a point that is not on the curve": (of("ES256", y=number(integer(point["y"]) ^ 1, 32)), unreadable),
         "the point of another curve": (of("ES384", crv="P-256"), unreadable),
+        "a coordinate beyond the field": (of("ES256", x=number(integer(point["x"]) + P256, 33)), unreadable),
         "the point (0, 0)": (of("ES256", x=number(0, 32), y=number(0, 32)), unreadable),
         "an OKP key of 31 bytes": (of("EdDSA", x=number(1, 31)), unreadable),
         "an OKP key of 33 bytes": (of("EdDSA", x=number(1, 33)), unreadable),
@@ -233,6 +236,28 @@ def test_a_bad_key_is_skipped_alone_and_with_its_reason(private_keys: dict[str, 
     assert skipped_with_good_ones(jwk) == reason
 
 
+# The points of Ed25519 of order 1, 2, 4 and 8, and the spellings of y beyond the field, without the sign of x.
+SMALL_ORDERS = {
+    "order 1": "01" + "00" * 31,
+    "order 2": "ec" + "ff" * 30 + "7f",
+    "order 4": "00" * 32,
+    "order 8": "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+    "order 8, the other y": "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+    "order 4, y is the prime": "ed" + "ff" * 30 + "7f",
+    "order 1, y is the prime and 1": "ee" + "ff" * 30 + "7f",
+    "y is the prime and 18": "ff" * 31 + "7f",
+}
+
+
+@pytest.mark.parametrize("sign", [0, 0x80], ids=["x is even", "x is odd"])
+@pytest.mark.parametrize("point", SMALL_ORDERS.values(), ids=SMALL_ORDERS)
+def test_a_point_of_small_order_is_skipped_alone(point: str, sign: int) -> None:
+    raw = bytearray.fromhex(point)
+    raw[31] |= sign
+    x = base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+    assert skipped_with_good_ones({"kty": "OKP", "crv": "Ed25519", "x": x}) == "cannot be read"
+
+
 @pytest.mark.parametrize("bits", [512, 1024, 2040])
 def test_a_weak_rsa_key_is_skipped_alone(bits: int) -> None:
     # What a generator of such a key would give: an odd modulus of exactly so many bits.
@@ -256,14 +281,22 @@ def test_a_large_rsa_key_is_read() -> None:
     assert len(keys.keys) == 1
 
 
-def test_coordinates_are_of_full_length() -> None:
-    # RFC 7518 section 6.2.1.2: leading zeros stand, so a shorter one is another octet string; either way the key means one point.
-    while True:
-        numbers = ec.generate_private_key(ec.SECP256R1()).public_key().public_numbers()
-        if numbers.x.bit_length() <= 248:
-            break
-    padded = {"kty": "EC", "crv": "P-256", "x": number(numbers.x, 32), "y": number(numbers.y, 32), "kid": "k"}
-    assert len(parse_key_set({"keys": [padded]}).keys) == 1
+@pytest.mark.parametrize("coordinate", ["x", "y"])
+@pytest.mark.parametrize("length", [31, 32, 33], ids=["without its zero in front", "in full", "with one zero more"])
+def test_a_coordinate_of_any_length_is_the_same_number(length: int, coordinate: str) -> None:
+    # RFC 7518 section 6.2.1.2 demands the full length. Some issuers leave zeros out; the point is the same.
+    key = ECKey.generate_key("P-256")
+    while integer(public(key)[coordinate]).bit_length() > 248:
+        key = ECKey.generate_key("P-256")
+    jwk = public(key)
+    (found,) = parse_key_set({"keys": [{**jwk, coordinate: number(integer(jwk[coordinate]), length)}]}).keys
+    assert found.thumbprint == key.thumbprint()
+    assert verifies(KeySet((found,)), key, "ES256")
+
+
+def test_other_members_of_the_set_do_no_harm() -> None:
+    keys = parse_key_set({"keys": [GOOD], "issuer": "https://evil.test/", "crit": ["keys"], "next": None})
+    assert [key.kid for key in keys.keys] == [GOOD["kid"]]
 
 
 @pytest.mark.parametrize(

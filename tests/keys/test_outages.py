@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import random
 import re
 import threading
 import time
@@ -351,12 +352,21 @@ def test_retry_after_of_the_issuer_is_kept_and_handed_on(simulation: Simulation,
 def test_a_caller_that_waits_as_it_is_asked_to_is_not_early(
     simulation: Simulation, chance: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("random.random", lambda: chance)
+    monkeypatch.setattr("random.SystemRandom.random", lambda _self: chance)
     simulation.faults[""] = Fault(reason="fetch_failed")
     error = simulation.unavailable(simulation.token())
     simulation.faults.clear()
     simulation.advance(error.retry_after)
     assert simulation.refusal(simulation.token()) is None
+
+
+def test_a_fetch_moves_no_random_numbers_that_a_project_has_seeded(simulation: Simulation) -> None:
+    before = random.getstate()
+    simulation.verify(simulation.token())
+    simulation.faults[""] = Fault(reason="fetch_failed")
+    simulation.advance(10**5)
+    simulation.unavailable(simulation.token())
+    assert random.getstate() == before
 
 
 def test_retry_after_holds_in_the_background_too(simulation: Simulation) -> None:

@@ -1,5 +1,6 @@
 """A signature is checked as RFC 7518 lays down: hash, padding, salt and form are the algorithm's, never the signature's."""
 
+import hmac
 from typing import Any, TypeAlias
 
 import pytest
@@ -10,7 +11,8 @@ from joserfc.jws import JWSRegistry
 
 from resource_server.devissuer.signing import ALGORITHMS, SigningKeys
 from resource_server.errors import InvalidToken
-from resource_server.keys.key_set import VerificationKey, parse_key_set
+from resource_server.keys.key_set import VerificationKey, parse_key_set, parse_secret
+from resource_server.tokens.policy import SYMMETRIC_ALGORITHMS
 
 MESSAGE = b"header.payload"
 HASHES = {"256": hashes.SHA256(), "384": hashes.SHA384(), "512": hashes.SHA512()}
@@ -126,6 +128,27 @@ def test_an_ecdsa_signature_is_r_and_s_at_full_length(algorithm: str) -> None:
             assert not accepted(key, algorithm, r_.to_bytes(size, "big") + s_.to_bytes(size, "big"))
     if r + order < 1 << 8 * size:
         assert not accepted(key, algorithm, (r + order).to_bytes(size, "big") + raw[size:])
+
+
+@pytest.mark.parametrize("algorithm", SYMMETRIC_ALGORITHMS)
+def test_a_mac_is_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch, algorithm: str) -> None:
+    # RFC 7518 section 3.2. `compare_digest` is what takes the same time for each wrong MAC; it compares for real here.
+    compared: list[tuple[bytes, bytes]] = []
+
+    def compare(ours: bytes, theirs: bytes) -> bool:
+        compared.append((ours, theirs))
+        return compare_digest(ours, theirs)
+
+    compare_digest = hmac.compare_digest
+    monkeypatch.setattr(hmac, "compare_digest", compare)
+    secret = bytes(range(64))
+    mac = hmac.digest(secret, MESSAGE, f"sha{algorithm[2:]}")
+    (key,) = parse_secret(secret).keys
+    # Where they differ, and how much, must not decide how they are compared.
+    wrong = [mac[:-1] + bytes([mac[-1] ^ 1]), bytes([mac[0] ^ 1]) + mac[1:], mac[:-1], b"", bytes(len(mac))]
+    assert accepted(key, algorithm, mac)
+    assert not any(accepted(key, algorithm, each) for each in wrong)
+    assert compared == [(mac, each) for each in (mac, *wrong)]
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)

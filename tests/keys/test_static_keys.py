@@ -2,6 +2,7 @@
 
 import base64
 import datetime
+import hashlib
 import hmac
 import json
 import warnings
@@ -214,7 +215,7 @@ def test_any_text_is_keys_or_a_value_error_without_the_text(text: str) -> None:
     ],
 )
 def test_a_secret_serves_the_algorithms_that_it_is_long_enough_for(length: int, algorithms: set[str]) -> None:
-    for secret in ("s" * length, b"\xff" * length):
+    for secret in (hashlib.shake_256().hexdigest(length)[:length], hashlib.shake_256().digest(length)):
         keys = parse_secret(secret)
         (key,) = keys.keys
         assert key.algorithms == algorithms
@@ -230,7 +231,33 @@ def test_a_short_secret_is_refused(secret: str | bytes) -> None:
 
 
 def test_the_length_is_counted_in_bytes() -> None:
-    assert parse_secret("\u00e9" * 16).keys[0].algorithms == {"HS256"}
+    assert parse_secret("àáâãäåæçèéêëìíîï").keys[0].algorithms == {"HS256"}
+    with pytest.raises(ValueError, match=r"^secret is shorter than 32 bytes$"):
+        parse_secret("àáâãäåæçèéêëìíî")
+
+
+REPEATED = {
+    "one character": ("s" * 40, set()),
+    "zeros": (bytes(64), set()),
+    "a password, four times": ("changeme" * 4, set()),
+    "a password, and a part of it": ("hunter2 " * 4 + "hunt", set()),
+    "31 bytes, twice": (SECRET[:31] * 2, set()),
+    "32 bytes, twice": (SECRET[:32] * 2, {"HS256"}),
+    "48 bytes, twice": (SECRET[:48] * 2, {"HS256", "HS384"}),
+    "63 bytes, twice": (SECRET[:63] * 2, {"HS256", "HS384"}),
+    "64 bytes, twice": (SECRET[:64] * 2, set(SYMMETRIC_ALGORITHMS)),
+    "the same end and beginning": (SECRET[:63] + SECRET[0], set(SYMMETRIC_ALGORITHMS)),
+}
+
+
+@pytest.mark.parametrize(("secret", "algorithms"), REPEATED.values(), ids=REPEATED)
+def test_a_repeated_text_counts_once(secret: str | bytes, algorithms: set[str]) -> None:
+    # RFC 8725 section 3.5: a password that a person remembers is no key, however often it is written.
+    if algorithms:
+        assert parse_secret(secret).keys[0].algorithms == algorithms
+        return
+    with pytest.raises(ValueError, match=r"^secret is shorter than 32 bytes if a repeated text counts once$"):
+        parse_secret(secret)
 
 
 def test_a_secret_is_never_shown() -> None:
@@ -273,8 +300,8 @@ def test_a_public_key_is_no_secret(public: str | bytes) -> None:
 
 @pytest.mark.parametrize(
     "secret",
-    ["{" + "s" * 40, '{"a": "' + "s" * 40 + '"}', "0" * 40, "MIIB" + "s" * 40, "MIIBIjANBgkq" * 4, b"\x30\x82" + b"s" * 40, "[" * 40],
-    ids=["a brace", "JSON", "zeros", "MIIB", "more of it", "an ASN.1 tag", "brackets"],
+    ["{" + "s" * 40, '{"a": "' + "s" * 40 + '"}', "0123456789" * 3 + "9876543210", "MIIB" + "s" * 40, "MIIBIjANBgkq" * 4 + ".", b"\x30\x82" + b"s" * 40, "[" * 40 + "]"],
+    ids=["a brace", "JSON", "digits", "MIIB", "more of it", "an ASN.1 tag", "brackets"],
 )  # fmt: skip
 def test_what_only_begins_like_a_key_is_a_secret(secret: str | bytes) -> None:
     assert parse_secret(secret).keys[0].algorithms >= {"HS256"}
@@ -290,7 +317,10 @@ def test_anything_is_a_secret_or_a_value_error(secret: str | bytes) -> None:
     else:
         assert keys.keys[0].kty == "oct"
         return
-    assert message == "secret is shorter than 32 bytes"
+    assert message in (
+        "secret is shorter than 32 bytes",
+        "secret is shorter than 32 bytes if a repeated text counts once",
+    )
 
 
 # Neither is accepted as the other

@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from tests.processes import ROOT, process
@@ -18,8 +18,8 @@ def test_from_a_401_to_each_tool(free_port: Callable[[], int], mode: str, versio
     address = f"http://127.0.0.1:{port}"
     command = [sys.executable, str(ROOT / "examples" / "mcp" / "run.py")]
     with process(command, address, WELL_KNOWN, PORT=str(port), ISSUER_PORT=str(issuer_port)):
-        program = [sys.executable, str(Path(__file__).with_name("walking_client.py")), f"{address}/mcp", mode]
-        done = subprocess.run(program, capture_output=True, text=True, timeout=60, check=False)
+        program = [sys.executable, "-m", "tests.mcp.walking_client", f"{address}/mcp", mode]
+        done = subprocess.run(program, capture_output=True, text=True, timeout=60, check=False, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     walked = json.loads(done.stdout)
     assert walked["version"] == version
@@ -28,3 +28,21 @@ def test_from_a_401_to_each_tool(free_port: Callable[[], int], mode: str, versio
     scopes = [set(asked["scope"][0].split()) - {"offline_access"} for asked in walked["asked"]]
     assert scopes == [{"mcp:read"}, {"mcp:read", "mcp:write"}]
     assert [asked["resource"] for asked in walked["asked"]] == [[f"{address}/mcp"]] * 2
+    assert [asked["code_challenge_method"] for asked in walked["asked"]] == [["S256"]] * 2
+    first, second = (asked["state"] for asked in walked["asked"])
+    assert first != second
+
+    requests = [(method, urlsplit(url), *rest) for method, url, *rest in walked["requests"]]
+    paths = [f"{method} {url.path}" for method, url, *_ in requests]
+    # The 401, the document that it names, the issuer's own, a registration, and the tool again.
+    assert paths[:5] == [
+        "POST /mcp",
+        f"GET {WELL_KNOWN}/mcp",
+        "GET /.well-known/oauth-authorization-server",
+        "POST /register",
+        "POST /token",
+    ]
+    assert [resource for _, url, _, resource in requests if url.path == "/token"] == [[f"{address}/mcp"]] * 2
+    # Each request to the tools after the first has a token, in the header and never in the address.
+    assert [has_token for _, url, has_token, _ in requests if url.path == "/mcp"][1:].count(False) == 0
+    assert {url.query for _, url, *_ in requests} == {""}

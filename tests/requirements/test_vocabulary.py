@@ -116,6 +116,7 @@ MEANINGLESS = [
     lambda: Claim("a", matches="b"),
     lambda: AuthenticationContext("two words"),
     lambda: AuthenticationContext(max_age_seconds=0),
+    lambda: AuthenticationContext(max_age_seconds=-1),
     lambda: AuthenticationContext(max_age_seconds=True),
     lambda: AuthenticationContext(max_age_seconds=1.5),
     lambda: AuthorizationDetail(""),

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 import pytest
 from django.http import HttpRequest
-from django.test import Client
+from django.test import Client, RequestFactory
 from django.urls import path
 from pytest_django import Settings
 from tests.revocation.conftest import CLIENT, redis_cache
@@ -85,6 +85,14 @@ def test_a_good_logout_token_is_answered_200_and_ends_the_tokens(site: FakeIssue
     assert not is_good(token)
     # The person signs in again.
     assert is_good(site.token(jti="id-2", iat=int(time.time()) + 20))
+
+
+@pytest.mark.parametrize("more", [{}, {"revoke_offline_access": True}], ids=["as before", "with offline tokens"])
+def test_a_logout_token_of_keycloak(site: FakeIssuer, more: dict[str, Any]) -> None:
+    """Its payload has a `typ`, and its events may say that offline tokens end too (Keycloak #7333)."""
+    token = site.token(sid="s1")
+    assert sent(logout_token(site, typ="Logout", sid="s1", events={LOGOUT_EVENT: {}, **more})).status_code == 200
+    assert not is_good(token)
 
 
 # {sentence: (claims of the logout token, {claims of an access token: whether it stays good})}
@@ -306,10 +314,45 @@ def test_a_request_of_another_form_is_400(site: FakeIssuer, body: bytes, kind: s
     assert_stored_nowhere(answer)
 
 
+# What real issuers send with the form; the certification suite of OpenID Connect sent no type (oidctest #199).
+TYPES: dict[str, str] = {
+    "none": "",
+    "the form's": FORM,
+    "in UTF-8": f"{FORM}; charset=UTF-8",
+    "in UTF-8 by another name": f"{FORM};charset=utf8",
+    "in quotes": f'{FORM}; charset="utf-8"',
+    "in the charset of HTTP/1.0": f"{FORM}; charset=ISO-8859-1",
+    "in ASCII": f"{FORM}; charset=us-ascii",
+    "in a charset that is none": f"{FORM}; charset=none",
+    "in capitals": FORM.upper(),
+    "text": "text/plain;charset=ISO-8859-1",
+}
+
+
+@pytest.mark.parametrize("kind", TYPES.values(), ids=TYPES)
+def test_a_form_is_read_whatever_its_type_says(site: FakeIssuer, kind: str) -> None:
+    token = site.token()
+    # Some clients end a body with a line break.
+    body = urlencode({"logout_token": logout_token(site)}) + "\r\n"
+    answer = Client(enforce_csrf_checks=True).generic("POST", "/logout", body, content_type=kind)
+    assert answer.status_code == 200, answer.content
+    assert not is_good(token)
+
+
+def test_a_body_that_a_middleware_has_consumed_is_400(site: FakeIssuer) -> None:
+    request = RequestFactory().post("/logout", {"logout_token": logout_token(site)})
+    request.content_type = FORM
+    request.read()
+    assert backchannel_logout(request).status_code == 400
+
+
 def test_a_client_that_hangs_up_is_400(site: FakeIssuer) -> None:
     class Gone:
         def read(self, *_: object) -> bytes:
             raise OSError("gone")
+
+        def close(self) -> None:
+            pass
 
     request = HttpRequest()
     request.method = "POST"

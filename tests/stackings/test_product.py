@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db
 
 GUARD = requires_scope("read")
 
-BARE = 'Bearer realm="api"'
+ANONYMOUS = 'Bearer realm="api", scope="read"'
 INVALID = 'error="invalid_token"'
 LACKING = 'error="insufficient_scope"'
 
@@ -140,7 +140,7 @@ def guard_decides(stacking: Stacking, call: Call, person: str) -> Decision:
     if caller.token is None:
         # Where a session took part, REST framework's answer is 403, as for any credential that lacks the right.
         knows_of_session = is_rest and (stacking.knows_of_rest or not stacking.is_outside_rest)
-        return (403, LACKING, person) if caller.session and knows_of_session else (401, BARE, person)
+        return (403, LACKING, person) if caller.session and knows_of_session else (401, ANONYMOUS, person)
     if caller.token == "forged":
         return 401, INVALID, person
     if "read" not in caller.scopes:
@@ -243,8 +243,8 @@ def check(stacking: Stacking, outcome: Outcome) -> None:
 def check_challenge(challenge: str | None, expected: str | None, call: Call) -> None:
     if expected is None or challenge is None:
         assert challenge == expected, call
-    elif expected == BARE:
-        assert challenge == BARE, call
+    elif expected == ANONYMOUS:
+        assert challenge == ANONYMOUS, call
     else:
         assert expected in challenge, call
         assert ('scope="read"' in challenge) == (expected == LACKING), call

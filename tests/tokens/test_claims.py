@@ -54,6 +54,7 @@ ISSUERS = {
     "a default port": ('"https://issuer.test:443/"', "issuer_not_trusted"),
     "userinfo": ('"https://issuer.test@evil.test/"', "issuer_not_trusted"),
     "a trailing space": ('"https://issuer.test/ "', "issuer_not_trusted"),
+    "a letter that Unicode normalises to the right one": ('"https://\uff49ssuer.test/"', "issuer_not_trusted"),
     "a Cyrillic letter": ('"https://\u0456ssuer.test/"', "issuer_not_trusted"),
     "a trailing line break": ('"https://issuer.test/\\n"', "iss_malformed"),
     "a trailing NUL": ('"https://issuer.test/\\u0000"', "iss_malformed"),
@@ -365,6 +366,14 @@ def test_a_scope_of_another_kind_is_refused(api: Api, claim: str, value: str) ->
 )
 def test_a_bound_token_is_refused_whatever_it_is_bound_to(api: Api, value: str, reason: str) -> None:
     assert api.refusal(raw_token(api, "cnf", value)) == reason
+
+
+@pytest.mark.parametrize(
+    "value", ["null", "1", "[]", '"x"', f'"{"x" * 44}"', f'"{"x" * 43}="', f'"{"+" * 43}"', f'"{"x" * 43}\\n"']
+)
+def test_a_key_that_is_no_thumbprint_is_refused(new_api: type[Api], value: str) -> None:
+    api = new_api("ES256", dpop="allowed")
+    assert api.refusal(raw_token(api, "cnf", f'{{"jkt":{value}}}')) == "cnf_malformed"
 
 
 OTHER_TOKENS = {

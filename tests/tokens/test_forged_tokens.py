@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
+from joserfc import jwe
+from joserfc.jwk import RSAKey
 from joserfc.jws import JWSRegistry
 from tests.tokens.conftest import Api
 
@@ -454,6 +456,28 @@ def test_json_serialisation_of_a_good_token_is_refused(es256: Api) -> None:
         assert es256.refusal(b64(json.dumps(document).encode())) == "token_malformed"
 
 
+ENCRYPTION = {"alg": "RSA-OAEP-256", "enc": "A256GCM", "typ": "at+jwt"}
+
+
+@pytest.mark.parametrize("nested", [False, True], ids=["claims", "a signed token"])
+def test_an_encrypted_token_is_refused(api: Api, nested: bool) -> None:
+    # RFC 7516: really encrypted, also in the forms of its JSON serialisation.
+    plaintext = api.token() if nested else json.dumps(api.issuer.claims())
+    header = {**ENCRYPTION, **({"cty": "JWT"} if nested else {})}
+    key = RSAKey.generate_key(2048)
+    token = jwe.encrypt_compact(header, plaintext, key, algorithms=list(ENCRYPTION.values())[:2])
+    assert token.count(".") == 4
+    assert api.refusal(token) == "token_encrypted"
+    flattened = jwe.FlattenedJSONEncryption(header, plaintext.encode())
+    flattened.add_recipient({"kid": "k"}, key)
+    document = json.dumps(jwe.encrypt_json(flattened, None, algorithms=list(ENCRYPTION.values())[:2]))
+    assert api.refusal(b64(document.encode())) == "token_malformed"
+    # Three of its five parts, as if it were signed.
+    parts = token.split(".")
+    assert api.refusal(".".join([parts[0], parts[3], parts[4]])) in {"alg_not_allowed", "payload_malformed"}
+    assert api.issuer.fetched == []
+
+
 @pytest.mark.parametrize(
     ("position", "reason"), [(0, "header_malformed"), (1, "payload_malformed"), (2, "signature_invalid")]
 )
@@ -645,6 +669,20 @@ def test_an_ecdsa_signature_in_der_is_refused(new_api: type[Api], algorithm: str
     digest = getattr(hashes, f"SHA{size}")()
     der = private_key(api.issuer.keys).private_key.sign(signing_input.encode(), ECDSA(digest))
     assert api.refusal(f"{signing_input}.{b64(der)}") == "signature_invalid"
+
+
+@pytest.mark.parametrize("point", ["01" + "00" * 31, "ec" + "ff" * 30 + "7f"], ids=["order 1", "order 2"])
+def test_a_published_key_that_anyone_can_sign_for_is_no_key(new_api: type[Api], point: str) -> None:
+    # Ed25519: with R = 1 and S = 0 the equation holds for each message, or for each second one.
+    api = new_api("EdDSA")
+    lame = {"kty": "OKP", "crv": "Ed25519", "x": b64(bytes.fromhex(point)), "kid": "lame", "alg": "EdDSA"}
+    members = [lame, *api.issuer.keys.jwks()["keys"]]
+    api.issuer.documents[api.issuer.jwks_uri] = json.dumps({"keys": members}).encode()
+    api.verify(api.token())
+    header = {"alg": "EdDSA", "kid": "lame", "typ": "at+jwt"}
+    for number in range(20):
+        forged = compact(header, api.issuer.claims(sub="admin", note=number), b"\x01" + bytes(63))
+        assert api.refusal(forged) == "key_unknown"
 
 
 def test_a_signature_over_the_payload_alone_is_refused(es256: Api) -> None:

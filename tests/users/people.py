@@ -155,6 +155,12 @@ class DecryptedByDatabase(Base):
     secret = KeyOfTheTenant(max_length=40, default="s3cret")
 
 
+class WithGenerated(Base):
+    full_name = models.GeneratedField(
+        expression=Lower("username"), output_field=models.CharField(max_length=40), db_persist=True
+    )
+
+
 class WithOffice(Base):
     objects = managed(lambda all_of_them: all_of_them.select_related("office"))
 
@@ -360,6 +366,7 @@ COMPILED = {
     WithSetter: True,
     Encrypted: True,
     DecryptedByDatabase: False,
+    WithGenerated: True,
     WithOffice: True,
     WithoutNotes: True,
     OnlyNames: True,

@@ -13,10 +13,12 @@ from django.http import JsonResponse
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import path
+from tests.users import people
 from tests.verified import token_of
 
 from resource_server import explain, requires_scope
 from resource_server.accounts.models import Account
+from resource_server.database.unstorable import is_key_or_generated
 from resource_server.errors import InvalidToken
 from resource_server.tokens.user_source import NameMap
 from resource_server.users import updates
@@ -495,3 +497,32 @@ def test_a_function_that_does_not_return_fields_is_an_error_of_the_project(
     assert send(sign()).json()["reason"] == "settings_invalid"
     assert f"USERS: {key} returned" in caplog.text
     assert not get_user_model().objects.exists()
+
+
+def the_same_key(user, _token):
+    return {"id": str(user.pk), "first_name": "Ada"}
+
+
+def another_key(user, _token):
+    return {"id": user.pk + 1, "first_name": "Ada"}
+
+
+def test_an_update_may_name_the_primary_key_and_may_not_change_it(db, users_are, sign, send, caplog):
+    users_are({"FIND": "provision", "UPDATE": f"{HERE}.the_same_key"})
+    assert send(sign()).status_code == 200
+    user = get_user_model().objects.get()
+    assert user.first_name == "Ada"
+
+    users_are({"FIND": "provision", "UPDATE": f"{HERE}.another_key"})
+    get_user_model().objects.update(first_name="")
+    answer = send(sign())
+    assert (answer.status_code, answer.json()["reason"]) == (503, "settings_invalid")
+    assert "USERS: UPDATE returned another value for ['id']" in caplog.text
+    assert [(row.pk, row.first_name) for row in get_user_model().objects.all()] == [(user.pk, "")]
+
+
+def test_the_keys_of_parents_and_generated_fields_are_not_changed_either():
+    assert is_key_or_generated(people.Employee, "id")  # of the parent's row
+    assert is_key_or_generated(people.Employee, "person_ptr_id")
+    assert is_key_or_generated(people.WithGenerated, "full_name")
+    assert not is_key_or_generated(people.WithGenerated, "username")

@@ -305,8 +305,11 @@ PROBLEMS: Final[Mapping[str, ProblemText]] = {
     ),
     "E041": ProblemText(
         key="SCOPES_SUPPORTED",
-        message="$place: SCOPES_SUPPORTED is not a list of scopes",
-        hint='A list such as ["read:orders"]. Leave it out to publish the scopes that the views demand.',
+        message="$place: SCOPES_SUPPORTED is not a list of scopes, or a dict of such lists by resource",
+        hint=(
+            'A list such as ["read:orders"]; with several resources a dict, {"https://api.example.com/orders": '
+            '["read:orders"]}. Leave it out to publish the scopes that the views demand.'
+        ),
     ),
     "E042": ProblemText(
         key="$key",

@@ -13,7 +13,7 @@ from resource_server.conf.bound_tokens import client_certificate, dpop_nonce, re
 from resource_server.conf.issuer import POLICY_KEYS, form_problem, parse_policy, path_problems
 from resource_server.conf.networks import ca_file, http_hosts
 from resource_server.conf.problems import Problem, problem
-from resource_server.conf.publication import published_resources, scopes_supported
+from resource_server.conf.publication import published_resources
 from resource_server.conf.reading import Reading, default_of
 from resource_server.conf.revocation import REVOCATION_KEYS, RevocationSettings, revocation_settings
 from resource_server.conf.static_keys import KEY_SOURCES
@@ -62,9 +62,8 @@ class Config:
     `policies` are the issuers that are listed; `issuers_function` is the dotted path of the function that knows the
     others, or None, and `common` the settings that complete its answers. `cache` is the alias of the cache for
     documents, `token_cache` a number of entries, `realm` the realm in challenges. `ca_file` is a file of certificates,
-    `http_hosts` the names of hosts that may be asked over http. `resources` are those whose metadata are published, with
-    `scopes_supported`, or the scopes of the views if that is None. `dpop_nonce` is `off`, `optional` or `required`,
-    `client_certificate` says where a client's certificate is.
+    `http_hosts` the names of hosts that may be asked over http. `resources` are those whose metadata are published.
+    `dpop_nonce` is `off`, `optional` or `required`, `client_certificate` says where a client's certificate is.
     `revocation` is None without a deny list.
     """
 
@@ -79,7 +78,6 @@ class Config:
     ca_file: str | None = None
     http_hosts: frozenset[str] = frozenset()
     resources: tuple[ProtectedResource, ...] = ()
-    scopes_supported: tuple[str, ...] | None = None
     problem_details: bool = False
     challenge_granted_scopes: bool = False
     revocation: RevocationSettings | None = None
@@ -122,7 +120,6 @@ def parse(
         ca_file=ca_file(reading),
         http_hosts=reading.http_hosts,
         resources=published_resources(reading, policies, settings.get("AUDIENCE")),
-        scopes_supported=scopes_supported(reading),
         problem_details=_flag(reading, "PROBLEM_DETAILS"),
         challenge_granted_scopes=_flag(reading, "CHALLENGE_GRANTED_SCOPES"),
         revocation=revocation_settings(reading, caches),

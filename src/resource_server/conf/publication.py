@@ -1,6 +1,6 @@
 """The settings of what the project publishes about itself: PUBLIC_ORIGIN, RESOURCE, SCOPES_SUPPORTED (RFC 9728)."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from urllib.parse import urlsplit
 
 from resource_server.conf.reading import Reading, strings
@@ -9,7 +9,7 @@ from resource_server.protected_resource import ProtectedResource
 from resource_server.requirements.rights import is_scope
 from resource_server.tokens.policy import Policy
 
-__all__ = ["published_resources", "scopes_supported"]
+__all__ = ["published_resources"]
 
 
 def published_resources(
@@ -18,16 +18,17 @@ def published_resources(
     """The resources whose metadata are published: none without PUBLIC_ORIGIN.
 
     They are those of RESOURCE, else the audiences that are addresses. `common_audience` is that of a function's issuers,
-    which cannot be listed. Reports E039 and E040.
+    which cannot be listed. Reports E039, E040 and E041.
     """
     origin, resource = _origin(reading), reading.settings.get("RESOURCE")
     identifiers = None if resource is None else strings(resource)
     if resource is not None and (not identifiers or any(_fault(reading, each) for each in identifiers)):
         reading.report("E040")
-    if origin is None:
-        return ()
     issuers = {policy.issuer: policy.audience for policy in policies}
     audiences = [each for audience in issuers.values() for each in audience] or strings(common_audience) or ()
+    scopes = _scopes(reading, dict.fromkeys(identifiers or audiences))
+    if origin is None:
+        return ()
     return tuple(
         ProtectedResource.published(
             identifier,
@@ -37,20 +38,24 @@ def published_resources(
                 for issuer, audience in issuers.items()
                 if (identifiers or identifier in audience) and not _fault(reading, issuer)
             ),
+            scopes.get(identifier),
         )
         for identifier in dict.fromkeys(identifiers or audiences)
         if not _fault(reading, identifier)
     )
 
 
-def scopes_supported(reading: Reading) -> tuple[str, ...] | None:
-    """The scopes of the metadata; None for those that the views demand. Reports E041."""
+def _scopes(reading: Reading, identifiers: Collection[str]) -> Mapping[str, tuple[str, ...] | None]:
+    """The scopes that the settings list for each resource; None for those that its views demand. Reports E041."""
     value = reading.settings.get("SCOPES_SUPPORTED")
-    if value is None:
-        return None
-    scopes = () if value in ([], ()) else strings(value)
-    if scopes is None or not all(map(is_scope, scopes)):
-        reading.report("E041")
+    values = value if isinstance(value, Mapping) else dict.fromkeys(identifiers, value)
+    scopes: dict[str, tuple[str, ...] | None] = {}
+    for identifier, listed in values.items():
+        scopes[identifier] = () if listed in ([], ()) else None if listed is None else strings(listed)
+        is_list = listed is None or scopes[identifier] is not None
+        if not is_list or identifier not in identifiers or not all(map(is_scope, scopes[identifier] or ())):
+            reading.report("E041")
+            break
     return scopes
 
 

@@ -20,6 +20,7 @@ __all__ = [
     "check_relations",
     "checked_fields",
     "error_code",
+    "is_key_or_generated",
     "is_unstorable",
     "lacks_characters",
     "refuse_unstorable",
@@ -138,6 +139,12 @@ def _converted(field: Any, name: str, value: Any) -> Any:
         # The database rounds, so another value would be read.
         value = Decimal(str(format_number(value, field.max_digits, field.decimal_places)))
     return value
+
+
+def is_key_or_generated(model: type[Model], name: str) -> bool:
+    """Whether a field is the key of a row (its own, or of a parent's), or is computed by the database."""
+    field = _fields_by_name(model)[name]
+    return bool(field.primary_key or field in model._meta.pk_fields or field.generated)
 
 
 def check_relations(row: Model, names: Iterable[str], database: str) -> None:

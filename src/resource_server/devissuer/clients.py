@@ -76,6 +76,10 @@ class Client:
             self.any_loopback or without_port in map(_loopback_without_port, self.redirect_uris)
         )
 
+    def is_on_loopback(self) -> bool:
+        """Whether people are sent back to their own machine alone, where any program can pretend to be the client."""
+        return all(_loopback_without_port(uri) is not None for uri in self.redirect_uris)
+
     def check_client_secret(self, client_secret: str) -> bool:
         return self.secret is not None and secrets.compare_digest(self.secret.encode(), client_secret.encode())
 

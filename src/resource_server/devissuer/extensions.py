@@ -53,6 +53,9 @@ class ProofKey(CodeChallenge):  # type: ignore[misc]  # untyped base
         super().validate_code_challenge(grant, redirect_uri)
 
 
+_ORIGIN = re.compile(r"\A[A-Za-z][A-Za-z0-9+.-]*://[^/?#@]*")
+
+
 class ResourceIndicator:
     """Choose one audience by `resource` (RFC 8707) or `audience` (as Auth0 calls it).
 
@@ -86,12 +89,14 @@ class ResourceIndicator:
 def _configured(name: str, allowed: tuple[str, ...]) -> str | None:
     """The audience that a request names, as it is configured.
 
-    Clients add a slash to an identifier without a path, or drop one, as they parse it. The API compares `aud` exactly.
+    Clients add a slash to an identifier without a path, or drop one, as they parse it, and may write its scheme and host
+    in capitals (RFC 3986 section 6.2.2.1). The API compares `aud` exactly.
     """
     if name in allowed:
         return name
+    name = _ORIGIN.sub(lambda origin: origin[0].lower(), name)
     other = name[:-1] if name.endswith("/") else f"{name}/"
-    return other if other in allowed else None
+    return next((each for each in (name, other) if each in allowed), None)
 
 
 class AuthenticationContext:

@@ -66,6 +66,7 @@ class Consent:
     client_id: str
     client_name: str  # of the client's own choice
     redirect_uri: str
+    is_impostor_possible: bool  # another program may use this id, which has a document and no secret
     audience: str
     scopes: tuple[str, ...]
     acr_values: tuple[str, ...]  # the authentication contexts that the person can choose among
@@ -224,11 +225,13 @@ class Grants(AuthorizationServer):  # type: ignore[misc]  # untyped base
         except ValueError:
             # Authlib quotes parameters in its descriptions, and refuses to quote some characters.
             raise RefusedError("invalid_request", "A parameter holds invalid characters.") from None
+        client = grant.request.client
         return Consent(
-            client_id=grant.request.client.client_id,
-            client_name=grant.request.client.name,
+            client_id=client.client_id,
+            client_name=client.name,
             redirect_uri=grant.redirect_uri,
-            audience=grant.request.client.audience,
+            is_impostor_possible=client.client_id.startswith("https:") and client.is_on_loopback(),
+            audience=client.audience,
             scopes=tuple(grant.request.scope.split()),
             acr_values=grant.acr_values,
             grant=grant,

@@ -10,18 +10,19 @@ from resource_server.devissuer.clients import Client
 from resource_server.devissuer.storage import OneTime
 from resource_server.errors import Unavailable
 from resource_server.keys.addresses import address_problem
-from resource_server.keys.document import FETCH_SECONDS, Fetch
+from resource_server.keys.document import FETCH_SECONDS, Fetch, stated_seconds
 
 __all__ = ["MetadataDocuments"]
 
 _MAX_BYTES = 5 * 1024  # the draft's advice
-_KEPT_SECONDS = 60
+_KEPT_SECONDS = 60  # if the answer does not say
+_MAX_KEPT_SECONDS = 3600
 # An encoded dot is a dot to some servers.
 _DOT_SEGMENT = re.compile(r"/(?:\.|%2e){1,2}(?:/|$)", re.IGNORECASE)
 
 
 class MetadataDocuments:
-    """Fetches the documents, and keeps a good one for a minute.
+    """Fetches the documents, and keeps a good one as long as its headers say (RFC 9111), for an hour at most.
 
     With `public`, documents on this machine or its link are refused: other machines could read them through the issuer.
     """
@@ -46,7 +47,9 @@ class MetadataDocuments:
         except Unavailable as error:
             raise MetadataError(f"the client metadata document cannot be fetched: {error.reason}") from None
         client = self._described(client_id, document.body)
-        self._clients.add(client_id, client)
+        stated = stated_seconds(document)
+        if stated != 0:
+            self._clients.add(client_id, client, _KEPT_SECONDS if stated is None else min(stated, _MAX_KEPT_SECONDS))
         return client
 
     def _described(self, client_id: str, body: bytes) -> Client:

@@ -99,14 +99,16 @@ class OneTime(Generic[T]):
         self._lock = threading.Lock()
         self._entries: dict[str, _Entry[T]] = {}
 
-    def add(self, value: str, item: T) -> bool:
+    def add(self, value: str, item: T, seconds: float | None = None) -> bool:
         """Whether the value is new: of two calls at once, one adds the item."""
         with self._lock:
             known = self._entries.get(value)
             if known is not None and self._clock() < known.expires_at:
                 return False
             self._entries.pop(value, None)
-            self._entries[value] = _Entry(item=item, expires_at=self._clock() + self._seconds)
+            self._entries[value] = _Entry(
+                item=item, expires_at=self._clock() + (self._seconds if seconds is None else seconds)
+            )
             while len(self._entries) > self._limit:
                 del self._entries[next(iter(self._entries))]
             return True

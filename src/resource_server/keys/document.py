@@ -8,7 +8,15 @@ from typing import Any, Protocol
 from resource_server.reasons import UnavailableReason
 from resource_server.strict_json import parse_object
 
-__all__ = ["FETCH_SECONDS", "MAX_DOCUMENT_BYTES", "Document", "Fetch", "life_seconds", "parse_document"]
+__all__ = [
+    "FETCH_SECONDS",
+    "MAX_DOCUMENT_BYTES",
+    "Document",
+    "Fetch",
+    "life_seconds",
+    "parse_document",
+    "stated_seconds",
+]
 
 FETCH_SECONDS = 5.0
 MAX_DOCUMENT_BYTES = 256 * 1024
@@ -65,14 +73,20 @@ def parse_document(body: bytes) -> dict[str, Any]:
     return parse_object(body.removeprefix(codecs.BOM_UTF8))
 
 
+def stated_seconds(document: Document) -> int | None:
+    """How long a document is current by its own headers, in seconds: 0 if it must not be kept, None if they say nothing."""
+    if _NOT_KEPT.search(document.cache_control):
+        return 0
+    max_age = _MAX_AGE.search(document.cache_control)
+    return max(int(max_age[1]) - document.age_seconds, 0) if max_age else None
+
+
 def life_seconds(document: Document) -> float:
     """How long a document is current from when it was fetched, in seconds, within 1 minute and 24 hours.
 
     Does not subtract `held_seconds`.
     """
-    max_age = _MAX_AGE.search(document.cache_control)
-    life = int(max_age[1]) if max_age else LIFE_SECONDS
+    stated = stated_seconds(document)
+    life = LIFE_SECONDS - document.age_seconds if stated is None else stated
     # A key set that must not be cached lives for the minimum: else each request would cause a fetch.
-    if _NOT_KEPT.search(document.cache_control):
-        life = 0
-    return min(max(life - document.age_seconds, MIN_LIFE_SECONDS), MAX_LIFE_SECONDS)
+    return min(max(life, MIN_LIFE_SECONDS), MAX_LIFE_SECONDS)

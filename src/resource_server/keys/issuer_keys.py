@@ -33,6 +33,9 @@ __all__ = ["IssuerKeys"]
 
 logger = logging.getLogger("resource_server")
 
+# Not the module's own generator: a project may seed that one, and would then see it move in the background.
+_chance = random.SystemRandom()
+
 
 class IssuerKeys:
     """The keys of one issuer. Threads share one instance; reading a known key takes no lock and never waits.
@@ -235,7 +238,7 @@ class IssuerKeys:
             fetched_at=trusted.fetched_at,
             life_seconds=trusted.life_seconds,
             stale_seconds=self.source.stale_seconds,
-            chance=random.random(),  # noqa: S311 - jitter
+            chance=_chance.random(),
             is_failing=is_failing,
         )
         # Threads read this in between. First the set: from here on a key that it lacks is refused. Then its end, so that
@@ -253,7 +256,7 @@ class IssuerKeys:
             self._schedule,
             now=now,
             retry_after=retry_after,
-            chance=random.random(),  # noqa: S311 - jitter
+            chance=_chance.random(),
         )
         trusted = self.trusted
         if trusted is not None:

@@ -37,6 +37,10 @@ _CURVES = {
 _SECRET_BYTES = {"HS256": 32, "HS384": 48, "HS512": 64}
 _PUBLIC_MEMBERS = {"RSA": ("kty", "n", "e"), "EC": ("kty", "crv", "x", "y"), "OKP": ("kty", "crv", "x")}
 _NUMBERS = frozenset({"n", "e", "x", "y"})
+# RFC 8032 section 5.1: the prime of the field, and the y of the points whose order is 1, 2, 4 or 8.
+_ED25519_PRIME = 2**255 - 19
+_ORDER_8 = 0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826
+_SMALL_ORDERS = frozenset({0, 1, _ED25519_PRIME - 1, _ORDER_8, _ED25519_PRIME - _ORDER_8})
 _TO_BASE64URL = str.maketrans("+/", "-_")
 _PEM_BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----[^-]*-----END \1-----")
 
@@ -139,14 +143,17 @@ def parse_secret(secret: str | bytes) -> KeySet:
 
     A string stands for its UTF-8 bytes and is not decoded. The key has no `kid`, so it serves for any. Raises
     ValueError under 32 bytes, and for a public key in PEM, DER or JWK form: everybody has it and could sign with it
-    (RFC 8725 section 2.1). The message holds nothing of the secret. Does not check that the secret is hard to guess.
+    (RFC 8725 section 2.1). A text that is repeated counts once: a password is not longer for being written four times
+    (RFC 8725 section 3.5). The message holds nothing of the secret. Does not check that the secret is hard to guess.
     """
     raw = secret if isinstance(secret, bytes) else secret.encode("utf-8", "surrogatepass")
     if _is_key_document(raw):
         raise ValueError("secret is a key or a certificate in the form of PEM, DER or JWK")
-    algorithms = frozenset(name for name, length in _SECRET_BYTES.items() if len(raw) >= length)
+    size = _repeated_bytes(raw) or len(raw)
+    algorithms = frozenset(name for name, length in _SECRET_BYTES.items() if size >= length)
     if not algorithms:
-        raise ValueError("secret is shorter than 32 bytes")
+        repeated = " if a repeated text counts once" if len(raw) >= min(_SECRET_BYTES.values()) else ""
+        raise ValueError(f"secret is shorter than 32 bytes{repeated}")
     key = VerificationKey(
         kid=None,
         kty="oct",
@@ -155,6 +162,12 @@ def parse_secret(secret: str | bytes) -> KeySet:
         verifications={name: mac_verification(raw, name) for name in algorithms},
     )
     return KeySet((key,), any_kid=True)
+
+
+def _repeated_bytes(secret: bytes) -> int:
+    """The length of the text that the secret repeats, twice or more often; 0 if there is none of fewer than 64 bytes."""
+    lengths = range(1, min(len(secret) // 2, 63) + 1)
+    return next((length for length in lengths if secret[length:] == secret[:-length]), 0)
 
 
 def parse_key(jwk: object) -> VerificationKey:
@@ -214,12 +227,28 @@ def _import(kty: str, jwk: Mapping[str, Any]) -> tuple[Any, str]:
         public_key: Any = types[kty].import_key(members).public_key
         # Of the key and not of the members, which may have zeros in front (RFC 7638 section 7).
         thumbprint = types[kty].import_key(public_key).thumbprint()
+        if kty == "EC" and not _is_in_field(members, public_key.public_numbers()):
+            raise ValueError("coordinates beyond the field")
+        if kty == "OKP" and not _is_hard_to_sign_for(public_key.public_bytes_raw()):
+            raise ValueError("point of small order")
     except Exception:  # noqa: BLE001 - the library raises many kinds of errors for broken keys
         raise ValueError("cannot be read") from None
     # A modulus below 2048 bits is within reach of factoring (RFC 7518 section 3.3).
     if isinstance(public_key, RSAPublicKey) and not MIN_RSA_BITS <= public_key.key_size <= MAX_RSA_BITS:
         raise ValueError("RSA modulus is not of 2048 to 16384 bits")
     return public_key, thumbprint
+
+
+def _is_in_field(members: Mapping[str, str], point: Any) -> bool:
+    # RFC 8725 section 3.4: a coordinate is below the prime of the field. OpenSSL reduces a larger one and takes the key.
+    numbers = {name: base64.urlsafe_b64decode(members[name] + "==") for name in ("x", "y")}
+    return all(int.from_bytes(number, "big") == getattr(point, name) for name, number in numbers.items())
+
+
+def _is_hard_to_sign_for(point: bytes) -> bool:
+    # Anyone can make a signature for a point of small order, and OpenSSL takes the key. The first bit is the sign of x.
+    y = int.from_bytes(point, "little") & ((1 << 255) - 1)
+    return y < _ED25519_PRIME and y not in _SMALL_ORDERS
 
 
 def _jwk_of_block(label: str, block: str) -> dict[str, Any]:

@@ -84,7 +84,7 @@ class AnswerFlights:
             return flight, True
 
     def _life(self, flight: _Flight) -> float:
-        return REUSE_SECONDS if flight.answer is None else self._reuse_seconds
+        return REUSE_SECONDS if flight.answer is None else flight.answer.life_seconds(self._reuse_seconds)
 
     def _reset(self) -> None:
         self._lock = threading.Lock()

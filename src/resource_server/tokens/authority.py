@@ -16,8 +16,8 @@ __all__ = ["Authority", "Verdict"]
 class Verdict:
     """A verified token, the policy that it meets, and how long the verdict may be remembered.
 
-    It holds from `not_before` to `expires_at` (seconds since 1970, the clock skew included), before `good_until` (the
-    monotonic clock), and until its `stamp` is void. `is_bound`: the token, or the policy, demands a proof on each request.
+    It holds from `not_before` to `expires_at` (seconds since 1970; of a JWT, the clock skew included), before `good_until`
+    (the monotonic clock), and until its `stamp` is void. `is_bound`: the token, or the policy, demands a proof on each request.
     `size` is the most memory in bytes that it takes while it is remembered.
     """
 

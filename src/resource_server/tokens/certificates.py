@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 from typing import Final
-from urllib.parse import unquote
+from urllib.parse import unquote, unquote_plus
 
 __all__ = ["READERS", "CertificateReader", "CertificateSource", "digest_of_der", "digest_of_pem", "thumbprint"]
 
@@ -20,6 +20,8 @@ __all__ = ["READERS", "CertificateReader", "CertificateSource", "digest_of_der",
 MAX_HEADER_CHARACTERS: Final = 64 * 1024
 _BYTE_SEQUENCE = re.compile(r":([A-Za-z0-9+/]+={0,2}):")  # RFC 8941 section 3.3.5
 _PEM = re.compile(r"-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----\s*")
+# As encoders for forms write it, such as those of Java and Go.
+_BEGIN_WITH_PLUS = "-----BEGIN+CERTIFICATE-----"
 _XFCC_PAIR = re.compile(r'([A-Za-z]+)=("(?:[^"\\]|\\.)*"|[^",;]*)(;|$)')
 _HEX_DIGEST = re.compile(r"[0-9a-fA-F]{64}")
 
@@ -72,8 +74,9 @@ def _rfc9440(value: str) -> bytes:
 
 
 def _escaped_pem(value: str) -> bytes:
-    # Not `unquote_plus`: a plus sign belongs to the base64.
-    return digest_of_pem(unquote(_bounded(value)))
+    # A plus sign belongs to the base64, unless it stands for a space: then the one of the base64 is `%2B`.
+    decode = unquote_plus if value.startswith(_BEGIN_WITH_PLUS) else unquote
+    return digest_of_pem(decode(_bounded(value)))
 
 
 def _traefik(value: str) -> bytes:

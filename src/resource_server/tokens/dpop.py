@@ -23,6 +23,8 @@ DPOP_ALGORITHMS: Final = ALGORITHMS
 MAX_PROOF_CHARACTERS: Final = 8 * 1024
 MAX_AGE_SECONDS: Final = 60
 MAX_AHEAD_SECONDS: Final = 5
+# The end of the year 9999. A time in milliseconds is later.
+MAX_DATE: Final = 253_402_300_799
 MAX_JTI_CHARACTERS: Final = 512
 # Beyond `d`, these are private or secret (RFC 7518 sections 6.2.2, 6.3.2 and 6.4).
 _PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"})
@@ -31,11 +33,15 @@ _MAX_KNOWN_KEYS = 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proof:
-    """A verified proof: `thumbprint` is that of its key (RFC 7638), `nonce` the server's, or None."""
+    """A verified proof: `thumbprint` is that of its key (RFC 7638), `nonce` the server's, or None.
+
+    `is_current` says that its `iat` is a date of the last seconds.
+    """
 
     thumbprint: str
     jti: str
     nonce: object
+    is_current: bool
 
 
 class ProofKeys:
@@ -47,12 +53,21 @@ class ProofKeys:
         self._keys: dict[bytes, VerificationKey] = {}
 
     def verify(
-        self, proofs: tuple[str, ...], *, method: str, url: str, token_digest: bytes, thumbprint: str, now: float
+        self,
+        proofs: tuple[str, ...],
+        *,
+        method: str,
+        url: str,
+        token_digest: bytes,
+        thumbprint: str,
+        now: float,
+        is_dated: bool = True,
     ) -> Proof:
         """The one proof of a request for this method and URL, with this token, by the key with this thumbprint.
 
-        `token_digest` is the SHA-256 of the token, `now` is in seconds since 1970. Raises InvalidProof, and InvalidToken for another key. Judges neither the nonce nor
-        whether the proof was used.
+        `token_digest` is the SHA-256 of the token, `now` is in seconds since 1970. Without `is_dated` a proof of another
+        time passes: its nonce must tell the time (RFC 9449 section 4.3 check 11). Raises InvalidProof, and InvalidToken
+        for another key. Judges neither the nonce nor whether the proof was used.
         """
         unverified = _one(proofs, self._headers)
         header, claims = unverified.unverified_header, unverified.unverified_claims
@@ -64,13 +79,14 @@ class ProofKeys:
             raise InvalidProof(ProofReason.PROOF_METHOD_DIFFERS)
         if not _is_same(claims.get("htu"), url):
             raise InvalidProof(ProofReason.PROOF_URL_DIFFERS)
-        if not _is_current(claims.get("iat"), now):
+        is_current = _is_current(claims.get("iat"), now)
+        if not is_current and (is_dated or not _is_date(claims.get("iat"))):
             raise InvalidProof(ProofReason.PROOF_NOT_CURRENT)
         # Section 4.2: `ath` is the base64url of the SHA-256 of the token.
         if claims.get("ath") != _base64url(token_digest):
             raise InvalidProof(ProofReason.PROOF_TOKEN_DIFFERS)
         self._check_signature(unverified, thumbprint)
-        return Proof(thumbprint=thumbprint, jti=jti, nonce=claims.get("nonce"))
+        return Proof(thumbprint=thumbprint, jti=jti, nonce=claims.get("nonce"), is_current=is_current)
 
     def _check_signature(self, proof: UnverifiedToken, thumbprint: str) -> None:
         segment, algorithm = header_segment(proof), proof.unverified_header["alg"]
@@ -127,11 +143,13 @@ def _key(jwk: object, algorithm: str) -> VerificationKey:
     return key
 
 
-def _is_current(issued_at: object, now: float) -> bool:
-    # Python counts with True. A number of 400 digits can be compared with a float, and not be subtracted from one.
-    if isinstance(issued_at, bool) or not isinstance(issued_at, int | float):
-        return False
-    return issued_at - MAX_AHEAD_SECONDS <= now <= issued_at + MAX_AGE_SECONDS
+def _is_current(issued_at: Any, now: float) -> bool:
+    return _is_date(issued_at) and issued_at - MAX_AHEAD_SECONDS <= now <= issued_at + MAX_AGE_SECONDS
+
+
+def _is_date(issued_at: object) -> bool:
+    # Python counts with True, so the type is compared.
+    return isinstance(issued_at, int | float) and type(issued_at) is not bool and 0 <= issued_at <= MAX_DATE
 
 
 def _is_same(htu: object, url: str) -> bool:

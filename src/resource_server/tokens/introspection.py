@@ -120,7 +120,7 @@ class IntrospectionAuthority:
             token=verified,
             policy=self.issuer.policy,
             not_before=now,
-            expires_at=verified.expires_at + policy.clock_skew_seconds,
+            expires_at=verified.expires_at,  # without the skew: see `life_seconds`
             good_until=self._clocks.monotonic() + self._asked.cache_seconds - age,
             stamp=self._stamp,
             is_bound="cnf" in claims or policy.dpop == "required",

@@ -36,6 +36,9 @@ SIGNED_TYPE: Final = "application/token-introspection+jwt"
 _REFUSALS = frozenset({"invalid_client", "unauthorized_client", "access_denied"})
 # RFC 7662 section 2.2 means the types of RFC 6749 section 7.1. Some issuers name the kind of token in its place.
 _ACCESS_TOKEN_TYPES = frozenset({"bearer", "dpop", "access_token", "urn:ietf:params:oauth:token-type:access_token"})
+# RFC 7662 section 2.2: a member that is not known is left out. Some issuers send an empty text or list instead. Not
+# `username`, which a person may choose: without it the token would be a machine's.
+_EMPTY_IF_UNKNOWN = frozenset({"iss", "sub", "aud", "client_id", "jti", "token_type"})
 _ACCESS_TOKEN_USES = frozenset({"access_token", "access"})
 
 
@@ -49,13 +52,27 @@ class IntrospectionAnswer:
     members: dict[str, Any] | None = field(repr=False)
     asked_at: float
 
+    def life_seconds(self, active_seconds: float) -> float:
+        """How long an answer about an active token may be kept, in seconds from the question: `active_seconds` at most.
+
+        RFC 7662 section 4: not beyond the `exp` in it, without any skew. Later the issuer is asked anew.
+        """
+        expires_at: Any = (self.members or {}).get("exp")
+        # Compared first: a number of 400 digits cannot be subtracted from. Python counts with True.
+        if type(expires_at) not in (int, float) or expires_at >= self.asked_at + active_seconds:
+            return active_seconds
+        return 0.0 if expires_at <= self.asked_at else float(expires_at - self.asked_at)
+
 
 def members_of(answer: Answer) -> bytes:
     """The body of an answer that holds members. Raises Unavailable.
 
     `introspection_refused`: the issuer does not accept the credentials of this API (some say so with an empty body);
-    `fetch_status`: any other status than 200.
+    `fetch_status`: any other status than 200. Some issuers say of an unknown token that it is not active with a status
+    of an error: that is a verdict.
     """
+    if 400 <= answer.status < 500 and _is_inactive(answer.body):
+        return answer.body
     error = _error(answer.body)
     if answer.status in (401, 403) or error in _REFUSALS or (answer.status == 200 and not answer.body.strip()):
         said = f", {error}" if error in _REFUSALS else "" if answer.body.strip() else " with an empty body"
@@ -138,13 +155,17 @@ def active_token(answer: IntrospectionAnswer, policy: Policy, asked: Introspecti
     """
     if answer.members is None:
         raise InvalidToken(TokenReason.TOKEN_INACTIVE)
-    _judge_type(answer.members)
-    claims = {"iss": policy.issuer, **without_nulls(answer.members)}
+    claims = {"iss": policy.issuer, **_without_empty(without_nulls(answer.members))}
+    _judge_type(claims)
     if "aud" in asked.may_lack:
         claims.setdefault(policy.claim_names.audience, policy.audience[0])
     if "exp" in asked.may_lack:
         claims.setdefault("exp", answer.asked_at + MAX_CACHE_SECONDS)
     return UnverifiedToken(unverified_header={}, unverified_claims=claims, signing_input=b"", signature=b"")
+
+
+def _without_empty(members: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in members.items() if name not in _EMPTY_IF_UNKNOWN or value not in ("", [])}
 
 
 def _judge_type(members: dict[str, Any]) -> None:
@@ -172,8 +193,17 @@ def _if_active(members: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _error(body: bytes) -> object:
-    try:
-        error = parse_document(body).get("error")
-    except ValueError:
-        return None
+    error = _members(body).get("error")
     return error if isinstance(error, str) else None
+
+
+def _is_inactive(body: bytes) -> bool:
+    members = _members(body)
+    return members.get("active") is False and "error" not in members
+
+
+def _members(body: bytes) -> dict[str, Any]:
+    try:
+        return parse_document(body)
+    except ValueError:
+        return {}

@@ -7,10 +7,12 @@ from typing import Final
 
 from resource_server.clocks import time_of_day
 
-__all__ = ["NONCE_SECONDS", "Nonces"]
+__all__ = ["ACCEPTED_SECONDS", "NONCE_SECONDS", "Nonces"]
 
 # A nonce is offered for one period and accepted for another one, so it lives for 2 to 4 minutes.
 NONCE_SECONDS: Final = 120
+# Servers whose clocks differ accept a nonce at most for so long: one may be a period ahead.
+ACCEPTED_SECONDS: Final = 3 * NONCE_SECONDS
 _BYTES = 18
 
 

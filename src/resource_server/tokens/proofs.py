@@ -15,10 +15,13 @@ from resource_server.tokens.authority import Verdict
 from resource_server.tokens.certificates import thumbprint
 from resource_server.tokens.credentials import Credentials
 from resource_server.tokens.dpop import Proof, ProofKeys
-from resource_server.tokens.nonces import Nonces
-from resource_server.tokens.used_proofs import UsedProofs
+from resource_server.tokens.nonces import ACCEPTED_SECONDS, Nonces
+from resource_server.tokens.used_proofs import KEPT_SECONDS, UsedProofs
 
 __all__ = ["ProofVerifier", "RequestFacts"]
+
+# A nonce makes a proof acceptable again as long as it is accepted itself, by servers whose clocks differ by 10 s.
+_KEPT_WITH_NONCE_SECONDS = ACCEPTED_SECONDS + 10
 
 
 @dataclass(slots=True, kw_only=True)
@@ -43,7 +46,8 @@ class ProofVerifier:
     """Verifies the proofs of bound tokens.
 
     `used` remembers the proofs of DPoP; without it none is accepted. `nonces` makes the nonces that proofs may hold, None
-    for none; `needs_nonce` demands one in each proof. `now` is in seconds since 1970.
+    for none; `needs_nonce` demands one in each proof. A nonce tells when the proof was made, so that the client's clock
+    may be wrong (RFC 9449 section 11.1). `now` is in seconds since 1970.
     """
 
     def __init__(
@@ -91,6 +95,7 @@ class ProofVerifier:
             token_digest=token_digest,
             thumbprint=key,
             now=self._now(),
+            is_dated=self._nonces is None,
         )
         # By another guard of this request, with this proof.
         if facts.is_proved:
@@ -99,7 +104,9 @@ class ProofVerifier:
         if facts.nonce is not None:
             self._judge_nonce(proof, facts.nonce)
         # Django's thread: the cache may be a table, whose connections belong to that thread.
-        yield Blocking(call=partial(self._used.use, proof.thumbprint, proof.jti), thread_sensitive=True)
+        seconds = KEPT_SECONDS if self._nonces is None or proof.nonce is None else _KEPT_WITH_NONCE_SECONDS
+        use = partial(self._used.use, proof.thumbprint, proof.jti, seconds=seconds)
+        yield Blocking(call=use, thread_sensitive=True)
         facts.is_proved = True
 
     def _nonce_to_offer(self, proof: Proof) -> str | None:
@@ -110,7 +117,7 @@ class ProofVerifier:
 
     def _judge_nonce(self, proof: Proof, current: str) -> None:
         if proof.nonce is None:
-            if self._needs_nonce:
+            if self._needs_nonce or not proof.is_current:
                 raise NonceNeeded(NonceReason.NONCE_MISSING, nonce=current)
         elif self._nonces is not None and not self._nonces.accepts(proof.nonce):
             raise NonceNeeded(NonceReason.NONCE_NOT_CURRENT, nonce=current)

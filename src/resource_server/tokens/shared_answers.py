@@ -44,7 +44,7 @@ class _Place:
 
     def life(self, answer: IntrospectionAnswer) -> float:
         """How long an answer is good, in seconds from the question."""
-        return self.active_seconds if answer.members is not None else INACTIVE_SECONDS
+        return INACTIVE_SECONDS if answer.members is None else answer.life_seconds(self.active_seconds)
 
 
 class SharedAnswers:

@@ -48,8 +48,8 @@ class UsedProofs:
         self._window_ends = self._trusted_until = float("-inf")
         on_fork(self._forked)
 
-    def use(self, thumbprint: str, jti: str) -> None:
-        """Mark the proof of this key with this `jti` as used.
+    def use(self, thumbprint: str, jti: str, *, seconds: int = KEPT_SECONDS) -> None:
+        """Mark the proof of this key with this `jti` as used, for as long as it could be accepted.
 
         Raises InvalidProof (`proof_replayed`) for one that was used, Unavailable (`proof_store_failed`,
         `proof_limit_reached`) if that cannot be known, or if the key has used too many.
@@ -60,7 +60,7 @@ class UsedProofs:
         try:
             if self._clock() >= self._trusted_until:
                 self._test()
-            is_first = self._add(_PREFIX + digest)
+            is_first = self._add(_PREFIX + digest, seconds)
         except Exception:  # noqa: BLE001 - any error of any client library
             # The store's own error can hold the address and the password of the store.
             self._trusted_until = float("-inf")
@@ -71,8 +71,8 @@ class UsedProofs:
         with self._lock:
             self._counts[thumbprint] = self._counts.get(thumbprint, 0) + 1
 
-    def _add(self, key: str) -> bool:
-        added = self._store.add(key, 1, KEPT_SECONDS)
+    def _add(self, key: str, seconds: int = KEPT_SECONDS) -> bool:
+        added = self._store.add(key, 1, seconds)
         if added is True:
             return True
         # A client of a cache that is down may answer False to everything.

@@ -24,6 +24,7 @@ from resource_server.database.transactions import is_conflict
 from resource_server.database.unstorable import (
     check_relations,
     checked_fields,
+    is_key_or_generated,
     refuse_unstorable,
     unstorable,
 )
@@ -180,6 +181,12 @@ class Updates:
         changed = {name: value for name, value in fields.items() if getattr(user, name) != value}
         if not changed:
             return
+        kept = [name for name in changed if is_key_or_generated(user._meta.model, name)]
+        if kept:
+            logger.error(
+                "USERS: UPDATE returned another value for %s of %s, which no update changes", kept, type(user).__name__
+            )
+            raise Unavailable(UnavailableReason.SETTINGS_INVALID, retry_after=60)
         for name, value in changed.items():
             setattr(user, name, value)
         # Django writes no other field, also none that the time of a change belongs in.
