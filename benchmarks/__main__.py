@@ -15,7 +15,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import databases, report, results, tenant
+from benchmarks import databases, report, results, stores, tenant
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -44,7 +44,9 @@ FULL = Effort(
     imports=21,
 )
 QUICK = Effort(processes=1, rounds=4, requests=50, http_rounds=1, http_seconds=1, entries=(10_000, 100_000), imports=3)
-PARTS = ("handler", "verification", "scaling", "http")
+PARTS = ("handler", "additions", "verification", "scaling", "http")
+# In several processes each, so that the layout of memory decides nothing.
+REPEATED = ("handler", "additions", "verification")
 
 
 def main() -> None:
@@ -69,17 +71,26 @@ def _run(parts: tuple[str, ...], effort: Effort, *, quick: bool, partial: bool) 
     (RESULTS / "tenant").mkdir(parents=True)
     result = RESULTS / ("quick.json" if quick or partial else "run.json")
     result.unlink(missing_ok=True)
-    with databases.fresh_postgresql() as postgresql, tenant.documents_served() as (address, documents):
-        os.environ["BENCHMARK_POSTGRES"] = postgresql
+    with (
+        databases.fresh_postgresql() as postgresql,
+        stores.fresh_redis() as (redis, prefix),
+        tenant.documents_served() as (address, documents),
+    ):
+        os.environ |= {
+            "BENCHMARK_POSTGRES": postgresql,
+            "BENCHMARK_REDIS": redis,
+            "BENCHMARK_REDIS_PREFIX": prefix,
+        }
         made = tenant.make(RESULTS / "tenant", address)
         documents["/.well-known/openid-configuration"] = json.dumps(
             {"issuer": made.issuer, "jwks_uri": f"{address}/jwks.json"}
         ).encode()
         documents["/jwks.json"] = json.dumps(made.jwks).encode()
+        documents[f"/introspect/{made.introspected}"] = json.dumps(made.answer).encode()
         _in_process("database", result, quick=quick)
         for part in parts:
             print(f"{part} ...", flush=True)
-            for _ in range(effort.processes if part in ("handler", "verification") else 1):
+            for _ in range(effort.processes if part in REPEATED else 1):
                 _in_process(part, result, quick=quick)
     samples, _machine = results.load(result)
     print(report.text(samples))
@@ -126,6 +137,11 @@ def _samples(part: str, effort: Effort, made: tenant.Tenant) -> list[results.Sam
         from benchmarks import handler
 
         return handler.measure(made, rounds=effort.rounds, requests=effort.requests)
+    if part == "additions":
+        from benchmarks import handler
+        from benchmarks.additions import ADDITIONS
+
+        return handler.measure(made, rounds=effort.rounds, requests=effort.requests, cases=ADDITIONS, part=part)
     if part == "verification":
         from benchmarks import verification
 

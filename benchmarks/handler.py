@@ -6,15 +6,17 @@ either: sockets and the server's own work are measured over HTTP. No middleware,
 
 import gc
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from time import perf_counter
 from typing import Any
+from unittest import mock
 
-from benchmarks import databases
-from benchmarks.cases import CASES, Case, check, headers, known_here
+from benchmarks import databases, stores
+from benchmarks.cases import CASES, Case, added_settings, check, headers, known_here
 from benchmarks.results import Sample
 from benchmarks.rounds import interleave
-from benchmarks.tenant import Tenant
+from benchmarks.tenant import REVOKED, Tenant
 from benchmarks.urls import Request
 from django.conf import settings
 from django.core.handlers.base import BaseHandler
@@ -22,6 +24,10 @@ from django.db import connections
 from django.http import HttpResponseBase
 from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
+
+from resource_server import revoke
+from resource_server.revocation import begin_deny_list
+from resource_server.tokens import revocations
 
 __all__ = ["measure"]
 
@@ -41,40 +47,51 @@ _ENVIRON = {
 }
 
 
-def measure(tenant: Tenant, *, rounds: int, requests: int) -> list[Sample]:
+def measure(
+    tenant: Tenant, *, rounds: int, requests: int, cases: Sequence[Case] = CASES, part: str = "handler"
+) -> list[Sample]:
     """Seconds per request of every case."""
-    cases = {case.name: case for case in CASES if known_here(case, settings.RESOURCE_SERVER, settings.DATABASES)}
-    for case in CASES:
-        if case.name not in cases:
-            print(f"  not here: {case.name}")
-    prepared = {name: _Prepared(case, tenant) for name, case in cases.items()}
+    prepared = {case.name: _Prepared(case, tenant) for case in cases if _is_known(case)}
     # What stands now stands for good; collections in the timed parts look at requests alone, as in a forked server.
     gc.collect()
     gc.freeze()
     values = interleave({name: each.block(requests) for name, each in prepared.items()}, rounds)
     return [
         Sample(
-            part="handler",
+            part=part,
             name=name,
             values=values[name],
             details={
-                "package": case.package,
-                "baseline": case.baseline,
-                "database_user": int(case.database_user),
-                "queries": prepared[name].queries,
+                "package": each.case.package,
+                "baseline": each.case.baseline,
+                "database_user": int(each.case.database_user),
+                "queries": each.queries,
+                "commands": each.commands,
+                "floor": each.case.floor,
             },
         )
-        for name, case in cases.items()
+        for name, each in prepared.items()
     ]
 
 
+def _is_known(case: Case) -> bool:
+    known = known_here(case, settings.RESOURCE_SERVER, settings.DATABASES, settings.CACHES)
+    if not known:
+        print(f"  not here: {case.name}")
+    return known
+
+
 class _Prepared:
-    """A case with its handler and its requests, checked."""
+    """A case with its handler and its requests, checked. `commands` is how many a seen token sends to Redis."""
 
     def __init__(self, case: Case, tenant: Tenant) -> None:
+        self.case = case
+        self._tenant = tenant
         self._settings = {
-            "RESOURCE_SERVER": {**settings.RESOURCE_SERVER, **case.settings},
+            "RESOURCE_SERVER": {**settings.RESOURCE_SERVER, **added_settings(case, tenant)},
             "DATABASE_ROUTERS": databases.routers(case.database),
+            "BENCHMARK_CACHE": case.cache,
+            "DEBUG": case.is_development,
         }
         self._environs = [_environ(case, each) for each in headers(case, tenant, good=True)]
         self._warm = _environ(case, {"Authorization": f"Bearer {tenant.token}"}) if case.sends == "pool" else None
@@ -83,21 +100,33 @@ class _Prepared:
             handler = BaseHandler()
             handler.load_middleware()
         self._get_response = handler.get_response
-        with override_settings(**self._settings):
+        with self._circumstances():
+            if "REVOCATION" in case.settings:
+                begin_deny_list()
+                revoke(tenant.issuer, jti=REVOKED)
             check(case, tenant, lambda sent: self._respond(_environ(case, sent)).status_code)
-            with CaptureQueriesContext(connections[case.database]) as queries:
-                self._respond(self._environs[-1])
-        self.queries = len(queries)
+            (*_others, environ) = self._take(len(self._environs))
+            with CaptureQueriesContext(connections[case.database]) as queries, stores.commands_counted() as commands:
+                self._respond(environ)
+        self.queries, self.commands = len(queries), len(commands)
+
+    @contextmanager
+    def _circumstances(self) -> Iterator[None]:
+        """The settings of the case; the package reads them anew."""
+        copy_seconds = self.case.copy_seconds
+        patched = revocations.COPY_SECONDS if copy_seconds is None else copy_seconds
+        with override_settings(**self._settings), mock.patch.object(revocations, "COPY_SECONDS", patched):
+            yield
 
     def block(self, requests: int) -> Callable[[], float]:
         """Seconds per request, as the mean of so many."""
 
         def timed() -> float:
-            environs = self._take(requests)
+            warm, environs = self._take(5), self._take(requests)
             # The settings are read anew for each block, so that a pool of tokens is seen for the first time again.
-            with override_settings(**self._settings):
-                for _ in range(5):
-                    self._respond(self._warm or environs[0])
+            with self._circumstances():
+                for environ in warm:
+                    self._respond(self._warm or environ)
                 gc.collect()
                 begin = perf_counter()
                 for environ in environs:
@@ -107,6 +136,8 @@ class _Prepared:
         return timed
 
     def _take(self, requests: int) -> list[dict[str, Any]]:
+        if "proof" in self.case.sends:
+            return [_environ(self.case, headers(self.case, self._tenant, good=True)[0]) for _ in range(requests)]
         first, self._next = self._next, self._next + requests
         return [self._environs[number % len(self._environs)] for number in range(first, self._next)]
 

@@ -36,7 +36,11 @@ def measure(tenant: Tenant, *, rounds: int, seconds: int) -> list[Sample]:
     if wrk is None:
         print("  left out: wrk is not on PATH (Debian: apt-get install wrk)")
         return []
-    cases = [case for case in CASES if known_here(case, settings.RESOURCE_SERVER, settings.DATABASES)]
+    cases = [
+        case
+        for case in CASES
+        if not case.is_development and known_here(case, settings.RESOURCE_SERVER, settings.DATABASES, settings.CACHES)
+    ]
     with _servers() as server_for:
         urls = {case.name: f"http://127.0.0.1:{server_for(case)}{case.path}" for case in cases}
         blocks: dict[str, Callable[[], float]] = {}

@@ -7,8 +7,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from benchmarks.additions import SEEN
 from benchmarks.results import Sample
-from benchmarks.rounds import Spread, ratios, spread
+from benchmarks.rounds import Spread, differences, ratios, spread
 
 __all__ = ["BEGIN", "END", "between_marks", "text", "write"]
 
@@ -25,8 +26,8 @@ class Measured:
     def part(self, part: str) -> list[Sample]:
         return [sample for (of, _name), sample in self._samples.items() if of == part]
 
-    def __contains__(self, key: tuple[str, str]) -> bool:
-        return key in self._samples
+    def names(self, part: str) -> list[str]:
+        return [sample.name for sample in self.part(part)]
 
     def median(self, part: str, name: str) -> float:
         return median(self._samples[part, name].values)
@@ -39,6 +40,10 @@ class Measured:
         sample = self._samples[part, name]
         base = self._samples[part, baseline or sample.details["baseline"]]
         return spread(ratios(sample.values, base.values))
+
+    def difference(self, part: str, name: str, baseline: str) -> Spread:
+        """What a case takes longer than another one of the part, round by round, in seconds."""
+        return spread(differences(self._samples[part, name].values, self._samples[part, baseline].values))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +66,14 @@ def _ratio(part: str, name: str, baseline: str | None = None) -> Callable[[Measu
 
 def _worst(part: str) -> Callable[[Measured], float]:
     return lambda measured: max(measured.ratio(part, sample.name).median for sample in measured.part(part))
+
+
+def _beside_its_floor(name: str) -> Callable[[Measured], float]:
+    return lambda measured: measured.ratio("additions", name, measured.detail("additions", name, "floor")).median
+
+
+def _commands(name: str) -> Callable[[Measured], float]:
+    return lambda measured: float(measured.detail("additions", name, "commands"))
 
 
 TARGETS = (
@@ -101,6 +114,35 @@ TARGETS = (
         sentence="verification with all rules, beside the bare RSA check",
         value=_ratio("verification", "ours, all rules"),
         limit=1.45,
+    ),
+    Target(
+        sentence="seen DPoP token, beside a seen token with a bare ES256 check and cache.add",
+        value=_beside_its_floor("ours, seen DPoP token, Redis"),
+        limit=1.15,
+    ),
+    Target(
+        sentence="its commands to Redis", value=_commands("ours, seen DPoP token, Redis"), limit=1, unit=" commands"
+    ),
+    Target(
+        sentence="seen opaque token, beside a seen JWT", value=_beside_its_floor("ours, seen opaque token"), limit=1.03
+    ),
+    Target(sentence="its commands to Redis", value=_commands("ours, seen opaque token"), limit=0, unit=" commands"),
+    Target(
+        sentence="deny list with a copy younger than 2 s, beside none",
+        value=_beside_its_floor("ours, deny list, own copy"),
+        limit=1.05,
+    ),
+    Target(sentence="its commands to Redis", value=_commands("ours, deny list, own copy"), limit=0, unit=" commands"),
+    Target(
+        sentence="deny list that is asked, beside a seen token with cache.get_many",
+        value=_beside_its_floor("ours, deny list, asked for each request"),
+        limit=1.15,
+    ),
+    Target(
+        sentence="its commands to Redis",
+        value=_commands("ours, deny list, asked for each request"),
+        limit=1,
+        unit=" commands",
     ),
     Target(
         sentence="throughput over HTTP, seen token",
@@ -144,6 +186,7 @@ def text(samples: Iterable[Sample]) -> str:
     sections = (
         ("Targets", _targets(measured)),
         ("Whole requests in one process", _requests(measured, "handler")),
+        ("What bound, opaque and revocable tokens add", _additions(measured)),
         ("Over HTTP", _requests(measured, "http")),
         ("A token alone", _tokens(measured)),
         ("What must not grow", _growth(measured)),
@@ -204,6 +247,37 @@ def _requests(measured: Measured, part: str) -> str:
         )
     time = ("queries", "µs") if part == "handler" else ("requests/s",)
     return _table(("case", "package", "database user", *time, "ratio", "quartiles"), rows) if rows else ""
+
+
+_ABOUT_ADDITIONS = """\
+Whole requests to REST framework's view, measured side by side. The lines that begin with "seen token, with" are floors:
+a seen token, and only what the same libraries need for the rest. "Ours" is what a case takes longer than its floor: the
+seen token with a bare ES256 check and `cache.add` for a DPoP token, with `cache.get_many` for a deny list that is asked,
+and alone for the others. In parentheses are the quartiles."""
+
+
+def _additions(measured: Measured) -> str:
+    rows = []
+    for sample in measured.part("additions"):
+        floor = sample.details.get("floor")
+        ours = measured.difference(sample.part, sample.name, floor) if floor in measured.names(sample.part) else None
+        rows.append(
+            (
+                sample.name,
+                _version(sample.details["package"]),
+                str(sample.details["commands"]),
+                f"{measured.median(sample.part, sample.name) * 1e6:.0f}",
+                _microseconds(measured.difference(sample.part, sample.name, SEEN)),
+                "" if ours is None else _microseconds(ours),
+            )
+        )
+    head = ("case", "package", "commands to Redis", "µs", "beyond a seen token, µs", "of it ours, µs")
+    return f"{_ABOUT_ADDITIONS}\n\n{_table(head, rows)}" if rows else ""
+
+
+def _microseconds(difference: Spread) -> str:
+    low, median, high = (f"{value * 1e6:.1f}" for value in (difference.low, difference.median, difference.high))
+    return f"{median} ({low} to {high})"
 
 
 def _tokens(measured: Measured) -> str:

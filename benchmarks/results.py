@@ -26,7 +26,8 @@ def save(path: Path, samples: Iterable[Sample]) -> None:
 
     benchmarks, commit = [], _commit()
     for sample in samples:
-        details = {f"detail_{key}": value for key, value in sample.details.items()}
+        # pyperf refuses an empty text.
+        details = {f"detail_{key}": value for key, value in sample.details.items() if value != ""}
         metadata = {
             "name": f"{sample.part}: {sample.name}",
             "unit": sample.unit,

@@ -8,7 +8,7 @@ import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-__all__ = ["Spread", "interleave", "order", "ratios", "spread"]
+__all__ = ["Spread", "differences", "interleave", "order", "ratios", "spread"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +39,11 @@ def interleave(blocks: Mapping[str, Callable[[], float]], rounds: int) -> dict[s
 def ratios(values: Sequence[float], baseline: Sequence[float]) -> list[float]:
     """Each value beside the baseline of its own round. Raises ValueError where the rounds are not the same ones."""
     return [value / base for value, base in zip(values, baseline, strict=True)]
+
+
+def differences(values: Sequence[float], baseline: Sequence[float]) -> list[float]:
+    """Each value less that of the baseline in its own round. Raises ValueError where the rounds are not the same ones."""
+    return [value - base for value, base in zip(values, baseline, strict=True)]
 
 
 def spread(values: Sequence[float]) -> Spread:

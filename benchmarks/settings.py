@@ -6,7 +6,7 @@ The peers' own settings are as their documentation says, and stand under their n
 import json
 import os
 
-from benchmarks import databases, tenant
+from benchmarks import databases, stores, tenant
 
 _TENANT = tenant.load()
 
@@ -27,6 +27,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = json.loads(os.environ.get("BENCHMARK_MIDDLEWARE", "[]"))
 DATABASES = databases.configured()
 DATABASE_ROUTERS = databases.routers(os.environ.get("BENCHMARK_DATABASE", "default"))
+CACHES = stores.configured()
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 RESOURCE_SERVER = {

@@ -1,6 +1,7 @@
 """What all cases of a run share: one issuer, its tokens, one person with a session and an opaque token, one database.
 
-Lies in a folder, because servers and measuring processes are many. The private key is in no file.
+Lies in a folder, because servers and measuring processes are many. The issuer's private key is in no file; that of the
+client that signs proofs is, as a proof is good for a minute only.
 """
 
 import json
@@ -13,21 +14,28 @@ from dataclasses import asdict, dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
+from benchmarks.proofs import Client, new_key
 from django.utils.crypto import get_random_string
 
 from resource_server.testing import FakeIssuer
 
-__all__ = ["Tenant", "documents_served", "fill_database", "load", "make"]
+__all__ = ["REVOKED", "Tenant", "documents_served", "fill_database", "load", "make"]
 
 # Distinct tokens for first sights; more than a processor keeps in its nearest caches.
 POOL = 2000
 LIFE_SECONDS = 6 * 3600
+REVOKED = "revoked"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tenant:
-    """The issuer's public side, and credentials that are good and bad. `documents` is where drf-oidc-auth fetches from."""
+    """The issuer's public side, and credentials that are good and bad.
+
+    `documents` is where drf-oidc-auth fetches from, and where the issuer is asked about `introspected`, an opaque token.
+    `bound` is bound to `proof_key`, and `revoked` has a `jti` of its own, to be put on the deny list.
+    """
 
     issuer: str
     audience: str
@@ -40,6 +48,11 @@ class Tenant:
     pool: list[str] = field(repr=False)
     session: str = field(repr=False)
     opaque: str = field(repr=False)
+    introspected: str = field(repr=False)
+    answer: dict[str, Any] = field(repr=False)
+    proof_key: dict[str, Any] = field(repr=False)
+    bound: str = field(repr=False)
+    revoked: str = field(repr=False)
 
 
 def make(folder: Path, documents: str) -> Tenant:
@@ -48,7 +61,7 @@ def make(folder: Path, documents: str) -> Tenant:
     # simplejwt wants to be told what kind of token it is; the others do not look at it.
     claims = {"token_type": "access", "scope": "read:orders", "exp": int(time.time()) + LIFE_SECONDS}
     stranger = FakeIssuer()
-    key = issuer.keys.jwks()["keys"][0]
+    key, proof_key = issuer.keys.jwks()["keys"][0], new_key()
     tenant = Tenant(
         issuer=issuer.issuer,
         audience=issuer.audience,
@@ -62,6 +75,11 @@ def make(folder: Path, documents: str) -> Tenant:
         pool=[issuer.token(**claims, jti=f"pool-{number}") for number in range(POOL)],
         session=get_random_string(32, "abcdefghijklmnopqrstuvwxyz0123456789"),
         opaque=get_random_string(40),
+        introspected=get_random_string(40),
+        answer={"active": True, **issuer.claims(**claims), "token_type": "Bearer"},
+        proof_key=proof_key,
+        bound=issuer.token(**claims, cnf=Client(proof_key).confirmation),
+        revoked=issuer.token(**claims, jti=REVOKED),
     )
     (folder / "tenant.json").write_text(json.dumps(asdict(tenant)))
     return tenant
@@ -105,12 +123,21 @@ def fill_database(tenant: Tenant, alias: str) -> None:
 
 @contextmanager
 def documents_served() -> Iterator[tuple[str, dict[str, bytes]]]:
-    """An address on loopback, and the documents by path that are served there."""
+    """An address on loopback, and the documents by path that are served there.
+
+    `/introspect/TOKEN` is the answer about a token; without one the token is not active.
+    """
     documents: dict[str, bytes] = {}
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            body = documents.get(self.path)
+            self._answer(documents.get(self.path))
+
+        def do_POST(self) -> None:
+            form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode("ascii"))
+            self._answer(documents.get(f"{self.path}/{form['token'][0]}", b'{"active": false}'))
+
+        def _answer(self, body: bytes | None) -> None:
             self.send_response(200 if body is not None else 404)
             self.send_header("Content-Type", "application/json")
             self.end_headers()

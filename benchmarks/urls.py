@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from benchmarks import peers
+from benchmarks import floors, peers
 from django.core.handlers.wsgi import WSGIRequest
 from django.http import JsonResponse
 from django.urls import path
@@ -44,6 +44,10 @@ _VIEWS = [
     path("reads", _rest(peers.ReadsUser)),
     path("checks-rsa", _rest(peers.ChecksRsa)),
     path("ours", _rest(AccessTokenAuthentication)),
+    path("es256", _rest(floors.ChecksEs256)),
+    path("add", _rest(floors.Adds)),
+    path("es256-and-add", _rest(floors.ChecksEs256AndAdds)),
+    path("get-many", _rest(floors.ReadsMany)),
     path("session", _rest(SessionAuthentication)),
     path("simplejwt", _rest(JWTAuthentication)),
     path("simplejwt-stateless", _rest(JWTStatelessUserAuthentication)),
@@ -53,6 +57,7 @@ _VIEWS = [
     path("django-oauth-toolkit", _rest(OAuth2Authentication)),
     path("plain/open", _plain),
     path("plain/ours", requires_scope("read:orders")(_plain)),
+    path("plain/authlib-introspection", peers.authlib_introspector("read:orders")(_plain)),
     path("plain/authlib", peers.authlib_protector("read:orders")(_plain)),
 ]
 

@@ -6,7 +6,6 @@ from django.conf import settings
 from django.http import HttpRequest
 
 from resource_server.errors import AuthorizationError
-from resource_server.hints import hint
 from resource_server.refusal_summary import summary
 from resource_server.request_hints import request_hint
 from resource_server.tokens.credentials import Credentials, parse_authorization
@@ -33,6 +32,8 @@ def log_refusal(request: HttpRequest, error: AuthorizationError) -> None:
 
 def add_hint(error: AuthorizationError, credentials: Credentials | None, request: HttpRequest | None = None) -> str:
     """The hint for a refusal. While DEBUG is on, the error gets it; its answer shows it to the caller."""
+    from resource_server.hints import hint  # imported late: in production nobody reads it
+
     text = hint(error, credentials)
     if request is not None and (found := request_hint(error, request)):
         text = f"{found}. {text}"

@@ -100,7 +100,8 @@ def configure() -> tuple[ResourceServer | None, list[Problem]]:
     if config.cache is not None:
         try:
             fetch_documents = shared_documents(fetch_documents, config.cache)
-            shared = shared_answers(config.cache)
+            if any(policy.introspection for policy in config.policies):
+                shared = shared_answers(config.cache)
         except ImproperlyConfigured as error:
             problems.append(problem("E030", reason=error))
     revocations = _revocations(config.revocation, problems)

@@ -1,20 +1,21 @@
 """Django's cache as the store of what processes share.
 
 These are documents (`keys/shared_documents.py`), answers (`tokens/shared_answers.py`) and the deny list
-(`tokens/revocations.py`).
+(`tokens/revocations.py`). A project without them imports none of their modules.
 """
 
 import contextlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.core.cache import caches
 from django.db import connections
 from django.utils.crypto import salted_hmac
 
 from resource_server.keys.document import Fetch
-from resource_server.keys.shared_documents import SharedDocuments
-from resource_server.tokens.revocations import Revocations
-from resource_server.tokens.shared_answers import SharedAnswers
+
+if TYPE_CHECKING:
+    from resource_server.tokens.revocations import Revocations
+    from resource_server.tokens.shared_answers import SharedAnswers
 
 __all__ = ["RequestCache", "deny_list", "shared_answers", "shared_documents"]
 
@@ -71,16 +72,22 @@ class RequestCache:
 
 def shared_documents(fetch: Fetch, alias: str) -> Fetch:
     """Shares fetched documents through the cache with this alias. Raises ImproperlyConfigured without SECRET_KEY."""
+    from resource_server.keys.shared_documents import SharedDocuments
+
     return SharedDocuments(fetch, _Cache(alias), secret=_secret("resource_server.documents"))
 
 
-def shared_answers(alias: str) -> SharedAnswers:
+def shared_answers(alias: str) -> "SharedAnswers":
     """Shares answers about tokens through the cache with this alias. Raises ImproperlyConfigured without SECRET_KEY."""
+    from resource_server.tokens.shared_answers import SharedAnswers
+
     return SharedAnswers(_Cache(alias), secret=_secret("resource_server.introspection"))
 
 
-def deny_list(alias: str, *, fails_open: bool, max_token_seconds: int) -> Revocations:
+def deny_list(alias: str, *, fails_open: bool, max_token_seconds: int) -> "Revocations":
     """The deny list in the cache with this alias. Raises ImproperlyConfigured without SECRET_KEY."""
+    from resource_server.tokens.revocations import Revocations
+
     secret = _secret("resource_server.revocations")
     return Revocations(RequestCache(alias), secret=secret, fails_open=fails_open, max_token_seconds=max_token_seconds)
 

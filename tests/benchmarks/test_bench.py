@@ -1,18 +1,37 @@
 """The benchmarks' own reasoning, without the peers: order, ratios, what is refused, and what the page keeps. Nothing is timed."""
 
+import json
 import re
+import time
+import urllib.request
 from pathlib import Path
 from types import SimpleNamespace
 
 import psycopg
 import pytest
-from benchmarks import cases, databases, report, rounds, tenant
+import redis
+from benchmarks import additions, cases, databases, proofs, report, rounds, stores, tenant
 from benchmarks.results import Sample
+from django.core.cache import CacheHandler
 
 from resource_server.testing import FakeIssuer
+from resource_server.tokens.dpop import ProofKeys
+from resource_server.tokens.verified_tokens import digest
 
 ROOT = Path(__file__).parents[2]
-TENANT = SimpleNamespace(token="good", forged="bad", pool=["one", "two"], session="s", opaque="o")
+TENANT = SimpleNamespace(
+    token="good",
+    forged="bad",
+    pool=["one", "two"],
+    session="s",
+    opaque="o",
+    introspected="i",
+    bound="bound",
+    revoked="bad",
+    proof_key=proofs.new_key(),
+    documents="http://127.0.0.1:1",
+)
+EVERY_CASE = [*cases.CASES, *additions.ADDITIONS]
 
 
 def case(**changes):
@@ -79,7 +98,9 @@ class TestCheck:
         with pytest.raises(cases.CaseRefused):
             cases.check(case(sends="nothing"), TENANT, lambda sent: 404)
 
-    @pytest.mark.parametrize("sends", ["token", "pool", "session", "opaque"])
+    @pytest.mark.parametrize(
+        "sends", ["token", "pool", "session", "opaque", "introspected", "proof", "token and proof"]
+    )
     def test_every_kind_of_credential_has_a_bad_one(self, sends):
         good = cases.headers(case(sends=sends), TENANT, good=True)
         bad = cases.headers(case(sends=sends), TENANT, good=False)
@@ -93,11 +114,13 @@ class TestCheck:
 
 
 class TestCases:
-    def test_have_names_of_their_own_and_a_baseline_among_them(self):
-        names = [each.name for each in cases.CASES]
+    @pytest.mark.parametrize("listed", [cases.CASES, additions.ADDITIONS], ids=["cases", "additions"])
+    def test_have_names_of_their_own_and_a_baseline_and_a_floor_among_them(self, listed):
+        names = [each.name for each in listed]
 
         assert len(set(names)) == len(names)
-        assert {each.baseline for each in cases.CASES} <= set(names)
+        assert {each.baseline for each in listed} <= set(names)
+        assert {each.floor for each in listed} - {""} <= set(names)
 
     def test_are_left_out_where_a_setting_or_a_database_is_not_known(self):
         settings = FakeIssuer().settings()
@@ -107,6 +130,15 @@ class TestCases:
         assert not cases.known_here(case(settings={"SETTING_OF_A_LATER_VERSION": 1}), settings, databases)
         assert not cases.known_here(case(database="postgresql"), settings, databases)
         assert cases.known_here(case(database="postgresql"), settings, {**databases, "postgresql": {}})
+        assert not cases.known_here(case(cache="redis"), settings, databases)
+        assert cases.known_here(case(cache="redis"), settings, databases, {"default", "redis"})
+        assert not cases.known_here(case(settings={"REVOCATION": "redis"}), settings, databases)
+
+    def test_that_introspect_are_told_where(self):
+        added = cases.added_settings(case(sends="introspected"), TENANT)
+
+        assert added["INTROSPECTION"]["ENDPOINT"] == "http://127.0.0.1:1/introspect"
+        assert cases.added_settings(case(sends="introspected", package="Authlib"), TENANT) == {}
 
     def test_of_people_are_there_for_each_database(self):
         people = {each.name: each.database for each in cases.CASES if each.database_user}
@@ -118,14 +150,16 @@ class TestCases:
         # urls.py cannot be imported without the peers.
         routes = re.findall(r'path\("([^"]+)"', (ROOT / "benchmarks" / "urls.py").read_text(encoding="utf-8"))
 
-        assert {each.path for each in cases.CASES} == {f"/{route}" for route in routes}
+        assert {each.path for each in EVERY_CASE} == {f"/{route}" for route in routes}
 
     def test_of_the_targets_exist(self):
         source = (ROOT / "benchmarks" / "report.py").read_text(encoding="utf-8")
         named = set(re.findall(r'_?ratio\("(?:handler|http)", "([^"]+)"', source))
+        added = set(re.findall(r'(?:_beside_its_floor|_commands)\("([^"]+)"', source))
 
         assert named
         assert named <= {each.name for each in cases.CASES}
+        assert added == {each.name for each in additions.ADDITIONS if each.floor and "local memory" not in each.name}
 
 
 class TestDatabases:
@@ -154,6 +188,31 @@ class TestDatabases:
         assert router.db_for_read(object) == router.db_for_write(object) == "postgresql"
 
 
+class TestStores:
+    def test_a_server_that_answers_is_used_with_keys_that_are_deleted(self, redis_url, monkeypatch):
+        monkeypatch.setattr(stores, "SERVER", redis_url)
+        with redis.Redis.from_url(redis_url) as server, stores.fresh_redis() as (url, prefix):
+            monkeypatch.setenv("BENCHMARK_REDIS", url)
+            monkeypatch.setenv("BENCHMARK_REDIS_PREFIX", prefix)
+            found = stores.configured()["redis"]
+            cache = CacheHandler({"default": found})["default"]
+            with stores.commands_counted() as commands:
+                cache.add("key", 1, None)
+            assert commands[-1] == "SET"
+            assert server.dbsize() == 1
+            cache.close()
+        with redis.Redis.from_url(redis_url) as server:
+            assert server.dbsize() == 0
+
+    def test_without_a_server_there_is_local_memory_alone(self, monkeypatch, capsys, free_port):
+        monkeypatch.setattr(stores, "SERVER", f"redis://127.0.0.1:{free_port()}")
+        with stores.fresh_redis() as (url, prefix):
+            monkeypatch.setenv("BENCHMARK_REDIS", url)
+            monkeypatch.setenv("BENCHMARK_REDIS_PREFIX", prefix)
+            assert set(stores.configured()) == {"default"}
+        assert "left out: Redis" in capsys.readouterr().out
+
+
 class TestTenant:
     def test_keeps_no_private_key_and_signs_tokens_that_differ(self, tmp_path, monkeypatch):
         monkeypatch.setattr(tenant, "POOL", 3)
@@ -166,6 +225,30 @@ class TestTenant:
         assert {name for key in made.jwks["keys"] for name in key}.isdisjoint({"d", "p", "q"})
         assert "PRIVATE" not in (tmp_path / "tenant.json").read_text(encoding="utf-8")
         assert made.token.split(".")[0] == made.forged.split(".")[0]
+
+    def test_answers_about_its_opaque_token_alone(self):
+        with tenant.documents_served() as (address, documents):
+            documents["/introspect/known"] = b'{"active": true}'
+
+            def asked(token):
+                form = f"token={token}".encode()
+                with urllib.request.urlopen(f"{address}/introspect", form) as response:  # noqa: S310 - ours
+                    return json.load(response)["active"]
+
+            assert (asked("known"), asked("other")) == (True, False)
+
+    def test_proofs_are_good_ones(self):
+        client = proofs.Client(TENANT.proof_key)
+
+        proof = ProofKeys().verify(
+            (client.proof("/it", "token"),),
+            method="GET",
+            url=f"{proofs.ORIGIN}/it",
+            token_digest=digest("token"),
+            thumbprint=client.confirmation["jkt"],
+            now=time.time(),
+        )
+        assert proof.jti
 
 
 class TestReport:
@@ -217,3 +300,21 @@ class TestReport:
         (row,) = [line for line in text.splitlines() if line.startswith("| ours, seen token ")]
         assert "| 800 | 0.80 |" in row
         assert "| throughput over HTTP, seen token | ≥ 0.93 | 0.80 | **missed** |" in text
+
+    def test_what_is_ours_is_the_difference_to_the_floor_within_a_round(self):
+        def sample(name, values, **details):
+            return Sample(
+                part="additions", name=name, values=values, details={"package": "Django", "commands": 1, **details}
+            )
+
+        text = report.text(
+            [
+                sample(additions.SEEN, [1e-4, 2e-4, 9e-4]),
+                sample("floor", [1.2e-4, 2.2e-4, 9.2e-4]),
+                sample("bound", [1.5e-4, 2.6e-4, 9.7e-4], floor="floor"),
+            ]
+        )
+
+        rows = {line.split(" | ")[0]: line for line in text.splitlines()}
+        assert rows["| bound"].endswith("| 1 | 260 | 60.0 (55.0 to 65.0) | 40.0 (35.0 to 45.0) |")
+        assert rows["| floor"].endswith("| 1 | 220 | 20.0 (20.0 to 20.0) |  |")

@@ -16,6 +16,7 @@ from resource_server.tokens.credentials import Credentials
 from resource_server.tokens.nonces import NONCE_SECONDS, Nonces
 from resource_server.tokens.proofs import ProofVerifier, RequestFacts
 from resource_server.tokens.used_proofs import UsedProofs
+from resource_server.tokens.verified_tokens import digest
 
 URL, TOKEN = "https://api.test/", "a.b.c"
 
@@ -81,7 +82,7 @@ class Api:
 
     def send(self, proof):
         facts = RequestFacts(method="GET", url=URL, proofs=(proof,))
-        run(self.proofs.verify(self.verdict, Credentials(unverified_token=TOKEN, is_dpop=True), facts))
+        run(self.proofs.verify(self.verdict, Credentials(unverified_token=TOKEN, is_dpop=True), digest(TOKEN), facts))
         return facts.nonce
 
 

@@ -10,6 +10,7 @@ from joserfc.jws import JWSRegistry
 from resource_server.errors import InvalidProof, InvalidToken
 from resource_server.testing import ProofKey
 from resource_server.tokens.dpop import DPOP_ALGORITHMS, ProofKeys
+from resource_server.tokens.verified_tokens import digest
 
 NOW = 1_800_000_000
 URL = "https://api.test/things/1"
@@ -39,7 +40,7 @@ RFC_THUMBPRINT = "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"
 
 def verify(*proofs, keys=None, method="GET", url=URL, token=TOKEN, thumbprint=THUMBPRINT, now=NOW):
     keys = keys or ProofKeys()
-    return keys.verify(proofs, method=method, url=url, token=token, thumbprint=thumbprint, now=now)
+    return keys.verify(proofs, method=method, url=url, token_digest=digest(token), thumbprint=thumbprint, now=now)
 
 
 def proof(**changes):
@@ -238,11 +239,30 @@ def test_the_known_keys_are_few_and_only_those_of_good_proofs():
     for _ in range(3):
         with pytest.raises(InvalidToken):
             verify(ProofKey(now=lambda: NOW).proof("GET", URL, TOKEN), keys=keys)
-    assert len(keys._known) == 0
+    assert len(keys._keys) == 0
     header = {"x": "a"}
     for number in range(1030):
         verify(proof(header={**header, "n": number}), keys=keys)
-    assert len(keys._known) == 6
+    assert len(keys._keys) == 6
+    assert len(keys._headers) == 6
+
+
+def test_a_large_header_is_read_each_time():
+    keys = ProofKeys()
+    for _ in range(2):
+        assert verify(proof(header={"x": "a" * 400}), keys=keys).jti
+    assert (len(keys._keys), len(keys._headers)) == (1, 0)
+
+
+def test_a_proof_with_a_known_header_is_read_without_it():
+    keys = ProofKeys()
+    verify(proof(), keys=keys)
+    (header,) = keys._headers.values()
+    keys._headers = {segment: {**header, "typ": "another"} for segment in keys._headers}
+
+    with pytest.raises(InvalidProof) as caught:
+        verify(proof(), keys=keys)
+    assert caught.value.reason == "proof_type_differs"
 
 
 def test_a_known_key_is_not_parsed_again(monkeypatch):

@@ -133,12 +133,12 @@ BY_ADDRESS = """
     from resource_server.accounts.provision import provision
     from resource_server.tokens.access_token import access_token
     from resource_server.tokens.user_source import UserSource
-    from resource_server.users.finders import user_finder
+    from resource_server.users.database_finders import user_finder
 
     call_command("migrate", run_syncdb=True, verbosity=0)
     claims = {"iss": "https://issuer.test/", "sub": "ada@example.com", "aud": "api", "exp": 2_000_000_000}
     token = access_token(claims)
-    lookup, problems = user_finder(UserSource(find="lookup"), None)
+    lookup, problems = user_finder(UserSource(find="lookup"), 0)
     assert lookup.find(token) is None and not problems
     ada = Person.objects.create(email="ada@example.com")
     assert lookup.find(token) == ada

@@ -1,7 +1,7 @@
 """The setting INTROSPECTION of one issuer -> how it is asked about tokens (RFC 7662), and the faults in it."""
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -9,9 +9,8 @@ from resource_server.conf.reading import Reading, closest, strings
 from resource_server.keys.addresses import address_problem
 from resource_server.tokens.client_authentication import METHODS, ClientAuthentication, ClientKey, client_key
 from resource_server.tokens.introspection_policy import MAX_CACHE_SECONDS, MAY_LACK, IntrospectionPolicy
-from resource_server.tokens.policy import Policy
 
-__all__ = ["has_several_issuers_of_opaque_tokens", "introspection_policy", "refuse_in_answer"]
+__all__ = ["introspection_policy", "refuse_in_answer"]
 
 KEYS: Final = (
     *(
@@ -61,12 +60,6 @@ def introspection_policy(reading: Reading, *, has_metadata: bool) -> Introspecti
         may_lack=_may_lack(given),
         cache_seconds=_cache_seconds(given),
     )
-
-
-def has_several_issuers_of_opaque_tokens(policies: Collection[Policy]) -> bool:
-    """Whether an opaque token, which names no issuer, could belong to more than one."""
-    asked = [policy.introspection for policy in policies if policy.introspection is not None]
-    return len(asked) > 1 and not all(each.for_all for each in asked)
 
 
 def refuse_in_answer(reading: Reading) -> None:

@@ -7,10 +7,9 @@ of the project's function. A setting wins over its provider's habit, and that ov
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from resource_server.conf.bound_tokens import dpop
-from resource_server.conf.introspection import introspection_policy
 from resource_server.conf.problems import Problem, problem
 from resource_server.conf.providers import GENERIC, PROVIDERS, Provider
 from resource_server.conf.reading import Reading, closest, default_of, strings
@@ -21,6 +20,9 @@ from resource_server.keys.addresses import address_problem, issuer_problem, name
 from resource_server.keys.key_set import KeySet
 from resource_server.keys.key_source import KeySource
 from resource_server.tokens.policy import ALGORITHMS, SYMMETRIC_ALGORITHMS, ClaimNames, Policy, media_type
+
+if TYPE_CHECKING:
+    from resource_server.tokens.introspection_policy import IntrospectionPolicy
 
 __all__ = ["POLICY_KEYS", "form_problem", "parse_policy", "path_problems"]
 
@@ -87,12 +89,18 @@ def parse_policy(
         dpop=dpop(reading),
         users=users_of(reading),
         rights=right_claims(reading, provider.rights),
-        introspection=introspection_policy(
-            reading, has_metadata=key_source.key_set is None and key_source.jwks_uri is None
-        ),
+        introspection=_introspection(reading, key_source),
         logout_audience=_logout_audience(reading),
     )
     return (None, reading.problems) if reading.problems else (policy, [])
+
+
+def _introspection(reading: Reading, key_source: KeySource) -> "IntrospectionPolicy | None":
+    if reading.settings.get("INTROSPECTION") is None:
+        return None
+    from resource_server.conf.introspection import introspection_policy  # imported late: most projects do without it
+
+    return introspection_policy(reading, has_metadata=key_source.key_set is None and key_source.jwks_uri is None)
 
 
 def form_problem(settings: Mapping[Any, Any], place: str) -> Problem | None:

@@ -10,7 +10,6 @@ from django.core.exceptions import ObjectDoesNotExist
 from django.utils.module_loading import import_string
 
 from resource_server.clocks import steady
-from resource_server.conf.introspection import refuse_in_answer
 from resource_server.conf.issuer import POLICY_KEYS, parse_policy
 from resource_server.conf.problems import Problem, problem
 from resource_server.conf.reading import Reading
@@ -110,7 +109,10 @@ class _IssuersFunction:
         place = f"{self._path}({unverified_issuer!r})"
         reading = Reading(settings=answer, place=place)
         reading.unknown_keys(POLICY_KEYS)
-        refuse_in_answer(reading)
+        if "INTROSPECTION" in answer:
+            from resource_server.conf.introspection import refuse_in_answer
+
+            refuse_in_answer(reading)
         policy, found = parse_policy(
             {**self._common, **answer}, debug=self._debug, http_hosts=self._http_hosts, place=place
         )

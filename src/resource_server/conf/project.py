@@ -5,12 +5,11 @@ that meets them is answered with 503, because the caller is not at fault. `conf/
 issuer.
 """
 
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Collection, Container, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from resource_server.conf.bound_tokens import client_certificate, dpop_nonce, report_lacking_settings
-from resource_server.conf.introspection import has_several_issuers_of_opaque_tokens
 from resource_server.conf.issuer import POLICY_KEYS, form_problem, parse_policy, path_problems
 from resource_server.conf.networks import ca_file, http_hosts
 from resource_server.conf.problems import Problem, problem
@@ -184,9 +183,15 @@ def _policies(reading: Reading) -> tuple[Policy, ...]:
     names = [policy.issuer for policy in policies]
     for name in {name for name in names if names.count(name) > 1}:
         reading.report("E024", issuer=name)
-    if has_several_issuers_of_opaque_tokens(policies):
+    if _has_several_issuers_of_opaque_tokens(policies):
         reading.report("E044")
     return tuple(policies)
+
+
+def _has_several_issuers_of_opaque_tokens(policies: Collection[Policy]) -> bool:
+    """Whether an opaque token, which names no issuer, could belong to more than one."""
+    asked = [policy.introspection for policy in policies if policy.introspection is not None]
+    return len(asked) > 1 and not all(each.for_all for each in asked)
 
 
 def _cache(reading: Reading, caches: Container[str] | None) -> str | None:

@@ -2,7 +2,6 @@
 
 import logging
 import re
-import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
@@ -95,6 +94,8 @@ def _names(error: BaseException) -> list[str | None]:
     if diagnosis is not None:  # PostgreSQL
         return [getattr(diagnosis, name, None) for name in ("table_name", "column_name", "constraint_name")]
     # The other databases name them in the message alone, which can repeat the values.
+    import sqlite3  # imported late: a project on another database does without it
+
     if isinstance(cause, sqlite3.IntegrityError):
         found = _SQLITE.fullmatch(str(cause))
     else:

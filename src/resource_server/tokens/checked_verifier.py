@@ -1,14 +1,18 @@
 """A verifier that also asks the deny list: for each token, remembered or not."""
 
+from typing import TYPE_CHECKING
+
 from resource_server.flow import Flow
 from resource_server.tokens.authority import Verdict
 from resource_server.tokens.credentials import Credentials
-from resource_server.tokens.introspection import IntrospectionAuthority
 from resource_server.tokens.issuers import Issuer
 from resource_server.tokens.proofs import RequestFacts
 from resource_server.tokens.revocations import Revocations
 from resource_server.tokens.verified_tokens import digest
 from resource_server.tokens.verifier import Verifier
+
+if TYPE_CHECKING:
+    from resource_server.tokens.introspection import IntrospectionAuthority
 
 __all__ = ["CheckedVerifier"]
 
@@ -52,7 +56,7 @@ class CheckedVerifier:
         yield from self._revocations.check(verdict.token)
         return verdict
 
-    def introspection_of(self, credentials: Credentials) -> IntrospectionAuthority | None:
+    def introspection_of(self, credentials: Credentials) -> "IntrospectionAuthority | None":
         """See `Verifier.introspection_of`."""
         return self.unchecked.introspection_of(credentials)
 

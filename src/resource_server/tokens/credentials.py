@@ -16,7 +16,7 @@ MAX_TOKEN_CHARACTERS = 16 * 1024
 
 # RFC 9110 section 5.6.2: the scheme is a token. What follows is judged only if the scheme is Bearer or DPoP.
 _SCHEME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]*")
-_USUAL = re.compile(r"Bearer ([A-Za-z0-9._~+/-]+=*)")
+_USUAL = re.compile(r"(?:Bearer|(DPoP)) ([A-Za-z0-9._~+/-]+=*)")
 # RFC 6750 section 2.1: credentials = "Bearer" 1*SP b64token. RFC 9449 section 7.1: "DPoP" 1*SP token68, which is the same.
 _B64TOKEN = re.compile(r" +([A-Za-z0-9._~+/-]+=*)")
 _BARE_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
@@ -40,7 +40,7 @@ def parse_authorization(header: str | None) -> Credentials | None:
         return None
     # The form that nearly all clients send.
     if (usual := _USUAL.fullmatch(header)) is not None and len(header) <= MAX_TOKEN_CHARACTERS:
-        return Credentials(unverified_token=usual[1])
+        return Credentials(unverified_token=usual[2], is_dpop=usual[1] is not None)
     header = header.strip(" \t")
     scheme = _SCHEME.match(header)
     name = scheme[0].lower() if scheme is not None else ""

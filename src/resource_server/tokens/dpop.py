@@ -4,15 +4,15 @@ Whether the proof was used before is not judged here: `used_proofs.py` asks a st
 """
 
 import base64
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final
 
 from resource_server.errors import InvalidProof, InvalidToken
 from resource_server.keys.key_set import VerificationKey, parse_key
 from resource_server.reasons import ProofReason, TokenReason
-from resource_server.tokens.jws import UnverifiedToken, parse
+from resource_server.tokens.jws import MAX_KNOWN_HEADER_CHARACTERS, UnverifiedToken, header_segment, parse
 from resource_server.tokens.policy import ALGORITHMS, media_type
 from resource_server.tokens.target_uri import comparable
 
@@ -48,8 +48,9 @@ class ProofKeys:
     """Verifies proofs, and knows the keys of the last ones: a client signs all of its proofs with one key."""
 
     def __init__(self) -> None:
-        # The header of a proof -> its key. Only a proof that passed for a verified token adds one.
-        self._known: dict[bytes, VerificationKey] = {}
+        # The header segment of a proof -> its header and its key. Only a proof that passed for a verified token adds one.
+        self._headers: dict[bytes, Mapping[str, Any]] = {}
+        self._keys: dict[bytes, VerificationKey] = {}
 
     def verify(
         self,
@@ -57,18 +58,18 @@ class ProofKeys:
         *,
         method: str,
         url: str,
-        token: str,
+        token_digest: bytes,
         thumbprint: str,
         now: float,
         is_dated: bool = True,
     ) -> Proof:
         """The one proof of a request for this method and URL, with this token, by the key with this thumbprint.
 
-        `now` is in seconds since 1970. Without `is_dated` a proof of another time passes: its nonce must tell the time
-        (RFC 9449 section 4.3 check 11). Raises InvalidProof, and InvalidToken for another key. Judges neither the nonce
-        nor whether the proof was used.
+        `token_digest` is the SHA-256 of the token, `now` is in seconds since 1970. Without `is_dated` a proof of another
+        time passes: its nonce must tell the time (RFC 9449 section 4.3 check 11). Raises InvalidProof, and InvalidToken
+        for another key. Judges neither the nonce nor whether the proof was used.
         """
-        unverified = _one(proofs)
+        unverified = _one(proofs, self._headers)
         header, claims = unverified.unverified_header, unverified.unverified_claims
         _judge_header(header)
         jti = claims.get("jti")
@@ -81,14 +82,15 @@ class ProofKeys:
         is_current = _is_current(claims.get("iat"), now)
         if not is_current and (is_dated or not _is_date(claims.get("iat"))):
             raise InvalidProof(ProofReason.PROOF_NOT_CURRENT)
-        if claims.get("ath") != _hash(token):
+        # Section 4.2: `ath` is the base64url of the SHA-256 of the token.
+        if claims.get("ath") != _base64url(token_digest):
             raise InvalidProof(ProofReason.PROOF_TOKEN_DIFFERS)
         self._check_signature(unverified, thumbprint)
         return Proof(thumbprint=thumbprint, jti=jti, nonce=claims.get("nonce"), is_current=is_current)
 
     def _check_signature(self, proof: UnverifiedToken, thumbprint: str) -> None:
-        segment, algorithm = proof.signing_input.partition(b".")[0], proof.unverified_header["alg"]
-        key = self._known.get(segment)
+        segment, algorithm = header_segment(proof), proof.unverified_header["alg"]
+        key = self._keys.get(segment)
         is_new = key is None
         if key is None:
             key = _key(proof.unverified_header.get("jwk"), algorithm)
@@ -100,18 +102,21 @@ class ProofKeys:
             raise InvalidProof(ProofReason.PROOF_SIGNATURE_INVALID) from None
         if is_new:
             # All at once: to take out the oldest needs a lock.
-            if len(self._known) >= _MAX_KNOWN_KEYS:
-                self._known.clear()
-            self._known[segment] = key
+            if len(self._keys) >= _MAX_KNOWN_KEYS:
+                self._keys.clear()
+                self._headers.clear()
+            self._keys[segment] = key
+            if len(segment) <= MAX_KNOWN_HEADER_CHARACTERS:
+                self._headers[segment] = MappingProxyType(proof.unverified_header)
 
 
-def _one(proofs: tuple[str, ...]) -> UnverifiedToken:
+def _one(proofs: tuple[str, ...], known: Mapping[bytes, Mapping[str, Any]]) -> UnverifiedToken:
     if len(proofs) != 1:
         raise InvalidProof(ProofReason.PROOF_REPEATED if proofs else ProofReason.PROOF_MISSING)
     if len(proofs[0]) > MAX_PROOF_CHARACTERS:
         raise InvalidProof(ProofReason.PROOF_TOO_LARGE)
     try:
-        return parse(proofs[0])
+        return parse(proofs[0], known)
     except InvalidToken:
         raise InvalidProof(ProofReason.PROOF_MALFORMED) from None
 
@@ -149,12 +154,11 @@ def _is_date(issued_at: object) -> bool:
 
 def _is_same(htu: object, url: str) -> bool:
     try:
-        return isinstance(htu, str) and comparable(htu) == comparable(url)
+        # Nearly all clients write the address as it is configured.
+        return isinstance(htu, str) and (htu == url or comparable(htu) == comparable(url))
     except ValueError:
         return False
 
 
-def _hash(token: str) -> str:
-    # RFC 9449 section 4.2: `ath` is the base64url of the SHA-256 of the token.
-    digest = hashlib.sha256(token.encode("ascii", "replace")).digest()
-    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+def _base64url(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()

@@ -16,7 +16,14 @@ from resource_server.keys.key_set import VerificationKey
 from resource_server.reasons import TokenReason
 from resource_server.strict_json import parse_object
 
-__all__ = ["UnverifiedToken", "has_jws_form", "parse", "verify_signature"]
+__all__ = [
+    "MAX_KNOWN_HEADER_CHARACTERS",
+    "UnverifiedToken",
+    "has_jws_form",
+    "header_segment",
+    "parse",
+    "verify_signature",
+]
 
 # The tokens of an issuer have one header among them, so a thousand issuers fit, also while they rotate their keys.
 MAX_KNOWN_HEADERS = 2048
@@ -38,22 +45,22 @@ class UnverifiedToken:
     payload: bytes = b""
 
 
-def parse(token: str) -> UnverifiedToken:
+def parse(token: str, known_headers: Mapping[bytes, Mapping[str, Any]] = _known_headers) -> UnverifiedToken:
     """The header, claims and signature of a JWS in compact serialisation (RFC 7515 section 3.1).
 
-    Raises InvalidToken: `token_malformed`, `token_encrypted`, `header_malformed`, `payload_malformed`. Verifies
+    `known_headers` are those that were read before, by their `header_segment`. Raises InvalidToken: `token_malformed`, `token_encrypted`, `header_malformed`, `payload_malformed`. Verifies
     nothing.
     """
     # A character beyond ASCII becomes a question mark, which no base64 has either.
     raw = token.encode("ascii", "replace")
     try:
-        header_segment, payload_segment, signature_segment = raw.translate(_TO_BASE64).split(b".")
+        first_segment, payload_segment, signature_segment = raw.translate(_TO_BASE64).split(b".")
     except ValueError:
         is_encrypted = raw.count(b".") == 4  # RFC 7516 section 3.1
         raise InvalidToken(TokenReason.TOKEN_ENCRYPTED if is_encrypted else TokenReason.TOKEN_MALFORMED) from None
-    header = _known_headers.get(header_segment)
+    header = known_headers.get(first_segment)
     try:
-        header_bytes = _decode(header_segment) if header is None else b""
+        header_bytes = _decode(first_segment) if header is None else b""
         payload, signature = _decode(payload_segment), _decode(signature_segment)
     except ValueError:
         raise InvalidToken(TokenReason.TOKEN_MALFORMED) from None
@@ -64,6 +71,11 @@ def parse(token: str) -> UnverifiedToken:
         signature=signature,
         payload=payload,
     )
+
+
+def header_segment(token: UnverifiedToken) -> bytes:
+    """The header as the token holds it, in the alphabet of base64."""
+    return token.signing_input.partition(b".")[0].translate(_TO_BASE64)
 
 
 def has_jws_form(token: str) -> bool:
@@ -102,7 +114,7 @@ def verify_signature(token: UnverifiedToken, keys: Iterable[VerificationKey]) ->
 
 
 def _know_header(token: UnverifiedToken) -> None:
-    segment = token.signing_input.partition(b".")[0].translate(_TO_BASE64)
+    segment = header_segment(token)
     if len(segment) <= MAX_KNOWN_HEADER_CHARACTERS:
         # All at once: to take out the oldest needs a lock, and to stop here would be for ever.
         if len(_known_headers) >= MAX_KNOWN_HEADERS:

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from resource_server.keys.key_source import KeySource
 from resource_server.tokens.claim_paths import ClaimReader, claim_reader, is_pointer
-from resource_server.tokens.introspection_policy import IntrospectionPolicy
 from resource_server.tokens.user_source import UserSource
+
+if TYPE_CHECKING:
+    from resource_server.tokens.introspection_policy import IntrospectionPolicy
 
 __all__ = [
     "ALGORITHMS",
@@ -177,7 +179,7 @@ class Policy:
     dpop: str = "off"
     users: UserSource = field(default_factory=UserSource)
     rights: RightClaims = field(default_factory=RightClaims)
-    introspection: IntrospectionPolicy | None = None
+    introspection: "IntrospectionPolicy | None" = None
     logout_audience: tuple[str, ...] = ()
     issuer: str = field(init=False)
 

@@ -65,13 +65,15 @@ class ProofVerifier:
         self._now = now
         self._keys = ProofKeys()
 
-    def verify(self, verdict: Verdict, credentials: Credentials, facts: RequestFacts | None) -> Flow[None]:
+    def verify(
+        self, verdict: Verdict, credentials: Credentials, token_digest: bytes, facts: RequestFacts | None
+    ) -> Flow[None]:
         """Verify that the sender of a request may use its token; `facts` is None for a token outside a request.
 
         All known members of `cnf` must hold. Yields the call that marks a proof as used. Raises InvalidToken,
         InvalidProof, NonceNeeded and Unavailable.
         """
-        proof = self.judge(verdict, credentials, facts)
+        proof = self.judge(verdict, credentials, token_digest, facts)
         # Another guard of this request may have used this proof.
         if proof is not None and facts is not None and self._used is not None and not facts.is_proved:
             seconds = KEPT_SECONDS if self._nonces is None or proof.nonce is None else _KEPT_WITH_NONCE_SECONDS
@@ -82,7 +84,9 @@ class ProofVerifier:
         if facts is not None and "cnf" in verdict.token.claims:
             facts.is_bound = True
 
-    def judge(self, verdict: Verdict, credentials: Credentials, facts: RequestFacts | None) -> Proof | None:
+    def judge(
+        self, verdict: Verdict, credentials: Credentials, token_digest: bytes, facts: RequestFacts | None
+    ) -> Proof | None:
         """Judge what `verify` judges, but whether the proof was used: the proof of DPoP, None if the token needs none."""
         confirmation: Mapping[str, str] = verdict.token.claims.get("cnf", {})
         _judge_scheme(confirmation, credentials, needs_key=verdict.policy.dpop == "required")
@@ -91,9 +95,9 @@ class ProofVerifier:
                 raise InvalidToken(TokenReason.CERTIFICATE_MISSING)
             if thumbprint(facts.certificate) != confirmation["x5t#S256"]:
                 raise InvalidToken(TokenReason.CERTIFICATE_DIFFERS)
-        return self._judge_key(confirmation["jkt"], credentials, facts) if "jkt" in confirmation else None
+        return self._judge_key(confirmation["jkt"], token_digest, facts) if "jkt" in confirmation else None
 
-    def _judge_key(self, key: str, credentials: Credentials, facts: RequestFacts | None) -> Proof:
+    def _judge_key(self, key: str, token_digest: bytes, facts: RequestFacts | None) -> Proof:
         if facts is None:
             raise InvalidToken(TokenReason.TOKEN_BOUND_TO_KEY)
         if self._used is None or facts.url is None:
@@ -103,7 +107,7 @@ class ProofVerifier:
             facts.proofs,
             method=facts.method,
             url=facts.url,
-            token=credentials.unverified_token,
+            token_digest=token_digest,
             thumbprint=key,
             now=self._now(),
             is_dated=self._nonces is None,

@@ -10,6 +10,7 @@ import json
 import logging
 import math
 from collections.abc import Callable, Iterator
+from functools import lru_cache, partial
 from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from resource_server.clocks import steady, time_of_day
@@ -27,6 +28,7 @@ T = TypeVar("T")
 # How long this process may pass a token without asking the store again, and for how many tokens.
 COPY_SECONDS: Final = 2.0
 MAX_COPIES = 10_000
+MAX_KEYS = 10_000
 MAX_TOKEN_SECONDS: Final = 30 * 24 * 3600
 # The most that CLOCK_SKEW_SECONDS may be: a token can pass for so long after its `exp`.
 _MAX_SKEW_SECONDS = 300
@@ -93,11 +95,12 @@ class Revocations:
         clock: Callable[[], float] = steady,
     ) -> None:
         self._store = store
-        self._secret = secret
         self._fails_open = fails_open
         self._max_token_seconds = max_token_seconds
         self._now = now
         self._clock = clock
+        # Made once for each name: nearly all tokens come again, and a digest takes longer than the look at the list.
+        self._key = lru_cache(MAX_KEYS)(partial(_key, secret))
         self._beginning = self._key("beginning", "", "")
         self._is_failing = False
         self._passed_until: dict[_Facts, float] = {}
@@ -116,7 +119,7 @@ class Revocations:
         facts = _facts(token)
         if facts.issued_at is not None and facts.expires_at - facts.issued_at > self._max_token_seconds:
             raise InvalidToken(TokenReason.TOKEN_LIVES_TOO_LONG)  # its entry could end before the token does
-        if not self.has_passed(token):
+        if self._clock() >= self._passed_until.get(facts, -math.inf):
             yield Blocking(call=lambda: self._ask(facts), thread_sensitive=True)
 
     def revoke(
@@ -240,15 +243,16 @@ class Revocations:
             self._is_failing = False
             logger.warning("the cache of REVOCATION works again")
 
-    def _key(self, kind: str, issuer: str, name: str) -> str:
-        # Keyed: a reader of the store who guesses a subject cannot find out whether it is on the list.
-        message = json.dumps(["resource_server.revocation.1", kind, issuer, name]).encode()
-        return f"resource_server:revocation:{hmac.digest(self._secret, message, 'sha256').hex()}"
+
+def _key(secret: bytes, kind: str, issuer: str, name: str) -> str:
+    # Keyed: a reader of the store who guesses a subject cannot find out whether it is on the list.
+    message = json.dumps(["resource_server.revocation.1", kind, issuer, name]).encode()
+    return f"resource_server:revocation:{hmac.digest(secret, message, 'sha256').hex()}"
 
 
 def _facts(token: AccessToken) -> _Facts:
     claims = token.claims
-    sub, jti, session = (claims.get(name) for name in ("sub", "jti", "sid"))
+    sub, jti, session = claims.get("sub"), claims.get("jti"), claims.get("sid")
     return _Facts(
         issuer=token.issuer,
         subject=token.subject,

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 from resource_server.clocks import Clocks, steady, time_of_day
 from resource_server.flow import Flow
@@ -15,13 +16,15 @@ from resource_server.keys.http import fetch, post
 from resource_server.keys.issuer_keys import IssuerKeys
 from resource_server.tokens.authority import Authority, Verdict
 from resource_server.tokens.credentials import Credentials
-from resource_server.tokens.introspection import IntrospectionAuthority, opaque_authority
 from resource_server.tokens.issuers import Issuer, Issuers, PolicyOf
 from resource_server.tokens.jwt_authority import JWTAuthority
 from resource_server.tokens.policy import Policy
 from resource_server.tokens.proofs import ProofVerifier, RequestFacts
-from resource_server.tokens.shared_answers import SharedAnswers
 from resource_server.tokens.verified_tokens import VerifiedTokens, digest
+
+if TYPE_CHECKING:
+    from resource_server.tokens.introspection import IntrospectionAuthority, OpaqueAuthority
+    from resource_server.tokens.shared_answers import SharedAnswers
 
 __all__ = ["TOKEN_CACHE_SIZE", "Verifier"]
 
@@ -62,7 +65,7 @@ class Verifier:
         later: Later = background.later,
         on_event: Callable[[KeyEvent], None] = _ignore,
         post: Post = post,
-        shared_answers: SharedAnswers | None = None,
+        shared_answers: "SharedAnswers | None" = None,
         proofs: ProofVerifier | None = None,
     ) -> None:
         # The module itself costs no call of ours.
@@ -81,10 +84,18 @@ class Verifier:
             clock=clock or steady,
         )
         self._jwt = JWTAuthority(self._issuers, clocks)
-        self._opaque = opaque_authority(
-            self._issuers,
-            partial(IntrospectionAuthority, post=post, shared=shared_answers, clocks=clocks, clock=clock or steady),
-        )
+        self._opaque: OpaqueAuthority | None = None
+        if any(issuer.policy.introspection for issuer in self._issuers):
+            from resource_server.tokens import introspection  # imported late: most projects do without it
+
+            ask = partial(
+                introspection.IntrospectionAuthority,
+                post=post,
+                shared=shared_answers,
+                clocks=clocks,
+                clock=clock or steady,
+            )
+            self._opaque = introspection.opaque_authority(self._issuers, ask)
         self._proofs = proofs or ProofVerifier(now=now or time_of_day)
 
     def recall(self, key: bytes) -> Verdict | None:
@@ -117,6 +128,7 @@ class Verifier:
         `facts` are what a proof of the token is verified against. Raises InvalidToken, InvalidProof, NonceNeeded, or
         Unavailable if no verdict was reached. Does not judge scopes.
         """
+        is_from_caller = verdict is not None
         if self.remembers and not key:
             key = digest(credentials.unverified_token)
             verdict = self.recall(key)
@@ -124,9 +136,9 @@ class Verifier:
         if verdict is None:
             verdict = yield from self._authority(credentials).verify(credentials, self._clocks.time())
         if verdict.is_bound or credentials.is_dpop:
-            yield from self._proofs.verify(verdict, credentials, facts)
+            yield from self._proofs.verify(verdict, credentials, key or digest(credentials.unverified_token), facts)
             # A verdict of `known` on a bound token is kept only now.
-            is_new = is_new or (self.remembers and self.recall(key) is None)
+            is_new = is_new or (is_from_caller and self.remembers and self.recall(key) is None)
         if is_new and self.remembers:
             self._seen.add(key, verdict, self._clocks.monotonic())
         return verdict
@@ -138,12 +150,12 @@ class Verifier:
 
     def judge_proof(self, verdict: Verdict, credentials: Credentials, facts: RequestFacts) -> None:
         """Judge the proof of a token without marking it as used. Raises what `verify` raises for a proof."""
-        self._proofs.judge(verdict, credentials, facts)
+        self._proofs.judge(verdict, credentials, digest(credentials.unverified_token), facts)
 
     def _authority(self, credentials: Credentials) -> Authority:
         return (self._opaque and self._opaque(credentials)) or self._jwt
 
-    def introspection_of(self, credentials: Credentials) -> IntrospectionAuthority | None:
+    def introspection_of(self, credentials: Credentials) -> "IntrospectionAuthority | None":
         """The authority for a token that its issuer is asked about; None for one that is read as a JWT."""
         return None if self._opaque is None else self._opaque(credentials)
 

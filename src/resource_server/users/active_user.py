@@ -8,7 +8,7 @@ and superuser never come from a token.
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db import DataError, Error, IntegrityError, NotSupportedError, connections
 
@@ -18,8 +18,10 @@ from resource_server.errors import InvalidToken, Unavailable
 from resource_server.flow import Blocking, Flow
 from resource_server.reasons import TokenReason, UnavailableReason
 from resource_server.tokens.access_token import AccessToken
-from resource_server.users.rows import UserRows
 from resource_server.users.token_user import TokenUser
+
+if TYPE_CHECKING:
+    from resource_server.users.rows import UserRows
 
 __all__ = ["UserFinder", "find_user", "remembered_user"]
 
@@ -37,7 +39,7 @@ class UserFinder:
 
     find: Callable[[AccessToken], Any]
     look: Callable[[AccessToken], Any]
-    rows: UserRows | None = None
+    rows: "UserRows | None" = None
 
     def read(self, token: AccessToken) -> Any:
         """The active user that `find` returns; its row is kept. Blocks.
