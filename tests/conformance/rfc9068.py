@@ -1,7 +1,8 @@
 """RFC 9068: JSON Web Token Profile for OAuth 2.0 Access Tokens.
 
 36 sentences read, SHOULDs among them. Left out: how the authorization server makes tokens and metadata (sections 2.2.1 to 3,
-5 and the first half of 4), and demands on clients (section 6).
+5 and the first half of 4), encryption, which is not supported and so is never negotiated (section 4), and demands on
+clients (section 6).
 """
 
 from tests.conformance.rows import Row
