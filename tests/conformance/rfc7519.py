@@ -38,7 +38,8 @@ ROWS: tuple[Row, ...] = (
         (
             f"{CLAIMS}::test_the_audience_has_to_name_this_api",
             f"{CLAIMS}::test_any_one_of_several_audiences_is_enough",
-            "tests/test_settings.py::test_each_problem_has_an_id_and_a_hint",
+            "tests/test_settings.py::test_each_problem_has_an_id_and_a_hint[no audience]",
+            "tests/test_settings.py::test_each_problem_has_an_id_and_a_hint[no audience in the list]",
         ),
     ),
     Row(

@@ -1,8 +1,10 @@
 """RFC 8414: OAuth 2.0 Authorization Server Metadata.
 
-31 sentences read. Left out: demands on the authorization server that publishes the metadata (its endpoints, the content
-type and the members of its answer, `use` in its key set, TLS 1.2), members for clients, and signed metadata (section 2.1),
-which a consumer may ignore. The package reads the metadata as a client does.
+39 sentences read, SHOULDs among them. Left out: demands on the authorization server that publishes the metadata (where it
+publishes them, the content type and the members of its answer, `use` in its key set, TLS 1.2), members for clients and for
+the registration of clients (section 2), and signed metadata (section 2.1), which a consumer may ignore. The package reads the
+metadata as a client does. It asks at the address of OpenID Connect Discovery first, because nearly every issuer publishes
+there; section 5 asks for the other order, without these words.
 """
 
 from tests.conformance.rows import Row
@@ -59,7 +61,7 @@ ROWS: tuple[Row, ...] = (
     Row(
         "3",
         "MUST",
-        'The path of the metadata MUST use the "https" scheme.',
+        'The path at which the metadata are available MUST use the "https" scheme.',
         (
             f"{SETTINGS}::test_each_problem_has_an_id_and_a_hint[an issuer over http]",
             f"{SETTINGS}::test_http_is_for_loopback_while_debug_is_on",
@@ -69,7 +71,13 @@ ROWS: tuple[Row, ...] = (
     Row(
         "3",
         "MUST",
-        "An OAuth 2.0 application using this specification MUST specify what well-known URI string it will use for this "
+        'The well-known URI suffix used MUST be registered in the IANA "Well-Known URIs" registry.',
+        (ADDRESSES,),
+    ),
+    Row(
+        "3",
+        "MUST",
+        "An OAuth 2.0 application using this specification MUST specify what well-known URI suffix it will use for this "
         "purpose.",
         (ADDRESSES, f"{ISSUER_KEYS}::test_rfc_8414_metadata_are_asked_for_where_openid_answers_another_status"),
     ),
@@ -115,8 +123,8 @@ ROWS: tuple[Row, ...] = (
     Row(
         "4",
         "MUST",
-        "Comparisons between JSON strings and other Unicode strings MUST be performed after the removal of any JSON-applied "
-        "escaping.",
+        "Comparisons between JSON strings and other Unicode strings MUST be performed as specified: remove any JSON-applied "
+        "escaping to produce an array of Unicode code points.",
         (f"{ISSUER_KEYS}::test_the_issuer_is_compared_without_the_escapes_of_json",),
     ),
     Row(
@@ -141,7 +149,8 @@ ROWS: tuple[Row, ...] = (
     Row(
         "6.1",
         "MUST",
-        "Implementations MUST support TLS, and the client MUST perform a TLS/SSL server certificate check, per RFC 6125.",
+        "Implementations MUST support TLS; when using TLS, the client MUST perform a TLS/SSL server certificate check, per "
+        "RFC 6125.",
         CERTIFICATES,
     ),
     Row(

@@ -156,7 +156,12 @@ ROWS: tuple[Row, ...] = (
         "The receiving server MUST ensure that the htu claim matches the HTTP URI value for the HTTP request, ignoring any query "
         "and fragment parts.",
         (
-            BROKEN,
+            f"{BROKEN}[9: another path]",
+            f"{BROKEN}[9: the path in another case]",
+            f"{BROKEN}[9: another host]",
+            f"{BROKEN}[9: another scheme]",
+            f"{BROKEN}[9: another port]",
+            f"{BROKEN}[9: a path alone]",
             f"{REQUESTS}::test_host_and_forwarded_headers_say_nothing",
             f"{REQUESTS}::test_the_path_of_the_request_is_compared_decoded",
             f"{REQUESTS}::test_a_script_name_belongs_to_the_path",

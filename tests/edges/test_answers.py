@@ -76,6 +76,7 @@ def test_with_the_scope_the_view_answers(get, issuer, view, scope):
     response = get(url(view), f"Bearer {issuer.token(scope=scope)}")
 
     assert (response.status_code, response.json()) == (200, {"user": "auth0|ada", "token": "auth0|ada"})
+    assert not response.cookies
 
 
 @guarded

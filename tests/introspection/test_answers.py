@@ -55,6 +55,8 @@ ANSWERS: dict[str, tuple[dict[str, Any], str]] = {
     "active as a number": ({"active": 1}, "503 document_malformed"),
     "active as text": ({"active": "true"}, "503 document_malformed"),
     "active missing": ({"active": None}, "503 document_malformed"),
+    "active with a capital": ({"active": None, "Active": True}, "503 document_malformed"),
+    "an expiry with a capital": ({"exp": None, "Exp": NOW + 600}, "401 exp_missing"),
 }
 
 # {sentence: (status, header fields, body, the outcome)}

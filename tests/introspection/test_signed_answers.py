@@ -17,6 +17,16 @@ SIGNED: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "to several clients": ({"aud": ["other", "api"]}, {}, "200"),
     "to this API": ({"aud": "https://api.test/"}, {}, "200"),
     "inactive": ({"token_introspection": {"active": False}}, {}, "401 token_inactive"),
+    "inactive, with all other members": (
+        {"token_introspection": {**ACTIVE, "active": False}},
+        {},
+        "401 token_inactive",
+    ),
+    "inactive, with another word beside": (
+        {"token_introspection": {"active": False}, "active": True},
+        {},
+        "401 token_inactive",
+    ),
     "about a token for another API": (
         {"token_introspection": {**ACTIVE, "aud": "https://other.test/"}},
         {},

@@ -357,7 +357,11 @@ def test_a_scope_of_another_kind_is_refused(api: Api, claim: str, value: str) ->
         *((value, "cnf_malformed") for value in ("null", "{}", "[]", '""', "false", "0", '{"x5t#S256":"x"}')),
         *(
             (f'{{"x5t#S256":{value}}}', "cnf_malformed")
-            for value in ("null", "1", "[]", f'"{"x" * 44}"', f'"{"=" * 43}"')
+            for value in ("null", "1", "[]", f'"{"x" * 44}"', f'"{"=" * 43}"', f'"{"x" * 43}="', f'"{"x" * 42}="')
+        ),
+        *(
+            (f'{{"x5t#S256":{value}}}', "cnf_malformed")
+            for value in (f'"{"x" * 43}\\n"', f'"{"x" * 42}\\n"', f'" {"x" * 43}"', f'"{"x" * 42} "', f'"{"+" * 43}"')
         ),
         *((value, "proof_not_supported") for value in ('{"jkt":"x"}', '{"kid":"x"}', '{"jwk":{}}', '{"x5t":"x"}')),
         (f'{{"x5t#S256":"{"x" * 43}","kid":"x"}}', "proof_not_supported"),
