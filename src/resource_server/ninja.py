@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, URLResolver
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError
 from ninja.openapi.schema import OpenAPISchema
@@ -16,7 +17,7 @@ from resource_server.access import of_requirement
 from resource_server.authentication import aauthenticate, aauthorize, authenticate, authorize
 from resource_server.challenge import body_schema, media_type
 from resource_server.errors import AuthorizationError
-from resource_server.ninja_refusals import REQUIRED, answer_refusals, answer_refusals_of
+from resource_server.ninja_refusals import REQUIRED, answer_refusals, answer_refusals_of, keep_405_unstored
 from resource_server.requirements import AnyToken, Requirement, requirement_of
 from resource_server.responses import keep_private, vary_by_token
 from resource_server.server import answers
@@ -85,6 +86,12 @@ class AccessTokenAPI(NinjaAPI):
     def set_default_exception_handlers(self) -> None:
         super().set_default_exception_handlers()
         answer_refusals(self, AccessRefused, AuthenticationError)
+
+    @property
+    def urls(self) -> tuple[list[URLResolver | URLPattern], str, str]:
+        found = super().urls
+        keep_405_unstored(found[0])
+        return found
 
     def create_response(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         response = super().create_response(request, *args, **kwargs)

@@ -1,5 +1,6 @@
 """The answers of django-ninja's APIs to refused requests. Needs no import of django-ninja, which its edge alone imports."""
 
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, Final
 from weakref import WeakSet
@@ -9,9 +10,9 @@ from django.http import HttpRequest, HttpResponse
 from resource_server.authentication import authorize
 from resource_server.errors import AuthorizationError
 from resource_server.responses import error_response
-from resource_server.url_callbacks import ninja_operations
+from resource_server.url_callbacks import ninja_operations, ninja_path_views
 
-__all__ = ["REQUIRED", "answer_refusals", "answer_refusals_of"]
+__all__ = ["REQUIRED", "answer_refusals", "answer_refusals_of", "keep_405_unstored"]
 
 # Where a request keeps the requirement that its operation demands.
 REQUIRED: Final = "_resource_server_required"
@@ -39,6 +40,21 @@ def answer_refusals(api: Any, refused: type[Exception], unauthenticated: type[Ex
         found = next((known[each] for each in error.__mro__ if each in known), None)
         if getattr(getattr(found, "func", found), "__module__", None) == own:
             api.add_exception_handler(error, handler)
+
+
+def keep_405_unstored(patterns: Iterable[Any]) -> None:
+    """Let the methods that no operation has be answered with `no-store` (RFC 9110 section 15.5.6): no `auth` is asked."""
+    for pattern in patterns:
+        for path_view in ninja_path_views(getattr(pattern, "callback", None)):
+            not_allowed = getattr(path_view, "_not_allowed", None)
+            if not_allowed is not None and not isinstance(not_allowed, partial):
+                path_view._not_allowed = partial(_unstored, not_allowed)  # noqa: SLF001 - django-ninja has no other way
+
+
+def _unstored(answer: Callable[[], HttpResponse]) -> HttpResponse:
+    response = answer()
+    response.headers["Cache-Control"] = "no-store"
+    return response
 
 
 def _refused(request: HttpRequest, error: Any) -> HttpResponse:

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.urls.resolvers import LocalePrefixPattern, RegexPattern, RoutePattern
 
-__all__ = ["Place", "callbacks", "ninja_operations", "placed_callbacks"]
+__all__ = ["Place", "callbacks", "ninja_operations", "ninja_path_views", "placed_callbacks"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,14 @@ def _literal_of_regex(regex: str) -> tuple[str, str | None]:
 
 
 def ninja_operations(callback: Any) -> Iterator[Any]:
-    """The operations of a view of django-ninja, a function that holds its PathView in its closure."""
+    """The operations of a view of django-ninja."""
+    for path_view in ninja_path_views(callback):
+        yield from path_view.operations
+
+
+def ninja_path_views(callback: Any) -> Iterator[Any]:
+    """The PathView of a view of django-ninja, a function that holds it in its closure."""
     for cell in getattr(callback, "__closure__", None) or ():
         with suppress(ValueError):  # the cell is still empty
-            yield from getattr(cell.cell_contents, "operations", ())
+            if hasattr(cell.cell_contents, "operations"):
+                yield cell.cell_contents
