@@ -124,7 +124,7 @@ def test_the_environment_holds_no_optional_dependency(verdicts: dict[str, Any]) 
 
 def test_no_token_is_a_challenge_without_error(verdicts: dict[str, Any]) -> None:
     status, challenge, _ = verdicts["none"]
-    assert (status, challenge) == (401, 'Bearer realm="api"')
+    assert (status, challenge) == (401, 'Bearer realm="api", scope="example:scope"')
 
 
 def test_a_good_token_passes(verdicts: dict[str, Any]) -> None:

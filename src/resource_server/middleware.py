@@ -13,6 +13,7 @@ from django.urls import resolve
 
 from resource_server.admission import admit, has_browser_credential
 from resource_server.authentication import aauthenticate, authenticate
+from resource_server.challenge import REFUSALS
 from resource_server.errors import AuthorizationError
 from resource_server.responses import error_response, keep_private, vary_by_token
 
@@ -26,7 +27,8 @@ class AccessTokenMiddleware:
     unless it also has a credential that browsers send by themselves: a session cookie, or a `REMOTE_USER` of the
     server. In a subclass, `leaves_foreign_credentials = True` leaves bearer credentials that are not a JWT, or whose
     issuer is not listed, to the views, as in `AccessTokenAuthentication`. The metadata document (RFC 9728) is answered
-    whatever the token is. Does not require a token: guards and permissions do.
+    whatever the token is. A refusal of any view (401, 403, 405, 503) is `no-store` unless the view says otherwise. Does
+    not require a token: guards and permissions do.
     """
 
     leaves_foreign_credentials = False
@@ -84,6 +86,6 @@ def _spare_csrf_check(request: HttpRequest) -> None:
 def _vary(response: HttpResponseBase, request: HttpRequest, *, has_token: bool) -> HttpResponseBase:
     # Any view may read `request.user`, so each answer depends on the header.
     vary_by_token(response)
-    if has_token:
+    if has_token or response.status_code in REFUSALS:
         keep_private(response, request)
     return response

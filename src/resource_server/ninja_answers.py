@@ -44,6 +44,8 @@ def _finish(response: HttpResponseBase, request: HttpRequest) -> HttpResponseBas
     if hasattr(request, REQUIRED):
         vary_by_token(response)
         keep_private(response, request)
+    elif response.status_code == 405:  # of a method that no operation has, so no `auth` was asked
+        response.headers.setdefault("Cache-Control", "no-store")
     return response
 
 

@@ -129,4 +129,4 @@ def test_the_tokens_of_a_default_auth0_tenant_pass(project: Path) -> None:
 
     assert allowed == '200 {"subject":"auth0|ada","scopes":["openid","read:orders"]}'
     assert refused.startswith("403 ")
-    assert challenge == 'Bearer realm="api"'
+    assert challenge == 'Bearer realm="api", scope="read:orders"'

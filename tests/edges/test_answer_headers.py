@@ -2,10 +2,12 @@
 
 import pytest
 from django.http import HttpResponse, JsonResponse
-from django.test import RequestFactory
+from django.test import Client, RequestFactory
 from django.urls import path
+from django.utils.decorators import method_decorator
 from django.views import View
 from django.views.decorators.cache import cache_control, cache_page, never_cache
+from ninja import NinjaAPI
 from rest_framework.authentication import SessionAuthentication
 from rest_framework.exceptions import ValidationError
 from rest_framework.permissions import AllowAny, IsAuthenticated
@@ -19,6 +21,7 @@ from tests.edges.views import GUARDED, REST, url
 from resource_server import error_response, requires_scope
 from resource_server.drf import AccessTokenAuthentication, RequiresScope
 from resource_server.errors import InvalidToken
+from resource_server.ninja import AccessToken, AccessTokenAPI
 from resource_server.reasons import TokenReason
 
 guarded = pytest.mark.parametrize("view", GUARDED)
@@ -76,8 +79,39 @@ class OwnAsync405(View):
         return HttpResponse(status=405, headers={"Cache-Control": "max-age=5"})
 
 
+@method_decorator(requires_scope("read"), name="get")
+class ByDecorator(View):
+    def get(self, request):
+        return HttpResponse()
+
+
+@method_decorator(requires_scope("read"), name="dispatch")
+class OnDispatch(View):
+    def get(self, request):
+        return HttpResponse()
+
+
+plain_ninja = NinjaAPI(auth=AccessToken("read"), urls_namespace="headers-plain")
+our_ninja = AccessTokenAPI(auth=AccessToken("read"), urls_namespace="headers-ours")
+
+
+@our_ninja.get("/our-ninja")
+@plain_ninja.get("/plain-ninja")
+def operation(request):
+    return {}
+
+
+@our_ninja.get("/our-async-ninja")
+async def async_operation(request):
+    return {}
+
+
 read = requires_scope("read")
 urlpatterns = [
+    path("by-decorator", ByDecorator.as_view()),
+    path("on-dispatch", OnDispatch.as_view()),
+    path("", plain_ninja.urls),
+    path("", our_ninja.urls),
     path("own-405", Own405.as_view()),
     path("own-async-405", OwnAsync405.as_view()),
     *views.urlpatterns,
@@ -179,10 +213,35 @@ def test_behind_the_middleware_a_token_makes_any_answer_private(get, issuer, set
     token = f"Bearer {issuer.token()}"
 
     assert "Cache-Control" not in get("/who")
-    assert "Cache-Control" not in get("/who?status=405")
     assert get("/who", token)["Cache-Control"] == "private"
     assert get("/who?status=405", token)["Cache-Control"] == "no-store"
     assert get("/who", "Bearer x")["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize("name", ["who?status=405", "by-decorator", "plain-ninja"])
+def test_behind_the_middleware_no_refusal_of_any_view_is_stored(client, issuer, settings, name):
+    """The 405 of these views comes before any guard."""
+    headers = {"Authorization": f"Bearer {issuer.token(scope='read')}"}
+    for sent in ({}, headers):
+        assert client.delete(f"/{name}", headers=sent).status_code == 405
+        assert "Cache-Control" not in client.delete(f"/{name}", headers=sent)
+    settings.MIDDLEWARE = ["resource_server.middleware.AccessTokenMiddleware"]
+    for sent in ({}, headers):
+        assert Client().delete(f"/{name}", headers=sent)["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize("name", ["on-dispatch", "our-ninja", "our-async-ninja"])
+def test_there_are_ways_without_the_middleware(client, issuer, name):
+    for sent in ({}, {"Authorization": f"Bearer {issuer.token(scope='read')}"}):
+        answer = client.delete(f"/{name}", headers=sent)
+        assert answer.status_code in {401, 405}
+        assert answer["Cache-Control"] == "no-store"
+    assert answer.status_code == 405
+
+
+def test_behind_the_middleware_a_refusal_keeps_its_own(client, issuer, settings):
+    settings.MIDDLEWARE = ["resource_server.middleware.AccessTokenMiddleware"]
+    assert client.delete("/own-405")["Cache-Control"] == "max-age=5"
 
 
 PROBLEM = "application/problem+json"
