@@ -11,7 +11,7 @@ from django.conf import settings
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.urls.resolvers import LocalePrefixPattern, RegexPattern, RoutePattern
 
-__all__ = ["Place", "callbacks", "ninja_operations", "ninja_path_views", "placed_callbacks"]
+__all__ = ["Place", "callbacks", "ninja_operations", "placed_callbacks"]
 
 
 @dataclass(frozen=True, slots=True)
