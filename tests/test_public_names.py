@@ -83,7 +83,7 @@ NAMES = {
     ],
     "resource_server.throttles": ["ClientThrottle", "IssuerThrottle", "SubjectThrottle"],
     "resource_server.logout": ["backchannel_logout"],
-    "resource_server.explain": ["Explanation", "Fact", "Step", "explain"],
+    "resource_server.explain": ["Explanation", "Fact", "Sent", "Step", "explain"],
     "resource_server.signals": [
         "key_added",
         "key_fetch_failed",

@@ -132,12 +132,13 @@ def test_the_form_and_the_headers(endpoint: Endpoint, api: Api) -> None:
 
 
 class Introspecting(LiveIssuer):
-    """An issuer whose metadata name an introspection endpoint."""
+    """An issuer whose metadata name this introspection endpoint, or none."""
 
     named: str | None = None
 
     def metadata(self) -> dict[str, Any]:
-        return {**super().metadata(), **({"introspection_endpoint": self.named} if self.named is not None else {})}
+        members = {**super().metadata(), "introspection_endpoint": self.named}
+        return {name: member for name, member in members.items() if member is not None}
 
 
 def test_the_endpoint_of_the_metadata(endpoint: Endpoint) -> None:
