@@ -293,8 +293,13 @@ PLACES = {
             re_path(r"^d/?$", guarded("slash")),
             re_path(r"^a/x$|^d/y$", guarded("either")),
             re_path(r"^d/(y|z)$", guarded("one")),
+            re_path(r"^a/bb?$", guarded("maybe")),
         ],
-        {"/a": "dot either x", "/a/b": "either x", "/d": "either one slash"},
+        {"/a": "dot either maybe x", "/a/b": "either maybe x", "/d": "either one slash"},
+    ),
+    "a variable that goes on after a path": (
+        [path("a/b<slug:x>", guarded("same")), path("a/b/<slug:x>", guarded("next"))],
+        {"/a": "same", "/a/b": "next"},
     ),
     "routers": (
         [path("a/", include(orders.urls)), path("d/", include(old.urls))],

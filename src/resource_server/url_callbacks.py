@@ -91,7 +91,8 @@ def _literal(pattern: object) -> tuple[str, str | None]:
 def _literal_of_regex(regex: str) -> tuple[str, str | None]:
     text: list[str] = []
     is_open, depth = False, 0
-    for token in findall(r"\\?.", regex.removeprefix("^").removesuffix("$").removesuffix("\\Z"), DOTALL):
+    inside = regex.removeprefix("^").removesuffix("$").removesuffix("\\Z").removesuffix("/?")
+    for token in findall(r"\\?.", inside, DOTALL):
         if token == "|" and not depth:
             return "", ""
         depth += (token == "(") - (token == ")")

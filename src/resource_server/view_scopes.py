@@ -41,7 +41,9 @@ def _demanded(
 
 def _resources_at(places: Iterable[Place], resources: tuple[ProtectedResource, ...]) -> set[ProtectedResource]:
     """The resources that requests for a view may be for."""
-    found = {resource for place in places if (resource := resource_of(resources, place.path)) is not None}
+    # What follows an open place can go on in the same segment: a path of its own, which begins no resource.
+    paths = [place.path if place.variable is None else f"{place.path}\0" for place in places]
+    found = {resource for path in paths if (resource := resource_of(resources, path)) is not None}
     return found | {each for each in resources if any(place.may_begin(each.path) for place in places)}
 
 

@@ -48,8 +48,7 @@ class MetadataDocuments:
             raise MetadataError(f"the client metadata document cannot be fetched: {error.reason}") from None
         client = self._described(client_id, document.body)
         stated = stated_seconds(document)
-        if stated != 0:
-            self._clients.add(client_id, client, _KEPT_SECONDS if stated is None else min(stated, _MAX_KEPT_SECONDS))
+        self._clients.add(client_id, client, _KEPT_SECONDS if stated is None else min(stated, _MAX_KEPT_SECONDS))
         return client
 
     def _described(self, client_id: str, body: bytes) -> Client:
