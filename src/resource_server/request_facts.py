@@ -26,7 +26,7 @@ def sent_path(request: Any) -> str:
     `root_path` of a server that leaves it out of the path.
     """
     path: str = request.path
-    prefix: str = request.META.get("SCRIPT_NAME", "").rstrip("/")
+    prefix = str(request.META.get("SCRIPT_NAME") or "").rstrip("/")
     return path if not prefix or path == prefix or path.startswith(f"{prefix}/") else prefix + path
 
 

@@ -48,9 +48,11 @@ def _method(request: HttpRequest) -> str:
 
 def _url(request: HttpRequest) -> str:
     htu = _claims(request).get("htu")
-    found = _claim(request, "htu")
+    found = "absent" if htu is None else "no text"
     if isinstance(htu, str):
-        found = shown(shown_address(htu) if "://" in htu else htu.partition("?")[0])
+        # Without a scheme it is no address, and can hold the same secrets.
+        bare = htu.partition("#")[0].partition("?")[0].rpartition("@")[2]
+        found = shown(shown_address(htu) if "://" in htu else bare)
     return f"this proof's htu is {found}; PUBLIC_ORIGIN and the path of the request are {shown(_facts_url(request))}"
 
 

@@ -24,12 +24,14 @@ _REFUSAL = "_resource_server_refusal"
 def finish_answer(view: Any) -> None:
     """Complete the answer of a view object, which serves one request alone. A `Cache-Control` of the view stays.
 
-    Caches key answers by `Vary` (RFC 9110 section 12.5.5).
+    Called again for the same view object, it changes nothing. Caches key answers by `Vary` (RFC 9110 section 12.5.5).
 
     With PROBLEM_DETAILS, the errors of REST framework's own exception handler become problem details. A handler of the
     project decides the body by itself. If it leaves out the headers of a refusal, they are added: without its challenge
     a client does not learn that it must sign in, or send a nonce.
     """
+    if getattr(view.finalize_response, "func", None) is _finalized:
+        return  # several of our classes read this request; the answer must not be logged for each
     # REST framework adds these headers to its answer. Without a `Vary` of its own, it is quicker to set it there.
     headers = view.headers
     varies = "Vary" in headers
@@ -87,13 +89,14 @@ def _report(request: Any, response: Any) -> None:
 
 
 def _describe(view: Any, response: Any) -> None:
+    data = getattr(response, "data", None)  # as in `_report`
     # The errors of a serializer have the names of its fields, each with a list.
     if (
         server.answers().problem_details
-        and isinstance(response.data, dict)
-        and isinstance(response.data.get("detail"), str)
+        and isinstance(data, dict)
+        and isinstance(data.get("detail"), str)
         and view.get_exception_handler().__module__ == "rest_framework.views"
         and response.accepted_renderer.media_type == "application/json"
     ):
-        response.data = problem_details(response.status_code, response.data)
+        response.data = problem_details(response.status_code, data)
         response.content_type = PROBLEM_TYPE

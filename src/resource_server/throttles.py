@@ -52,7 +52,7 @@ class _TokenThrottle(SimpleRateThrottle):
             level = logging.DEBUG if _TokenThrottle._is_failing else logging.ERROR
             _TokenThrottle._is_failing = True
             logger.log(level, "the cache of a throttle failed (%s); requests are answered 503", type(error).__name__)
-            raise AuthorizationFailed(Unavailable(UnavailableReason.THROTTLE_FAILED)) from None
+            raise AuthorizationFailed(Unavailable(UnavailableReason.THROTTLE_FAILED), request) from None
         _TokenThrottle._is_failing = False
         return is_allowed
 

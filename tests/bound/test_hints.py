@@ -16,6 +16,11 @@ PROOFS = {
         f"this proof's htu is 'https://other.test/plain?...'; PUBLIC_ORIGIN and the path of the request are '{ORIGIN}/plain'. ",
     ),
     "a path": ({"htu": "/plain?key=value"}, "this proof's htu is '/plain'; PUBLIC_ORIGIN"),
+    "no scheme": (
+        {"htu": "ada:password@api.test/plain#key=value"},
+        "this proof's htu is 'api.test/plain'; PUBLIC_ORIGIN",
+    ),
+    "no text": ({"htu": {"key": "value"}}, "this proof's htu is no text; PUBLIC_ORIGIN"),
     "no URL": ({"htu": None}, "this proof's htu is absent; PUBLIC_ORIGIN"),
     "control characters": ({"htu": "\x1b[2J"}, "this proof's htu is '\\x1b[2J'; PUBLIC_ORIGIN"),
     "a long URL": ({"htu": "x" * 999}, f"this proof's htu is '{'x' * 96}...; PUBLIC_ORIGIN"),

@@ -207,6 +207,12 @@ def test_a_path_that_only_begins_like_the_prefix_gets_it_too(settings, path):
     assert sent_path(AsyncRequestFactory().get(path)) == f"/prefix{path}"
 
 
+def test_a_request_without_a_script_name_has_its_own_path():
+    request = RequestFactory().get("/plain")
+    request.META["SCRIPT_NAME"] = None
+    assert sent_path(request) == "/plain"
+
+
 def test_the_method_is_that_of_the_wire(plain):
     token = plain.token()
     headers = plain.key.headers("POST", plain.url, token)

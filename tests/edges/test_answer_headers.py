@@ -305,6 +305,16 @@ def test_a_handler_of_the_project_decides_by_itself(get, issuer, problems, monke
     assert response["Cache-Control"] == "no-store"
 
 
+def test_a_handler_may_answer_without_rest_framework(get, issuer, problems, monkeypatch):
+    monkeypatch.setattr(
+        api_settings, "EXCEPTION_HANDLER", lambda exc, context: JsonResponse({}, status=401), raising=False
+    )
+    response = get(url("rest class"))
+
+    assert (response.status_code, response["Content-Type"], response.json()) == (401, "application/json", {})
+    assert (response["Cache-Control"], "WWW-Authenticate" in response) == ("no-store", True)
+
+
 # The others are refused before REST framework sees the request.
 HANDLED = sorted(
     {*REST} - {"rest function, decorated outside", "async rest function, decorated outside", "rest as_view, decorated"}

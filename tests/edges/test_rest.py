@@ -1,5 +1,6 @@
 """What is Django REST Framework's own: orders of classes, permissions that compose, throttles, the browsable API."""
 
+import logging
 from itertools import permutations
 from types import SimpleNamespace
 
@@ -217,3 +218,14 @@ def test_another_packages_token_is_no_access_token(issuer):
     response = call(authentication_classes=[AccessTokenAuthentication, Foreign], permission_classes=[READ])
 
     assert (response.status_code, response.data["reason"]) == (403, "token_missing")
+
+
+def test_a_view_with_two_of_our_classes_logs_a_refusal_once(issuer, caplog):
+    class Second(AccessTokenAuthentication):
+        pass
+
+    caplog.set_level(logging.INFO, logger="resource_server")
+    response = call(authentication_classes=[AccessTokenAuthentication, Second], permission_classes=[IsAuthenticated])
+
+    assert (response.status_code, response["Vary"]) == (401, "Authorization")
+    assert caplog.messages.count("credentials_missing: no access token was sent (GET '/')") == 1

@@ -144,6 +144,19 @@ def test_all_tokens_of_an_issuer_are_counted_together(issuers):
     assert call(IssuerThrottle, two.token()).status_code == 200
 
 
+def test_a_handler_that_drops_the_headers_keeps_the_wait(issuers, settings, monkeypatch):
+    (one, _two), rates = issuers
+    rates(subject="1/day")
+    monkeypatch.setattr(Lying, "answer", 5)
+    settings.CACHES = {"default": {"BACKEND": f"{__name__}.Lying", "LOCATION": "lies"}}
+    monkeypatch.setattr(
+        View, "get_exception_handler", lambda self: lambda exc, context: Response({}, status=exc.status_code)
+    )
+
+    response = call(SubjectThrottle, one.token())
+    assert (response.status_code, int(response["Retry-After"]) >= 1) == (503, True)
+
+
 def test_a_cache_that_is_down_gives_no_verdict(issuers, settings, monkeypatch, caplog):
     monkeypatch.setattr(SubjectThrottle.__base__, "_is_failing", False)
     (one, _two), rates = issuers
