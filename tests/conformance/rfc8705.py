@@ -41,8 +41,8 @@ ROWS: tuple[Row, ...] = (
             f"{CERTIFICATES}::test_the_server_gives_the_certificate_by_the_variable_of_mod_ssl",
             f"{CERTIFICATES}::test_no_header_stands_for_the_server",
             f"{CERTIFICATES}::test_a_header_is_believed_of_the_proxy_alone",
-            "tests/live/test_bound_tokens.py::test_mutual_tls_that_gunicorn_ends",
-            "tests/live/test_bound_tokens.py::test_mutual_tls_through_nginx",
+            "tests/live/test_mutual_tls.py::test_mutual_tls_that_gunicorn_ends",
+            "tests/live/test_mutual_tls.py::test_mutual_tls_through_a_proxy[nginx]",
         ),
     ),
     Row(
