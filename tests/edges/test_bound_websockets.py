@@ -100,7 +100,7 @@ PROOFS = {
     "another path": ({"htu": "https://{host}/talkative"}, "proof_url_differs"),
     "another host": ({"htu": "https://evil.test/echo"}, "proof_url_differs"),
     "another method": ({"htm": "CONNECT"}, "proof_method_differs"),
-    "an old one": ({"iat": 1}, "proof_not_current"),
+    "an old one": ({"iat": 1}, "nonce_missing"),  # which would tell when the proof was made
     "of another token": ({"ath": "x"}, "proof_token_differs"),
 }
 
