@@ -5,6 +5,7 @@ import os
 import shutil
 import socket
 import sys
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -19,6 +20,7 @@ from tests.lacking import lacking
 
 from resource_server import refusal_log
 from resource_server.refusal_summary import RefusalSummary
+from resource_server.tokens.nonces import NONCE_SECONDS
 
 POSTGRES_URL = os.environ.get("POSTGRES_URL", "postgresql://postgres@127.0.0.1:5432/postgres")
 MARIADB_URL = os.environ.get("MARIADB_URL", "mysql://root@127.0.0.1:3306")
@@ -77,6 +79,13 @@ def _only_this_machine() -> Iterator[None]:
 def _no_refusals_yet(monkeypatch: pytest.MonkeyPatch) -> None:
     """Start each test as a process starts. Otherwise the summary of a minute tells one test of the others' refusals."""
     monkeypatch.setattr(refusal_log, "summary", RefusalSummary())
+
+
+@pytest.fixture
+def one_nonce() -> None:
+    """Wait where the nonce of DPoP is about to change: a test that compares nonces must not meet two of them."""
+    while time.time() % NONCE_SECONDS > NONCE_SECONDS - 15:
+        time.sleep(0.1)
 
 
 @pytest.fixture(scope="module")

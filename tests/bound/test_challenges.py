@@ -133,7 +133,7 @@ def test_the_metadata_say_what_is_accepted(plain, configure, settings):
 
 
 @pytest.fixture
-def nonces(api, configure):
+def nonces(api, configure, one_nonce):
     configure(DPOP_NONCE="required")
     return api
 
@@ -185,7 +185,7 @@ def test_a_refusal_after_the_proof_offers_the_nonce_too(api, configure):
     assert response["DPoP-Nonce"]
 
 
-def test_optional_offers_and_off_does_not(api, configure):
+def test_optional_offers_and_off_does_not(api, configure, one_nonce):
     configure(DPOP_NONCE="optional")
     response = api.call()
     assert response.status_code == 200

@@ -134,7 +134,7 @@ def test_without_a_proof_or_with_two_it_is_refused(call, server, key, token):
     assert call(ProofKey().headers("GET", f"{server[1]}/echo", token))[0] == (401, "proof_key_differs")
 
 
-def test_the_answer_offers_a_nonce(call, server, issuer, key, token):
+def test_the_answer_offers_a_nonce(call, server, issuer, key, token, one_nonce):
     answer, headers = call(key.headers("GET", f"{server[1]}/echo", token))
     nonce = headers["DPoP-Nonce"]
     assert (answer, bool(nonce)) == ("auth0|ada", True)
