@@ -152,8 +152,7 @@ def count(each, action):
         nonlocal number
         number += 1
 
-    gc.collect()
-    gc.disable()  # what it finds runs code of its own
+    gc.disable()  # what a collection finds runs code of its own
     try:
         each(action, one_more)
     finally:
