@@ -37,6 +37,7 @@ PROBLEM_TYPE = "application/problem+json"
 _OF_DPOP = frozenset({TokenReason.TOKEN_BOUND_TO_KEY, TokenReason.TOKEN_NOT_BOUND})
 # Proxies answer 502 for headers of 4 KiB and more.
 MAX_GRANTED_CHARACTERS = 2000
+_REGISTERED = frozenset(HTTPStatus)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +94,7 @@ def body(error: AuthorizationError) -> dict[str, str]:
 
     While DEBUG is on, `hint` is for the developer.
     """
-    members = {"detail": str(error), "reason": error.reason}
+    members = {"detail": str(error), "reason": error.reason.value}
     if error.code is not None:
         members["error"] = error.code
     if error.hint:
@@ -121,7 +122,10 @@ def media_type(answers: Answers) -> str:
 
 def problem_details(status: int, members: Mapping[str, Any]) -> dict[str, Any]:
     """A body as problem details (RFC 9457 section 3.1), of the type `about:blank`."""
-    return {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, **members}
+    # A project may answer with a number that nobody has registered.
+    title = {"title": HTTPStatus(status).phrase} if status in _REGISTERED else {}
+    own = {"type": "about:blank", **title, "status": status}
+    return {**own, **members, **own}
 
 
 def _schemes(parameters: Sequence[tuple[str, str]], error: Rejected, dpop: str) -> str:

@@ -105,7 +105,10 @@ class TokenReason(Reason):
     SIGNATURE_INVALID = (
         "signature_invalid",
         "signature is not valid",
-        "The token was altered, or signed with another key than the one of its `kid`.",
+        (
+            "The token was altered, or signed with another key than the one of its `kid`. An issuer that replaces a key must "
+            "give it a new `kid`: one that keeps its `kid`, or has none, is found only with the next refresh."
+        ),
     )
     # tokens/rules.py: header
     HEADER_NOT_SUPPORTED = (

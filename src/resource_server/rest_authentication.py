@@ -33,7 +33,7 @@ class AuthorizationFailed(APIException):
     __module__ = _PUBLIC_MODULE
 
     def __init__(self, error: AuthorizationError, request: Request | HttpRequest | None = None) -> None:
-        super().__init__(body(error), code=error.reason)
+        super().__init__(body(error), code=error.reason.value)
         self.error = error
         self.status_code = error.status
         # REST framework's exception handler makes the headers from these two.

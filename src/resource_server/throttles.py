@@ -2,11 +2,10 @@
 
 import hashlib
 import logging
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from rest_framework.request import Request
 from rest_framework.throttling import SimpleRateThrottle
-from rest_framework.views import APIView
 
 from resource_server.errors import Unavailable
 from resource_server.reasons import UnavailableReason
@@ -14,6 +13,9 @@ from resource_server.rest_authentication import AuthorizationFailed
 from resource_server.rest_authorization import auth
 from resource_server.server import current
 from resource_server.tokens.access_token import AccessToken
+
+if TYPE_CHECKING:  # which imports the classes of the settings, and so this module
+    from rest_framework.views import APIView
 
 __all__ = ["ClientThrottle", "IssuerThrottle", "SubjectThrottle"]
 
@@ -33,7 +35,7 @@ class _TokenThrottle(SimpleRateThrottle):
     def __init__(self) -> None:
         """Find no rate yet: it depends on the token."""
 
-    def allow_request(self, request: Request, view: APIView) -> bool:
+    def allow_request(self, request: Request, view: "APIView") -> bool:
         token = auth(request)
         party = self.party(token) if isinstance(token, AccessToken) else None
         if not isinstance(token, AccessToken) or party is None:
@@ -56,7 +58,7 @@ class _TokenThrottle(SimpleRateThrottle):
         _TokenThrottle._is_failing = False
         return is_allowed
 
-    def get_cache_key(self, request: Request, view: APIView) -> str:
+    def get_cache_key(self, request: Request, view: "APIView") -> str:
         # Another period is another count: a short one would drop what a long one must remember.
         return f"resource_server.throttle.{self.name}.{self.duration}.{self._party}"
 

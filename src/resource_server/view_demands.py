@@ -34,13 +34,20 @@ class Judgement:
     refusal: Rejected | None = None
 
 
+class _SomeUser:
+    """Stands for the user of the token, who may own the object of the request."""
+
+    pk = "unknown"
+
+
 def judge_view(path: str, method: str, token: AccessToken) -> tuple[Judgement, ...]:
     """Judge a token by each demand of the view at a path of the root URLconf. Raises Resolver404 if no view is there.
 
     Checks no object, no throttle, no middleware and nothing in the body of the view.
     """
     match = resolve(path)
-    operation = Operation(method=method, action=_action(match.func, method), arguments=match.kwargs)
+    action = _action(match.func, method)
+    operation = Operation(method=method, action=action, arguments=match.kwargs, user=_SomeUser())
     return tuple(_judged(demand, token, operation) for demand in dict.fromkeys(_demands(match, operation)))
 
 

@@ -19,6 +19,7 @@ from tests.edges import views
 from tests.edges.views import GUARDED, REST, url
 
 from resource_server import error_response, requires_scope
+from resource_server.challenge import problem_details
 from resource_server.drf import AccessTokenAuthentication, RequiresScope
 from resource_server.errors import InvalidToken
 from resource_server.ninja import AccessToken, AccessTokenAPI
@@ -270,6 +271,13 @@ def test_refusals_are_problem_details_if_the_settings_say_so(get, issuer, proble
     assert bad["WWW-Authenticate"].startswith('Bearer realm="api", error="invalid_token"')
     none = get(url(view))
     assert (none["Content-Type"], none.json()["status"], none["Cache-Control"]) == (PROBLEM, 401, "no-store")
+
+
+@pytest.mark.parametrize(("status", "title"), [(409, "Conflict"), (499, None), (599, None)])
+def test_a_status_that_nobody_has_registered_has_no_title(status, title):
+    detail = {"detail": "no", "status": "pending", "type": "own"}
+    found = problem_details(status, detail)
+    assert (found["status"], found["type"], found["detail"], found.get("title")) == (status, "about:blank", "no", title)
 
 
 def test_other_answers_keep_their_form(get, client, issuer, problems):

@@ -530,3 +530,16 @@ def test_a_class_that_refuses_subclasses_is_described_as_it_is_and_guarded_by_it
     assert operation(requires_scope("a")(Final.as_view()))["security"]
     with pytest.raises(TypeError, match=r"guard Final.as_view\(\)"):
         requires_scope("a")(Final)
+
+
+def test_a_bad_token_at_the_document_is_refused_in_its_own_form(settings):
+    settings.ROOT_URLCONF = Routes(
+        path("schema", SpectacularAPIView.as_view(schema=None, authentication_classes=[AccessTokenAuthentication]))
+    )
+    for credentials, status in {"Bearer abc": 401, "Bearer a b": 401, "": 200}.items():
+        headers = {"Authorization": credentials} if credentials else {}
+        answer = APIClient().get("/schema", headers=headers)
+        assert (answer.status_code, answer["Content-Type"]) == (status, "application/vnd.oai.openapi; charset=utf-8")
+        if credentials:
+            assert answer["WWW-Authenticate"].startswith("Bearer ")
+            assert "string: token_malformed" in answer.text or "string: credentials_malformed" in answer.text

@@ -1,13 +1,16 @@
 """`judge_view`: what it says of a token is what a request with that token gets, behind every edge."""
 
 import pytest
+from django.http import HttpResponse
 from django.test import Client
-from django.urls import Resolver404
+from django.urls import Resolver404, path
 from tests.edges.parity_views import REQUIREMENTS
 from tests.edges.test_parity import HTTP_EDGES, NUMBERS, TABLE
 from tests.edges.views import GUARDED, url
 
+from resource_server import requires
 from resource_server.authentication import verify
+from resource_server.requirements import Owner, Scopes
 from resource_server.view_demands import judge_view
 
 
@@ -77,3 +80,14 @@ def test_the_action_of_a_method_is_that_of_a_request(issuer, settings, method, s
 def test_a_path_without_a_view_is_an_error(issuer):
     with pytest.raises(Resolver404):
         judge_view("/nowhere", "GET", verify(issuer.token()))
+
+
+@pytest.mark.parametrize("by", ["subject", "identity", "user"])
+def test_the_owner_is_known_with_the_object_however_owners_are_known(issuer, settings, by):
+    """The user of a token is not looked up here, so it may be the owner."""
+    right = Scopes("read") & Owner("owner", by=by)
+    view = requires(right)(lambda request: HttpResponse())
+    settings.ROOT_URLCONF = type("Urls", (), {"urlpatterns": [path("owned", view)]})
+    assert judged("/owned", issuer.token(scope="read")) == {right.words: "object"}
+    (refused,) = judge_view("/owned", "GET", verify(issuer.token()))
+    assert (refused.verdict, str(refused.refusal)) == ("refused", "access token lacks a scope: read")

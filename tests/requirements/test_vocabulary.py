@@ -562,6 +562,14 @@ def test_head_is_judged_as_get_and_options_as_nothing():
     assert PerMethod({"GET": "a", "HEAD": "b"}).holds(token, Operation(method="HEAD")) is False
 
 
+def test_a_method_in_lower_case_is_none_of_the_others():
+    """Django calls `delete` for it, where a middleware has set it: the rule for all others must not admit it."""
+    per_method, token = PerMethod({"DELETE": "admin", "*": "read"}), token_of(scope="read admin")
+    for method in ("delete", "Delete", "get"):
+        assert per_method.holds(token, Operation(method=method)) is not True
+    assert per_method.holds(token, Operation(method="PROPFIND")) is True
+
+
 def test_an_argument_of_the_url_may_be_a_uuid():
     operation = Operation(arguments={"org": uuid.UUID(GUID)})
 

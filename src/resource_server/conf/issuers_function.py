@@ -14,6 +14,7 @@ from resource_server.conf.issuer import POLICY_KEYS, parse_policy
 from resource_server.conf.problems import Problem, problem
 from resource_server.conf.reading import Reading
 from resource_server.errors import Unavailable
+from resource_server.plain_texts import plain_texts
 from resource_server.reasons import UnavailableReason
 from resource_server.tokens.issuers import PolicyOf
 from resource_server.tokens.policy import Policy
@@ -106,6 +107,7 @@ class _IssuersFunction:
         answer = self._answer(unverified_issuer)
         if answer is None or not self._is_named(answer, unverified_issuer):
             return None
+        answer = plain_texts(answer)
         place = f"{self._path}({unverified_issuer!r})"
         reading = Reading(settings=answer, place=place)
         reading.unknown_keys(POLICY_KEYS)

@@ -19,6 +19,7 @@ from resource_server.conf.revocation import REVOCATION_KEYS, RevocationSettings,
 from resource_server.conf.static_keys import KEY_SOURCES
 from resource_server.conf.throttle_rates import throttle_rates
 from resource_server.conf.users import is_dotted_path
+from resource_server.plain_texts import plain_texts
 from resource_server.protected_resource import ProtectedResource
 from resource_server.tokens.certificates import CertificateSource
 from resource_server.tokens.policy import Policy
@@ -95,6 +96,7 @@ def parse(
     """
     if not isinstance(settings, Mapping):
         return None, [problem("E001", fault="is not set" if settings is None else "is not a dict")]
+    settings = dict(plain_texts(dict(settings)))
     reading = Reading(settings=settings, debug=debug)
     reading.unknown_keys(KEYS)
     reading = replace(reading, http_hosts=http_hosts(reading))

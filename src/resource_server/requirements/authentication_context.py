@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass
 from typing import Any, Final
 
+from resource_server.plain_texts import plain_text
 from resource_server.reasons import StepUpReason
 from resource_server.requirements.requirement import Operation, Requirement
 from resource_server.requirements.rights import UNSET, given, is_scope
@@ -37,7 +38,7 @@ class AuthenticationContext(Requirement):
             raise ValueError("an authentication context is printable ASCII without space, quote or backslash")
         if age is not None and (type(age) is not int or not 0 < age <= _MAX_AGE_SECONDS):
             raise ValueError(f"max_age_seconds is a whole number, 1 to {_MAX_AGE_SECONDS}")
-        object.__setattr__(self, "acr", acr)
+        object.__setattr__(self, "acr", tuple(map(plain_text, acr)))
         object.__setattr__(self, "max_age_seconds", age)
 
     @property

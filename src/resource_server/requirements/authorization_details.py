@@ -37,7 +37,7 @@ class AuthorizationDetail(Requirement):
         privileges: tuple[str, ...] = UNSET,
         identifier: str = UNSET,
     ) -> None:
-        require_texts((type,), "type")
+        (type,) = require_texts((type,), "type")  # noqa: A001 - as above
         lists = {"locations": locations, "actions": actions, "datatypes": datatypes, "privileges": privileges}
         for name, value in lists.items():
             values = given(name, value)
@@ -46,7 +46,7 @@ class AuthorizationDetail(Requirement):
             object.__setattr__(self, name, () if values is None else require_texts(values, f"value of {name}"))
         text = given("identifier", identifier)
         if text is not None:
-            require_texts((text,), "identifier")
+            (text,) = require_texts((text,), "identifier")
         object.__setattr__(self, "type", type)
         object.__setattr__(self, "identifier", text)
 

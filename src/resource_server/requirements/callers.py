@@ -68,9 +68,9 @@ class Organisation(Requirement):
         if names and in_url is not None:
             raise ValueError("name organisations, or an argument of the URL, not both")
         if in_url is None:
-            require_texts(names, "organisation")
+            names = require_texts(names, "organisation")
         else:
-            require_texts((in_url,), "argument")
+            (in_url,) = require_texts((in_url,), "argument")
         object.__setattr__(self, "names", names)
         object.__setattr__(self, "argument", in_url)
 
@@ -126,7 +126,7 @@ class Actor(Requirement):
         for name, value in {"subject": subject, "issuer": issuer}.items():
             text = given(name, value)
             if text is not None:
-                require_texts((text,), name)
+                (text,) = require_texts((text,), name)
             object.__setattr__(self, name, text)
 
     @property

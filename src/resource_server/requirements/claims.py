@@ -7,6 +7,7 @@ from functools import lru_cache
 from inspect import iscoroutinefunction
 from typing import Any, Final, TypeAlias
 
+from resource_server.plain_texts import plain_text
 from resource_server.requirements.requirement import Operation, Requirement
 from resource_server.requirements.rights import UNSET, given, require_texts
 from resource_server.tokens.access_token import AccessToken
@@ -52,10 +53,10 @@ class Claim(Requirement):
         contains: Scalar = UNSET,
         matches: Callable[[Any], bool] = UNSET,
     ) -> None:
-        require_texts((name,), "claim")
+        (name,) = require_texts((name,), "claim")
         _reader(name, _ASTRAY)
         conditions = {"equals": equals, "contains": contains, "matches": matches}
-        values = {key: given(key, value) for key, value in conditions.items()}
+        values = {key: plain_text(given(key, value)) for key, value in conditions.items()}
         if len([value for value in values.values() if value is not None]) > 1:
             raise ValueError("name one of equals, contains and matches; compose claims with &")
         for value in (values["equals"], values["contains"]):

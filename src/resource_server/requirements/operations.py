@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from resource_server.plain_texts import plain_text
 from resource_server.requirements.requirement import Operation, Or, Requirement
 from resource_server.requirements.rights import Scopes
 from resource_server.requirements.shortfall import Shortfall
@@ -25,14 +26,14 @@ def requirement_of(declared: object) -> Requirement:
     if isinstance(declared, Requirement):
         return declared
     if isinstance(declared, str):
-        return Scopes(tuple(declared.split()))
+        return Scopes(tuple(plain_text(declared).split()))
     if isinstance(declared, Mapping):
         return _per_operation(declared)
     raise TypeError(f"not a requirement: {declared!r}; write scopes in one text, a dict, or a Requirement")
 
 
 def _per_operation(declared: Mapping[Any, Any]) -> "PerMethod | PerAction":
-    named = [key for key in declared if key != _OTHERS]
+    named = [key for key in map(plain_text, declared) if key != _OTHERS]
     methods = [key for key in named if key in _METHODS]
     for key in named:
         if isinstance(key, str) and key not in _METHODS and key.upper() in _METHODS:
@@ -87,10 +88,10 @@ class _PerOperation(Requirement):
         given: object = requirements
         if not isinstance(given, Mapping) or not given:
             raise ValueError(f"name the requirement of at least one {self.noun}, in a dict")
-        for key in requirements:
+        for key in map(plain_text, requirements):
             if key != _OTHERS and not self._is_key(key):
                 raise ValueError(f"{key!r} does not name {self.remedy}")
-        declared = tuple((key, requirement_of(value)) for key, value in requirements.items())
+        declared = tuple((plain_text(key), requirement_of(value)) for key, value in requirements.items())
         object.__setattr__(self, "requirements", declared)
 
     @staticmethod
@@ -151,7 +152,9 @@ class PerMethod(_PerOperation):
         return key in _METHODS
 
     def _name(self, operation: Operation) -> str | None:
-        return operation.method
+        # Methods are case-sensitive (RFC 9110 section 9.1), but Django calls `delete` for "delete" too: `*` must not admit it.
+        method = operation.method
+        return None if method not in _METHODS and str(method).upper() in _METHODS else method
 
 
 class PerAction(_PerOperation):

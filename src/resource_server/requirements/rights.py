@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
+from resource_server.plain_texts import plain_text
 from resource_server.requirements.requirement import NOWHERE, Operation, Requirement
 from resource_server.requirements.shortfall import Shortfall
 from resource_server.tokens.access_token import AccessToken, named_values
@@ -40,7 +41,7 @@ def require_texts(values: tuple[object, ...], noun: str) -> tuple[str, ...]:
     for value in values:
         if not isinstance(value, str) or not value:
             raise ValueError(f"not a {noun}: {value!r}")
-    return tuple(str(value) for value in values)
+    return tuple(plain_text(value) for value in values)
 
 
 def given(name: str, value: Any) -> Any:
@@ -71,7 +72,7 @@ class _NamesScopes(Requirement):
                 raise ValueError(
                     f"not a scope: {scope!r} (RFC 6749 section 3.3: printable ASCII without space, quote or backslash)"
                 )
-        object.__setattr__(self, "scopes", tuple(dict.fromkeys(named)))
+        object.__setattr__(self, "scopes", tuple(dict.fromkeys(map(plain_text, named))))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(map(repr, self.scopes))})"
