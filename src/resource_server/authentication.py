@@ -47,6 +47,7 @@ __all__ = [
     "UNREAD",
     "aauthenticate",
     "aauthorize",
+    "aends_at",
     "authenticate",
     "authorize",
     "averify",
@@ -155,6 +156,15 @@ async def averify(token: str) -> AccessToken:
     credentials = Credentials(unverified_token=token)
     del token  # as above
     return await arun(_verify(credentials))
+
+
+async def aends_at(token: AccessToken) -> float:
+    """When a verified token is no longer accepted, in seconds since 1970: `exp` and the clock skew of its issuer.
+
+    Raises AuthorizationError if its issuer is no longer trusted. Does not check whether the token is revoked.
+    """
+    issuer = await arun(current().verifier.issuer(token.issuer))
+    return token.expires_at + issuer.policy.clock_skew_seconds
 
 
 class _Lookup:

@@ -15,7 +15,7 @@ from django.core.handlers.asgi import ASGIRequest
 from django.db import close_old_connections
 from django.http import HttpRequest, HttpResponse
 
-from resource_server.authentication import aauthorize
+from resource_server.authentication import aauthorize, aends_at
 from resource_server.errors import AuthorizationError
 from resource_server.requirements import AnyToken, Operation, Requirement, requirement_of
 from resource_server.responses import answer_proof, error_response
@@ -57,6 +57,7 @@ class AccessTokenWebSocketMiddleware:
         await _close_old_connections()
         try:
             token = await aauthorize(request, self.requirement, operation=operation)
+            ends_at = await aends_at(token)
         except AuthorizationError as error:
             return await _refuse(error, request, scope, receive, send)
         finally:
@@ -75,7 +76,7 @@ class AccessTokenWebSocketMiddleware:
         connection = EndingConnection(
             receive,
             send,
-            token.expires_at,
+            ends_at,
             _BEARER if _BEARER in offered else None,
             [each for each in _lines(accepted) if each[0] == b"dpop-nonce"],
         )

@@ -107,7 +107,7 @@ async def talkative(scope, receive, send):
 @pytest.mark.parametrize("close", ["returns", "blocks", "raises"])
 @pytest.mark.parametrize("swallows", [False, True], ids=["stops", "goes on"])
 def test_nothing_is_sent_after_the_end_whatever_the_close_does(settings, issuer, close, swallows):
-    settings.RESOURCE_SERVER = issuer.settings(JWKS=issuer.keys.jwks())
+    settings.RESOURCE_SERVER = issuer.settings(JWKS=issuer.keys.jwks(), CLOCK_SKEW_SECONDS=0)
     ends = time.time() + 0.4
     headers = [(b"authorization", f"Bearer {issuer.token(exp=ends)}".encode())]
     sent, closing, closed = [], [], []
@@ -148,6 +148,24 @@ def test_nothing_is_sent_after_the_end_whatever_the_close_does(settings, issuer,
     assert [message for message in sent if message[0]] == []
     assert closing == [4401]
     assert closed == ([] if close == "raises" else [4401])
+
+
+def test_a_token_within_the_clock_skew_is_good_as_on_other_edges(settings, issuer):
+    settings.RESOURCE_SERVER = issuer.settings(JWKS=issuer.keys.jwks(), CLOCK_SKEW_SECONDS=30)
+    headers = [(b"authorization", f"Bearer {issuer.token(exp=time.time() - 10)}".encode())]
+    scope = {"type": "websocket", "path": "/", "headers": headers}
+
+    async def application(scope, receive, send):
+        await receive()
+        await asyncio.sleep(0.05)
+        await send({"type": "websocket.accept"})
+
+    async def connects():
+        communicator = ApplicationCommunicator(AccessTokenWebSocketMiddleware(application), scope)
+        await communicator.send_input({"type": "websocket.connect"})
+        return await communicator.receive_output(5)
+
+    assert asyncio.run(connects())["type"] == "websocket.accept"
 
 
 @pytest.mark.parametrize(("authorization", "code"), [(None, 4401), ("Bearer x", 4401), ("Bearer x,Bearer y", 4400)])

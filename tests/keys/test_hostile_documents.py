@@ -86,7 +86,6 @@ METADATA = {
         {"issuer": "https://\uff49ssuer.test/"},
         "metadata_issuer_mismatch",
     ),
-    "no issuer": ({"issuer": None}, "metadata_issuer_mismatch"),
     "a list with the issuer": ({"issuer": ["https://issuer.test/"]}, "metadata_issuer_mismatch"),
     "no jwks_uri": ({"jwks_uri": None}, "address_not_allowed"),
     "an http jwks_uri": ({"jwks_uri": "http://issuer.test/jwks.json"}, "address_not_allowed"),

@@ -111,6 +111,14 @@ def test_rfc_8414_metadata_are_asked_for_where_openid_answers_another_status(api
     assert api.issuer.fetched == [OPENID, OAUTH, JWKS]
 
 
+@pytest.mark.parametrize("body", [b"<!doctype html>", b"{}", b'{"error": "not_found"}'])
+def test_rfc_8414_metadata_are_asked_for_where_openid_answers_something_else(api: Api, body: bytes) -> None:
+    # A host that answers every address with a page of its own (RFC 8414 section 3.2: metadata are a JSON object).
+    api.issuer.documents[OPENID] = body
+    api.verify(api.token())
+    assert api.issuer.fetched == [OPENID, OAUTH, JWKS]
+
+
 @pytest.mark.parametrize("reason", ["fetch_failed", "fetch_timeout", "document_too_large"])
 def test_rfc_8414_metadata_are_not_asked_of_a_server_that_does_not_answer(api: Api, reason: str) -> None:
     api.issuer.failure = reason

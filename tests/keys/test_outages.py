@@ -128,9 +128,24 @@ def test_both_addresses_of_metadata_are_named(simulation: Simulation) -> None:
     assert simulation.keys.outcome == f"{OPENID}: {status}; {OAUTH}: {size}"
 
 
+@pytest.mark.parametrize(
+    ("body", "outcome", "reason"),
+    [
+        (b"<html>", "not a JSON object", "document_malformed"),
+        (b"{}", "names no issuer", "metadata_issuer_mismatch"),
+    ],
+    ids=["a login page", "no issuer"],
+)
+def test_one_page_at_both_addresses_of_metadata_is_refused(
+    simulation: Simulation, body: bytes, outcome: str, reason: str
+) -> None:
+    simulation.issuer.documents |= {OPENID: body, OAUTH: body}
+    error = simulation.unavailable(simulation.token())
+    assert (error.reason, error.outcome) == (reason, f"{OPENID}: {outcome}; {OAUTH}: {outcome}")
+
+
 # An address, its document, and the outcome.
 DOCUMENTS = {
-    "a login page": (OPENID, b"<html>", "not a JSON object"),
     "another issuer": (OPENID, b'{"issuer": "https://\\u00e9\\n.test"}', r"names the issuer https://\xe9\n.test"),
     "no issuer": (OPENID, b'{"issuer": 1}', "names no issuer"),
     "no address of keys": (OPENID, b'{"issuer": "https://issuer.test/"}', "its jwks_uri is absent or not text"),

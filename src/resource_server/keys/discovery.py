@@ -15,13 +15,21 @@ from resource_server.keys.document import FETCH_SECONDS, Document, Fetch, life_s
 from resource_server.keys.fetch_outcome import printable, shown_address
 from resource_server.keys.key_set import KeySet, parse_key_set
 from resource_server.keys.key_source import KeySource
-from resource_server.keys.metadata import metadata_urls, parse_metadata
+from resource_server.keys.metadata import metadata_object, metadata_urls, parse_metadata
 from resource_server.reasons import UnavailableReason
 
 __all__ = ["Discovery", "Found"]
 
 logger = logging.getLogger("resource_server")
 
+# The answers that say that an address has no metadata (RFC 8414 section 3.2).
+_NO_METADATA = frozenset(
+    {
+        UnavailableReason.FETCH_STATUS,
+        UnavailableReason.DOCUMENT_MALFORMED,
+        UnavailableReason.METADATA_ISSUER_MISMATCH,
+    }
+)
 # An issuer has two documents, and one more each time that it moves its keys.
 MAX_KNOWN = 4
 
@@ -93,9 +101,7 @@ class Discovery:
         now = self._clock()
         if self._metadata is None or now >= self._metadata_due_at:
             try:
-                url, document = self._fetch_metadata(deadline)
-                with _naming(url):
-                    metadata = parse_metadata(document, self._source)
+                url, document, metadata = self._fetch_metadata(deadline)
             except Unavailable as error:
                 # Metadata that cannot be fetched or are a gateway's page do not change the address of the keys.
                 # Metadata of another issuer, or with a forbidden address, fail the refresh.
@@ -120,21 +126,30 @@ class Discovery:
                 self._remember(url, document)
         return self._metadata, self._metadata_is_public
 
-    def _fetch_metadata(self, deadline: float) -> tuple[str, Document]:
+    def _fetch_metadata(self, deadline: float) -> tuple[str, Document, dict[str, Any]]:
         openid, oauth = metadata_urls(self._source.issuer)
         if self._metadata is not None:
             # Leave time for the keys: their address is known.
             deadline -= FETCH_SECONDS / 2
         try:
-            return openid, self._fetch_by(deadline, openid)
+            document = self._fetch_by(deadline, openid)
+            with _naming(openid):
+                # A host may answer every address with a page of its own. Metadata of another issuer are judged below.
+                if "issuer" not in metadata_object(document):
+                    raise Unavailable(UnavailableReason.METADATA_ISSUER_MISMATCH, outcome="names no issuer")
         except Unavailable as error:
-            # Only an answer says that there is no such document. Do not ask a server again that cannot be reached, or
+            # Only an answer says that there are no metadata here. Do not ask a server again that cannot be reached, or
             # that asks for a pause (Retry-After).
-            if error.reason != UnavailableReason.FETCH_STATUS or error.retry_after > 1:
+            if error.reason not in _NO_METADATA or error.retry_after > 1:
                 raise
             answered = error.outcome
+        else:
+            with _naming(openid):
+                return openid, document, parse_metadata(document, self._source)
         try:
-            return oauth, self._fetch_by(deadline, oauth)
+            document = self._fetch_by(deadline, oauth)
+            with _naming(oauth):
+                return oauth, document, parse_metadata(document, self._source)
         except Unavailable as error:
             error.outcome = f"{answered}; {error.outcome}"
             raise

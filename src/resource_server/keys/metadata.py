@@ -10,7 +10,7 @@ from resource_server.keys.fetch_outcome import shown_address
 from resource_server.keys.key_source import KeySource
 from resource_server.reasons import UnavailableReason
 
-__all__ = ["is_allowed_address", "metadata_urls", "parse_metadata"]
+__all__ = ["is_allowed_address", "metadata_object", "metadata_urls", "parse_metadata"]
 
 
 def metadata_urls(issuer: str) -> tuple[str, str]:
@@ -33,10 +33,7 @@ def parse_metadata(document: Document, source: KeySource) -> dict[str, Any]:
     Raises Unavailable: `document_malformed`, `metadata_issuer_mismatch` (RFC 8414 section 3.3: else a server could
     answer for another issuer), `address_not_allowed`. Does not check members that concern clients.
     """
-    try:
-        metadata = parse_document(document.body)
-    except ValueError:
-        raise Unavailable(UnavailableReason.DOCUMENT_MALFORMED, outcome="not a JSON object") from None
+    metadata = metadata_object(document)
     if metadata.get("issuer") != source.issuer:
         named = metadata.get("issuer")
         outcome = f"names the issuer {named}" if isinstance(named, str) else "names no issuer"
@@ -46,6 +43,14 @@ def parse_metadata(document: Document, source: KeySource) -> dict[str, Any]:
         shown = shown_address(jwks_uri) if isinstance(jwks_uri, str) else "absent or not text"
         raise Unavailable(UnavailableReason.ADDRESS_NOT_ALLOWED, outcome=f"its jwks_uri is {shown}")
     return metadata
+
+
+def metadata_object(document: Document) -> dict[str, Any]:
+    """Return the JSON object in a document. Raises Unavailable (`document_malformed`). Does not check its members."""
+    try:
+        return parse_document(document.body)
+    except ValueError:
+        raise Unavailable(UnavailableReason.DOCUMENT_MALFORMED, outcome="not a JSON object") from None
 
 
 def is_allowed_address(url: Any, source: KeySource) -> bool:
