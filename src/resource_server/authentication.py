@@ -359,10 +359,11 @@ def _operation(request: HttpRequest) -> Operation:
     match = request.resolver_match
     method = str(request.method)
     # The view of a ViewSet has the action of each method; HEAD is answered by GET.
-    actions = getattr(getattr(match, "func", None), "actions", None) or {}
-    action = actions.get(method.lower(), actions.get("get") if method == "HEAD" else None)
+    actions = getattr(getattr(match, "func", None), "actions", None)
+    named = {"head": actions.get("get"), "options": "metadata", **actions} if actions else {}
     arguments = match.kwargs if match is not None else {}
-    return Operation(method=method, action=action, arguments=arguments, user=getattr(request, "user", None))
+    user = getattr(request, "user", None)
+    return Operation(method=method, action=named.get(method.lower()), arguments=arguments, user=user)
 
 
 def _report(request: HttpRequest, error: AuthorizationError) -> Flow[None]:

@@ -4,10 +4,11 @@ No request is judged by these notes.
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from types import FunctionType
 from typing import Any
 
-from resource_server.requirements import Requirement
+from resource_server.requirements import Requirement, requirement_of
 
 __all__ = ["declared", "noted", "noted_on_class", "noted_on_function"]
 
@@ -19,9 +20,11 @@ def noted(marked: object) -> tuple[Requirement, ...]:
 
 
 def declared(view: object) -> tuple[Requirement, ...]:
-    """The requirement that `drf.RequirementMixin` enforces on a view or a class of views."""
-    requirement = getattr(view, "requirement", None)
-    return (requirement,) if hasattr(view, "filters_queryset") and isinstance(requirement, Requirement) else ()
+    """The requirement that `drf.RequirementMixin` enforces on a view or a class of views. An `@action` may set a text."""
+    if noted(getattr(view, "_permission", None)):  # made by the mixin; a view of others may have a `requirement` too
+        with suppress(TypeError, ValueError):  # a mistake, which each request meets
+            return (requirement_of(getattr(view, "requirement", None)),)
+    return ()
 
 
 def noted_on_function(view: object) -> tuple[Requirement, ...]:

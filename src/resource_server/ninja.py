@@ -43,8 +43,9 @@ class AccessToken(AuthBase):
     """Admits requests whose verified access token meets the requirement; sets `request.auth` to it, and `request.user`.
 
     Takes what `requires` takes; without it any verified token is admitted. In a list of `auth`, a request without a
-    bearer token is left to the other entries; a token that fails is refused at once. The answer is that of the other
-    edges, unless the API has an exception handler of its own for HttpError or Exception.
+    bearer token is left to the other entries; a token that fails is refused at once, so of several AccessTokens the
+    first decides. The answer is that of the other edges, unless the API has an exception handler of its own for HttpError
+    or Exception.
     """
 
     openapi_type = "http"
@@ -58,7 +59,8 @@ class AccessToken(AuthBase):
 
     def __call__(self, request: HttpRequest) -> Any:
         """The token, None without bearer credentials. Raises AccessRefused. Awaitable in an event loop."""
-        setattr(request, REQUIRED, self.requirement)
+        if not hasattr(request, REQUIRED):  # of several in a list, the first decides
+            setattr(request, REQUIRED, self.requirement)
         answer_refusals_of(request, AccessRefused, AuthenticationError)
         request._cache_update_cache = False  # type: ignore[attr-defined] # noqa: SLF001 - keeps the answer out of Django's page cache
         try:
@@ -107,14 +109,14 @@ class _Schema(OpenAPISchema):
 
     def operation_details(self, operation: Operation) -> dict[str, Any]:
         details = super().operation_details(operation)
-        ours = [each for each in operation.auth_callbacks if isinstance(each, AccessToken)]
-        if not ours:
+        # The first decides: a token that it refuses is not left to the others.
+        ours = next((each for each in operation.auth_callbacks if isinstance(each, AccessToken)), None)
+        if ours is None:
             return details
         method = operation.methods[0] if len(operation.methods) == 1 else None
-        access = [of_requirement(each.requirement, rights.Operation(method=method)) for each in ours]
-        words = " or ".join(each.text for each in access)
-        details["description"] = f"{details.get('description', '')}\n\nAccess: {words}.".lstrip()
-        listed = [{AccessToken.__name__: list(way.scopes)} for each in access for way in each.ways]
+        access = of_requirement(ours.requirement, rights.Operation(method=method))
+        details["description"] = f"{details.get('description', '')}\n\nAccess: {access.text}.".lstrip()
+        listed = [{AccessToken.__name__: list(way.scopes)} for way in access.ways]
         others = [entry for entry in details["security"] if AccessToken.__name__ not in entry]
         details["security"] = [*listed, *others]
         for status, description in _ANSWERS.items():

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from django.http import HttpResponseBase
+from django.http import HttpRequest, HttpResponseBase
 
 from resource_server import server
 from resource_server.challenge import PROBLEM_TYPE, REFUSALS, problem_details
@@ -17,7 +17,7 @@ from resource_server.tokens.access_token import AccessToken
 
 __all__ = ["finish_answer", "note_refusal"]
 
-# The attribute of a request that keeps the status and the headers of its refusal.
+# The attribute of a request, and of the exception that refuses it, that keeps the status and the headers of the refusal.
 _REFUSAL = "_resource_server_refusal"
 
 
@@ -40,9 +40,24 @@ def finish_answer(view: Any) -> None:
     view.finalize_response = partial(_finalized, view, view.finalize_response, varies)
 
 
-def note_refusal(request: Any, status: int, headers: Mapping[str, str]) -> None:
-    """Keep the headers of the answer to a request that is being refused with this status."""
-    getattr(request, "_request", request).__dict__[_REFUSAL] = status, headers
+def note_refusal(request: Any, exception: Exception, status: int, headers: Mapping[str, str]) -> None:
+    """Keep the headers of the answer to a request that an exception is refusing with this status."""
+    django_request = getattr(request, "_request", request)
+    exception.__dict__[_REFUSAL] = django_request.__dict__[_REFUSAL] = status, headers
+    view: Any = (getattr(request, "parser_context", None) or {}).get("view")
+    handle = getattr(view, "handle_exception", None)
+    if handle is not None and getattr(handle, "func", None) is not _handled:
+        view.handle_exception = partial(_handled, django_request, handle)
+
+
+def _handled(request: HttpRequest, handle: Callable[[Exception], Any], exception: Exception) -> Any:
+    # A view may catch a refusal and raise an error of its own, which more scopes do not mend. A 401 keeps its challenge:
+    # whatever the error says, the credentials were refused.
+    if (refusal := exception.__dict__.get(_REFUSAL)) is not None:
+        request.__dict__[_REFUSAL] = refusal
+    elif request.__dict__.get(_REFUSAL, (401,))[0] != 401:
+        del request.__dict__[_REFUSAL]
+    return handle(exception)
 
 
 def _finalized(
@@ -67,7 +82,7 @@ def _finalized(
 
 
 def _complete(view: Any, request: Any, response: Any) -> None:
-    status, headers = request._request.__dict__.get(_REFUSAL, (0, {}))
+    status, headers = request._request.__dict__.pop(_REFUSAL, (0, {}))
     if status == response.status_code:
         for name, value in headers.items():
             response.headers.setdefault(name, value)

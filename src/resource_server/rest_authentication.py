@@ -41,7 +41,7 @@ class AuthorizationFailed(APIException):
         self.auth_header = found.get("WWW-Authenticate")
         self.wait = error.retry_after if isinstance(error, Unavailable) else None
         if request is not None:
-            note_refusal(request, error.status, found)
+            note_refusal(request, self, error.status, found)
 
 
 class AccessTokenAuthentication(BaseAuthentication):
@@ -67,7 +67,7 @@ class AccessTokenAuthentication(BaseAuthentication):
         try:
             authenticated = authentication.authenticate(django_request, leave_foreign=self.leaves_foreign_credentials)
         except AuthorizationError as error:
-            raise AuthorizationFailed(error, django_request) from error
+            raise AuthorizationFailed(error, request) from error
         if authenticated is None:
             self._lead_the_challenge(view)
         return authenticated

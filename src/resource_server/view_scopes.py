@@ -57,7 +57,8 @@ def _of_callback(callback: Any) -> Iterator[str]:
     for operation in ninja_operations(callback):
         marks += noted_on_function(operation.view_func)
         rights = (getattr(auth, "requirement", None) for auth in operation.auth_callbacks)
-        marks += [right for right in rights if isinstance(right, Requirement)]
+        # The first decides: a token that it refuses is not left to the others.
+        marks += [right for right in rights if isinstance(right, Requirement)][:1]
     for mark in marks:
         yield from mark.all_scopes
 

@@ -32,7 +32,7 @@ ROWS: tuple[Row, ...] = (
         "REQUIRED",
         'The value issuer is REQUIRED: a URL that uses the "https" scheme and has no query or fragment components.',
         (
-            f"{HOSTILE}::test_metadata_are_held_against_the_issuer[no issuer]",
+            "tests/keys/test_outages.py::test_one_page_at_both_addresses_of_metadata_is_refused[no issuer]",
             f"{SETTINGS}::test_each_problem_has_an_id_and_a_hint[an issuer over http]",
             f"{SETTINGS}::test_each_problem_has_an_id_and_a_hint[an issuer with a query]",
             f"{SETTINGS}::test_each_problem_has_an_id_and_a_hint[an issuer with a fragment]",

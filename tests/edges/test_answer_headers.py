@@ -9,21 +9,23 @@ from django.views import View
 from django.views.decorators.cache import cache_control, cache_page, never_cache
 from ninja import NinjaAPI
 from rest_framework.authentication import SessionAuthentication
-from rest_framework.exceptions import ValidationError
+from rest_framework.decorators import api_view, authentication_classes, permission_classes
+from rest_framework.exceptions import PermissionDenied, ValidationError
 from rest_framework.permissions import AllowAny, IsAuthenticated
 from rest_framework.renderers import BrowsableAPIRenderer, JSONRenderer
 from rest_framework.response import Response
 from rest_framework.settings import api_settings
-from rest_framework.views import APIView
+from rest_framework.views import APIView, exception_handler
 from tests.edges import views
 from tests.edges.views import GUARDED, REST, url
 
 from resource_server import error_response, requires_scope
 from resource_server.challenge import problem_details
-from resource_server.drf import AccessTokenAuthentication, RequiresScope
+from resource_server.drf import AccessTokenAuthentication, AuthorizationFailed, RequiresScope, require
 from resource_server.errors import InvalidToken
 from resource_server.ninja import AccessToken, AccessTokenAPI
 from resource_server.reasons import TokenReason
+from resource_server.requirements import Scopes
 
 guarded = pytest.mark.parametrize("view", GUARDED)
 
@@ -351,6 +353,83 @@ def test_a_handler_that_drops_the_headers_drops_no_challenge(get, issuer, monkey
     assert [own.headers.get(name) for name in names] == [usual.headers.get(name) for name in names]
     assert ("Retry-After" in own.headers) == ("Retry-After" in usual.headers) == (case == "no verdict")
     assert ("WWW-Authenticate" in own.headers) == (case != "no verdict")
+
+
+class Catches(APIView):
+    """Catches a refusal, and answers with one of its own or with that refusal."""
+
+    authentication_classes = [AccessTokenAuthentication]
+    permission_classes = []
+
+    def get(self, request, raises):
+        try:
+            require(request, Scopes("admin"))
+        except AuthorizationFailed as first:
+            if raises == "another refusal":
+                require(request, Scopes("other"))
+            try:
+                require(request, Scopes("other"))
+            except AuthorizationFailed:
+                raise first if raises == "the first refusal" else PermissionDenied("locked") from first
+
+
+@api_view()
+@authentication_classes([AccessTokenAuthentication])
+@permission_classes([])
+def catches(request, raises):
+    return Catches().get(request, raises)
+
+
+@api_view()
+@authentication_classes([AccessTokenAuthentication])
+@permission_classes([])
+def nests(request, raises):
+    """Calls a view that refuses, and answers by itself."""
+    Catches.as_view()(request._request, raises="the first refusal")
+    raise PermissionDenied("locked")
+
+
+@pytest.mark.parametrize("handler", [exception_handler, own_handler])
+@pytest.mark.parametrize(
+    ("view", "raises", "scope"),
+    [
+        ("class", "its own", None),
+        ("class", "another refusal", "other"),
+        ("class", "the first refusal", "admin"),
+        ("function", "its own", None),
+        ("function", "the first refusal", "admin"),
+        ("nested", "its own", None),
+    ],
+)
+def test_a_refusal_that_the_view_catches_leaves_no_challenge(issuer, monkeypatch, handler, view, raises, scope):
+    monkeypatch.setattr(api_settings, "EXCEPTION_HANDLER", handler, raising=False)
+    request = RequestFactory().get("/", headers={"Authorization": f"Bearer {issuer.token(scope='read')}"})
+    answer = {"class": Catches.as_view(), "function": catches, "nested": nests}[view](request, raises=raises)
+
+    assert answer.status_code == 403
+    challenge = answer.headers.get("WWW-Authenticate")
+    assert challenge is None if scope is None else challenge.endswith(f'scope="{scope}"')
+
+
+class TriesAnother(AccessTokenAuthentication):
+    """Leaves any credentials that are refused to the other classes."""
+
+    def authenticate(self, request):
+        try:
+            return super().authenticate(request)
+        except AuthorizationFailed:
+            return None
+
+
+@pytest.mark.parametrize(("header", "status"), [("Bearer a, Bearer b", 400), ("Bearer invalid", 401)])
+def test_credentials_that_a_class_leaves_to_others_cost_no_other_answer(issuer, header, status):
+    """A 400 of the view is about its own fields. A 401 keeps the challenge, because the credentials were refused."""
+    classes = {"authentication_classes": [TriesAnother]}
+    kept = {"permission_classes": [AllowAny if status == 400 else IsAuthenticated]}
+    answer = Rest.as_view(**classes, **kept)(RequestFactory().post("/", headers={"Authorization": header}))
+
+    assert answer.status_code == status
+    assert ("WWW-Authenticate" in answer.headers) is (status == 401)
 
 
 def test_a_handler_with_another_status_gets_no_challenge(get, issuer, monkeypatch):

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 from django.test import AsyncClient, Client
-from django.urls import path
+from django.urls import include, path
 from ninja import NinjaAPI, Router
 from ninja.errors import HttpError
 from ninja.security import APIKeyHeader, django_auth
@@ -54,6 +54,11 @@ async def token_or_key(request):
 @api.get("/token-or-key", auth=[AccessToken("read"), Key()])
 def token_before_key(request):
     return {"auth": str(getattr(request.auth, "subject", request.auth))}
+
+
+@api.get("/two-tokens", auth=[Key(), AccessToken("read"), AccessToken("admin")])
+def two_tokens(request):
+    return {}
 
 
 @api.get("/session-or-token", auth=[django_auth, AccessToken("read")])
@@ -134,7 +139,11 @@ for each in (bare, ours, own):
         return {}
 
 
-urlpatterns = [path("api/", api.urls), *(path(f"{each.urls_namespace}/", each.urls) for each in (bare, ours, own))]
+urlpatterns = [
+    path("api/", api.urls),
+    *(path(f"{each.urls_namespace}/", each.urls) for each in (bare, ours, own)),
+    path("", include("resource_server.urls")),
+]
 
 
 @pytest.fixture
@@ -172,6 +181,21 @@ def test_another_authentication_in_the_list_decides_for_its_own(issuer, url):
     forged = FakeIssuer(algorithm="ES256").token(scope="read")
     assert get(url, forged).status_code == 401
     assert get(url, issuer.token()).json()["reason"] == "scope_missing"
+
+
+def test_of_two_access_tokens_the_first_is_enforced_and_described(issuer, settings):
+    settings.RESOURCE_SERVER = issuer.settings(RESOURCE="https://api.test", PUBLIC_ORIGIN="https://api.test")
+
+    for scope, status in (("read", 200), ("admin", 403)):
+        answer = Client().get("/api/two-tokens", headers={"Authorization": f"Bearer {issuer.token(scope=scope)}"})
+        assert answer.status_code == status
+    assert 'scope="read"' in answer["WWW-Authenticate"]
+    assert 'scope="read"' in Client().get("/api/two-tokens")["WWW-Authenticate"]
+    operation = Client().get("/api/openapi.json").json()["paths"]["/api/two-tokens"]["get"]
+    assert operation["description"] == "Access: scope `read`."
+    assert operation["security"] == [{"AccessToken": ["read"]}, {"Key": []}]
+    supported = Client().get("/.well-known/oauth-protected-resource").json()["scopes_supported"]
+    assert ("read" in supported, "admin" in supported) == (True, False)
 
 
 def test_a_session_and_a_token_do_not_dodge_csrf(issuer, db, django_user_model):

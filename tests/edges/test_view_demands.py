@@ -3,7 +3,7 @@
 import pytest
 from django.http import HttpResponse
 from django.test import Client
-from django.urls import Resolver404, path
+from django.urls import Resolver404, path, resolve
 from tests.edges.parity_views import REQUIREMENTS
 from tests.edges.test_parity import HTTP_EDGES, NUMBERS, TABLE
 from tests.edges.views import GUARDED, url
@@ -11,6 +11,7 @@ from tests.edges.views import GUARDED, url
 from resource_server import requires
 from resource_server.authentication import verify
 from resource_server.requirements import Owner, Scopes
+from resource_server.view_access import access_of
 from resource_server.view_demands import judge_view
 
 
@@ -67,14 +68,43 @@ def test_permissions_that_are_not_requirements_are_not_judged(issuer, settings, 
 @pytest.mark.parametrize(
     ("method", "scope"), [("GET", "a"), ("HEAD", "a"), ("POST", "b"), ("OPTIONS", "c"), ("DELETE", None)]
 )
-def test_the_action_of_a_method_is_that_of_a_request(issuer, settings, method, scope):
+@pytest.mark.parametrize("address", ["/per-action", "/per-action-outside"])
+def test_the_action_of_a_method_is_that_of_a_request(issuer, settings, address, method, scope):
     settings.ROOT_URLCONF = "tests.edges.demanding_views"
     for given in ("a", "b", "c"):
         token = issuer.token(scope=given)
-        response = Client().generic(method, "/per-action", headers={"Authorization": f"Bearer {token}"})
+        response = Client().generic(method, address, headers={"Authorization": f"Bearer {token}"})
         verdict = "ok" if given == scope else "refused"
         assert (response.status_code < 400) is (verdict == "ok")
-        assert [each.verdict for each in judge_view("/per-action", method, verify(token))][-1] == verdict
+        assert [each.verdict for each in judge_view(address, method, verify(token))][-1] == verdict
+
+
+@pytest.mark.parametrize(("name", "scope"), [("text", "of:text"), ("methods", "of:get"), ("scopes", "of:scopes")])
+def test_the_requirement_of_an_action_is_described_as_it_is_enforced(issuer, settings, name, scope):
+    settings.ROOT_URLCONF = "tests.edges.demanding_views"
+    settings.RESOURCE_SERVER = issuer.settings(RESOURCE="https://api.test", PUBLIC_ORIGIN="https://api.test")
+    address = f"/actions/{name}/"
+
+    for given in ("view", scope):
+        token = issuer.token(scope=given)
+        status = Client().get(address, headers={"Authorization": f"Bearer {token}"}).status_code
+        assert status == (200 if given == scope else 403)
+        assert [each.verdict for each in judge_view(address, "GET", verify(token))][-1] == (
+            "ok" if given == scope else "refused"
+        )
+    assert f'scope="{scope}"' in Client().get(address)["WWW-Authenticate"]
+    assert scope in Client().get("/.well-known/oauth-protected-resource").json()["scopes_supported"]
+    view = resolve(address).func
+    assert access_of(view.cls(**view.initkwargs), "GET").scopes == (scope,)
+
+
+def test_an_action_whose_requirement_is_none_is_not_described(issuer, settings):
+    settings.ROOT_URLCONF = "tests.edges.demanding_views"
+
+    assert judged("/actions/mistake/", issuer.token(scope="view")) == {"an access token": "ok"}
+    assert Client().get("/actions/mistake/").status_code == 401
+    with pytest.raises(TypeError, match="not a requirement: 5"):
+        Client().get("/actions/mistake/", headers={"Authorization": f"Bearer {issuer.token(scope='view')}"})
 
 
 def test_a_path_without_a_view_is_an_error(issuer):

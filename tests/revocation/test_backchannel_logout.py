@@ -108,7 +108,14 @@ ENDED: dict[str, tuple[dict[str, Any], list[tuple[dict[str, Any], bool]]]] = {
     ),
     "the session of the subject": (
         {"sid": "s1"},
-        [({}, False), ({"sid": "s1"}, False), ({"sid": "s2"}, True), ({"sub": "auth0|bob"}, True)],
+        [
+            ({"sid": ""}, False),
+            ({"sid": 5}, False),
+            ({}, False),
+            ({"sid": "s1"}, False),
+            ({"sid": "s2"}, True),
+            ({"sub": "auth0|bob"}, True),
+        ],
     ),
 }
 

@@ -303,6 +303,29 @@ def test_two_tokens_of_one_second_with_other_groups_do_not_alternate(groups, use
     assert names_of_groups() == ["Owners"]
 
 
+@pytest.mark.parametrize("find", ["provision", "lookup"])
+def test_what_the_issuer_answers_about_one_token_counts_each_time(groups, issuer, settings, send, monkeypatch, find):
+    """An introspected token may lose a right, get it and lose it again, and its date of issue stays."""
+    users = {"FIND": find, **NAMES, **GROUPS}
+    settings.RESOURCE_SERVER = issuer.settings(USERS=users, INTROSPECTION=issuer.introspection())
+    if find == "lookup":
+        get_user_model().objects.create_user("auth0|ada")
+    token = issuer.opaque_token(scope="read")
+    for name, expected in (
+        ("none", []),
+        ("writers", ["Editors"]),
+        ("none", []),
+        ("writers", ["Editors"]),
+        ("none", []),
+    ):
+        issuer._opaque[token].update(groups=[name], given_name=name)
+        assert send(token).status_code == 200
+        assert (names_of_groups(), get_user_model().objects.get().first_name) == (expected, name)
+    monkeypatch.setattr(updates, "time", later(updates.COMPARE_SECONDS + 1))
+    send(token)
+    assert names_of_groups() == []
+
+
 OF_ANOTHER_PROCESS = {"a group that is taken": ([], ["writers"]), "a group that is given again": (["writers"], [])}
 
 

@@ -259,7 +259,7 @@ def _facts(token: AccessToken) -> _Facts:
         sub=sub if isinstance(sub, str) else None,
         client_id=token.client_id,
         jti=jti if isinstance(jti, str) else None,
-        session=session if isinstance(session, str) else None,
+        session=session if isinstance(session, str) and session else None,
         issued_at=token.issued_at,
         expires_at=token.expires_at,
     )

@@ -60,7 +60,11 @@ class _Newest:
     def is_before(self, token: AccessToken) -> bool:
         """Whether the token is newer. Tokens of one second are distinguished by their claims."""
         issued_at = token.issued_at or 0.0
-        return issued_at > self.issued_at or (issued_at == self.issued_at and _digest(token) not in self.digests)
+        if issued_at != self.issued_at:
+            return issued_at > self.issued_at
+        # What the issuer answers about a token (RFC 7662 section 2.2) may change and change back, a signed token cannot.
+        is_answer = token.claims.get("active") is True
+        return _digest(token) not in (self.digests[-1:] if is_answer else self.digests)
 
     def including(self, token: AccessToken) -> "_Newest":
         """The newest tokens with this one, which is newer or of the same second."""
