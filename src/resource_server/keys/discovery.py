@@ -142,7 +142,7 @@ class Discovery:
             # that asks for a pause (Retry-After).
             if error.reason not in _NO_METADATA or error.retry_after > 1:
                 raise
-            answered = error.outcome
+            first = error
         else:
             with _naming(openid):
                 return openid, document, parse_metadata(document, self._source)
@@ -151,8 +151,10 @@ class Discovery:
             with _naming(oauth):
                 return oauth, document, parse_metadata(document, self._source)
         except Unavailable as error:
-            error.outcome = f"{answered}; {error.outcome}"
-            raise
+            # Another status says only that nothing is there; what stands at the first address says more.
+            told = first if error.reason == UnavailableReason.FETCH_STATUS else error
+            told.outcome = f"{first.outcome}; {error.outcome}"
+            raise told from None
 
     def _fetch_by(self, deadline: float, url: str, *, public: bool = False) -> Document:
         seconds = max(deadline - self._clock(), 0.001)
