@@ -47,6 +47,7 @@ __all__ = [
     "UNREAD",
     "aauthenticate",
     "aauthorize",
+    "action_of",
     "aends_at",
     "authenticate",
     "authorize",
@@ -354,16 +355,23 @@ def _granted(token: AccessToken) -> tuple[str, ...]:
         return ()
 
 
+def action_of(callback: Any, method: str) -> str | None:
+    """The action of a ViewSet for a method, as REST framework names it. HEAD is answered by GET."""
+    actions = getattr(callback, "actions", None)
+    if not actions:
+        return None
+    named: dict[str, str | None] = {"head": actions.get("get"), "options": "metadata", **actions}
+    return named.get(method.lower())
+
+
 def _operation(request: HttpRequest) -> Operation:
     """The facts of a request that requirements read, as Django's resolver knows them."""
     match = request.resolver_match
     method = str(request.method)
-    # The view of a ViewSet has the action of each method; HEAD is answered by GET.
-    actions = getattr(getattr(match, "func", None), "actions", None)
-    named = {"head": actions.get("get"), "options": "metadata", **actions} if actions else {}
+    action = action_of(getattr(match, "func", None), method)
     arguments = match.kwargs if match is not None else {}
     user = getattr(request, "user", None)
-    return Operation(method=method, action=named.get(method.lower()), arguments=arguments, user=user)
+    return Operation(method=method, action=action, arguments=arguments, user=user)
 
 
 def _report(request: HttpRequest, error: AuthorizationError) -> Flow[None]:

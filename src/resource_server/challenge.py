@@ -122,7 +122,7 @@ def media_type(answers: Answers) -> str:
 
 def problem_details(status: int, members: Mapping[str, Any]) -> dict[str, Any]:
     """A body as problem details (RFC 9457 section 3.1), of the type `about:blank`."""
-    # A project may answer with a number that nobody has registered.
+    # A project may send a status without a registered phrase, such as 499.
     title = {"title": HTTPStatus(status).phrase} if status in _REGISTERED else {}
     own = {"type": "about:blank", **title, "status": status}
     return {**own, **members, **own}

@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias
 
 from django.urls import ResolverMatch, resolve
 
+from resource_server.authentication import action_of
 from resource_server.errors import Rejected
 from resource_server.marks import declared, noted_on_class, noted_on_function
 from resource_server.requirements import Operation, Requirement
@@ -46,18 +47,9 @@ def judge_view(path: str, method: str, token: AccessToken) -> tuple[Judgement, .
     Checks no object, no throttle, no middleware and nothing in the body of the view.
     """
     match = resolve(path)
-    action = _action(match.func, method)
+    action = action_of(match.func, method)
     operation = Operation(method=method, action=action, arguments=match.kwargs, user=_SomeUser())
     return tuple(_judged(demand, token, operation) for demand in dict.fromkeys(_demands(match, operation)))
-
-
-def _action(callback: Any, method: str) -> str | None:
-    """The action of a ViewSet for a method, as REST framework names it."""
-    actions = getattr(callback, "actions", None)
-    if not actions:
-        return None
-    named: dict[str, str | None] = {"head": actions.get("get"), "options": "metadata", **actions}
-    return named.get(method.lower())
 
 
 def _judged(demand: Requirement | str, token: AccessToken, operation: Operation) -> Judgement:
